@@ -1,0 +1,121 @@
+"""Every error of ours, as one tree; the exit code and the errno are on the class.
+
+::
+
+    VtsError                    70   a bug, or something nobody foresaw
+    ├── UsageError               2   the command line does not say something we can do
+    │   └── NameInvalid          2   not the name of a vault, pool or tape
+    ├── SettingsError           10   the settings file is wrong; carries every problem found
+    ├── AttachError             20   the overlay cannot be put over, or taken off, a vault
+    │   └── VaultBusy           21   somebody still has tapes open: nothing was changed
+    ├── OutboxError             30   the outbox cannot be read or written
+    │   └── OutboxCorrupt       31   its bytes are not what we wrote
+    ├── FeedError               32   the other side of the feed does not keep to the protocol
+    ├── AgentUnreachable        40   no agent answers on the control socket
+    ├── Refused                 41   the agent answered: you may not do this
+    ├── RequestFailed           42   the agent answered: it could not do this
+    ├── AgentBusy               43   another agent works on the same state directory
+    ├── StateError              44   the agent's state cannot be read or written
+    └── Unprotected             50   the question was answered, and the answer is not good
+
+One table for both commands; ``vtsfs(8)`` and ``copyagent(8)`` print it, and a test compares them.
+"""
+
+import errno
+from typing import ClassVar
+
+
+class VtsError(Exception):
+    """The root: the message names the thing, the cause and the next step."""
+
+    exit_code: ClassVar[int] = 70
+    errno: ClassVar[int] = errno.EIO
+
+
+class UsageError(VtsError):
+    """The caller asked for something that makes no sense; nothing was done."""
+
+    exit_code = 2
+    errno = errno.EINVAL
+
+
+class NameInvalid(UsageError):
+    """A text that should name a vault, a pool or a tape does not."""
+
+
+class SettingsError(VtsError):
+    """The settings file is missing or wrong. *problems* holds one text per fault, all of them."""
+
+    exit_code = 10
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class AttachError(VtsError):
+    """The kernel or the vault's directories do not allow the attach or detach."""
+
+    exit_code = 20
+
+
+class VaultBusy(AttachError):
+    """Tapes are open through the overlay; it stays attached and nothing was changed."""
+
+    exit_code = 21
+    errno = errno.EBUSY
+
+
+class OutboxError(VtsError):
+    """The outbox cannot be opened or written (disk full, permissions); see the message."""
+
+    exit_code = 30
+
+
+class OutboxCorrupt(OutboxError):
+    """The outbox holds what we never wrote; *their* fault, unlike `OutboxError`'s environment."""
+
+    exit_code = 31
+
+
+class FeedError(VtsError):
+    """The peer on a feed or control socket sent what the protocol does not allow."""
+
+    exit_code = 32
+
+
+class AgentUnreachable(VtsError):
+    """Nobody answers on the agent's control socket: it is not running, or not for this user."""
+
+    exit_code = 40
+
+
+class Refused(VtsError):
+    """The agent knows the caller by its peer credentials and does not let it do this."""
+
+    exit_code = 41
+    errno = errno.EPERM
+
+
+class RequestFailed(VtsError):
+    """The agent understood the request and could not carry it out (unknown tape, wrong state)."""
+
+    exit_code = 42
+
+
+class AgentBusy(VtsError):
+    """Another agent holds the lock of the state directory."""
+
+    exit_code = 43
+
+
+class StateError(VtsError):
+    """The agent's state is unreadable, from a newer release, or cannot be written."""
+
+    exit_code = 44
+
+
+class Unprotected(VtsError):
+    """The command worked; what it found needs attention (used as an exit code for scripts)."""
+
+    exit_code = 50

@@ -1,0 +1,66 @@
+"""The feed: how the overlay hands its signals to the agent over a Unix socket (protocol 1).
+
+Each direction is lines of JSON. The overlay speaks first with a `Hello`; the agent answers with
+``{"subscribe": N}`` (send everything after N) or ``{"status": true}``; then the overlay sends
+``{"signal": {...}}`` lines as they are committed, and the agent ``{"ack": N}`` when the effects of
+everything up to N are durable on its side.
+
+A gap is visible from the hello alone: the agent has acknowledged less than *floor* (what it
+acknowledged is forgotten here, so its own state is older than it was: lost, or restored from a
+backup), or more than *highest* (this outbox is the one that is older).
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from vtsfs.contract.errors import FeedError
+from vtsfs.contract.signals import PROTOCOL
+
+#: The longest line either side accepts, in bytes; a signal with 64 Ki extents is below 3 MB.
+MAX_LINE = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What the overlay says first.
+
+    *outbox_id* is random, made with the outbox. *floor* is the highest number that was acknowledged
+    and dropped (0: never any); *highest* the highest ever given out. *unclean* says that signals
+    may have been missed (a crash, a failing outbox), so that the vault must be swept.
+    """
+
+    vault: str
+    outbox_id: str
+    floor: int
+    highest: int
+    unclean: bool
+    version: str
+    protocol: int = PROTOCOL
+
+    def to_json(self) -> str:
+        """Write the hello as one line of JSON, without the line's end."""
+        return json.dumps({"hello": asdict(self)}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a hello; raise `FeedError` for anything else or a protocol we do not speak."""
+        try:
+            data: dict[str, Any] = json.loads(text)["hello"]
+            made = cls(
+                vault=str(data["vault"]),
+                outbox_id=str(data["outbox_id"]),
+                floor=int(data["floor"]),
+                highest=int(data["highest"]),
+                unclean=bool(data["unclean"]),
+                version=str(data["version"]),
+                protocol=int(data["protocol"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise FeedError(f"not a feed hello: {error!r}") from error
+        if made.protocol != PROTOCOL:
+            raise FeedError(
+                f"vault {made.vault} speaks feed protocol {made.protocol}, this agent {PROTOCOL}; "
+                "install overlay and agent of the same release"
+            )
+        return made

@@ -1,0 +1,209 @@
+"""The event-log catalogue: every message's ID, severity, text and the operator's next step.
+
+A message ID has six digits: severity (2 Info, 4 Warning, 6 Error, 8 Critical), a two-digit
+subsystem (20 EMS, 24 data replication) and a three-digit event (Virtual TapeServer Configuration
+Guide, event log chapter). Our events start at 100 in each subsystem. IDs are never given a new
+meaning. A log line has room for 177 characters of text, so the next step goes to the journal,
+``copyagent explain`` and ``vts-autocopy(7)`` instead.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+#: Limit of the text field of a log line (Configuration Guide, event log chapter).
+TEXT_LIMIT = 177
+
+
+class Severity(IntEnum):
+    """The first digit of a message ID."""
+
+    INFO = 2
+    WARNING = 4
+    ERROR = 6
+    CRITICAL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry: *text* has ``{named}`` fields, *next_step* tells the operator what to do."""
+
+    id: int
+    text: str
+    next_step: str
+
+    @property
+    def severity(self) -> Severity:
+        """The severity, which the ID itself carries."""
+        return Severity(self.id // 100_000)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields in *text*, in order."""
+        return tuple(part.split("}")[0] for part in self.text.split("{")[1:])
+
+    def render(self, fields: Mapping[str, object]) -> str:
+        """Fill *text* in, on one line and within `TEXT_LIMIT`.
+
+        The longest field is cut first (its middle goes), because the fixed words carry the meaning
+        and a name's beginning and end identify it.
+        """
+        values = {name: _one_line(str(fields[name])) for name in self.fields}
+        text = self.text.format_map(values)
+        while len(text) > TEXT_LIMIT:
+            longest = max(values, key=lambda name: len(values[name]))
+            room = max(len(values[longest]) - (len(text) - TEXT_LIMIT), 8)
+            if room >= len(values[longest]):
+                return text[:TEXT_LIMIT]
+            head = room // 2
+            values[longest] = f"{values[longest][:head]}~{values[longest][-(room - head - 1) :]}"
+            text = self.text.format_map(values)
+        return text
+
+
+def _one_line(text: str) -> str:
+    """No field may break the line format: bars and control characters become blanks."""
+    return " ".join("".join(" " if c == "|" or not c.isprintable() else c for c in text).split())
+
+
+LINK_UP = Message(220101, "EMS link to {host} is up", "Nothing to do.")
+LINK_LOST = Message(
+    420102,
+    "EMS link to {host} lost: {cause}",
+    "Copies go on by the overlay alone. Check the host's Telnet server and the network; "
+    "the link is tried again by itself.",
+)
+EMS_GAP = Message(
+    420103,
+    "EMS events of {host} may have been missed: {cause}",
+    "Nothing to do: mounts in that time are judged by the overlay alone.",
+)
+LOGIN_REFUSED = Message(
+    620104,
+    "EMS log-in to {host} refused: {cause}",
+    "Check ems.hosts in the settings: user, password_file, login; then the user on the host.",
+)
+COPIED = Message(224101, "{tape} copied to {target}: {size} in {took}", "Nothing to do.")
+ATTEMPT_FAILED = Message(
+    424110,
+    "Copy of {tape} to {target} failed, attempt {attempt} of {attempts}: {cause}",
+    "It is tried again by itself; mend the cause if it is not a passing one.",
+)
+GAVE_UP = Message(
+    624111,
+    "Copy of {tape} to {target} FAILED after {attempts} attempts: {cause}",
+    "The tape has no current copy. Mend the cause, then: copyagent retry --failed",
+)
+CONFLICT = Message(
+    624120,
+    "{tape} held: written, but the host asked for it with NO RING: {detail}",
+    "Find out who wrote it (copyagent explain TAPE). If the content is right: "
+    "copyagent release TAPE --because TEXT",
+)
+INTERRUPTED = Message(
+    624121,
+    "{tape} held: the overlay ended while it was being written",
+    "The tape may be incomplete; the target keeps its last good copy. Run the backup again, or "
+    "release it: copyagent release TAPE --because TEXT",
+)
+TARGET_CHANGED = Message(
+    624122,
+    "{tape} held: its copy at {target} was changed by somebody else: {detail}",
+    "Look at the file at the target. To replace it: copyagent release TAPE --because TEXT",
+)
+TARGET_UNKNOWN = Message(
+    624123,
+    "{tape} held: {target} has a file of that name which was not copied from here: {detail}",
+    "Look at the file at the target. To replace it: copyagent release TAPE --because TEXT",
+)
+SOURCE_UNFIT = Message(
+    624127,
+    "{tape} held: {detail}",
+    "A tape is a regular, readable file with one name. Mend that, then: copyagent retry TAPE",
+)
+HELD_BY_POLICY = Message(
+    624128,
+    "{tape} held: {verdict}, and the settings say hold",
+    "See copyagent explain TAPE, then: copyagent release TAPE --because TEXT",
+)
+KEPT = Message(
+    224126,
+    "{tape} was {how} here; its copy at {target} is kept",
+    "Nothing to do. Delete the copy at the target by hand if it is not wanted.",
+)
+OVERLAY_ONLY = Message(
+    424130,
+    "{pool}: tapes copied on the overlay's word alone, first {tape}: {detail}",
+    "Check that the host's events arrive: copyagent status; the copies themselves are good.",
+)
+CHANGED_WITHOUT_MOUNT = Message(
+    424131,
+    "{pool}: tapes changed without a mount, first {tape}: {detail}",
+    "Find out who writes to the vault beside the tape engine; the tapes are copied.",
+)
+STILL_OPEN = Message(
+    424132,
+    "{tape} is still open for writing although the host has dismounted it",
+    "Check the tape engine. The tape is copied when its last writer closes it.",
+)
+MOUNTED_TOO_LONG = Message(
+    424133,
+    "{tape} has been with the host for {age}; it is copied as it is now",
+    "Check the host's job; the dismount event may have been lost.",
+)
+FENCED = Message(
+    424134,
+    "Copies to {target} wait: it is fenced (IN-SERVICE in its staging directory)",
+    "The target is in service. When it is not: remove the file IN-SERVICE there.",
+)
+HOST_KEY = Message(
+    624135,
+    "{target} held off: {cause}",
+    "Compare the host key with the target's owner; if it is right, correct known_hosts.",
+)
+NOT_COVERED = Message(
+    824140,
+    "Vault {vault} not covered by the overlay: {detail}",
+    "Stop the tape engine, then: vtsfs attach {vault}. Writes are not seen until then.",
+)
+OUTBOX_FAILURE = Message(
+    824141,
+    "Outbox of vault {vault} cannot be written: {cause}",
+    "Make room for, or repair, the state directory. Tapes are served; a sweep will find changes.",
+)
+HANDLER_FAILED = Message(
+    824142,
+    "Vault {vault}: an unexpected error answered as an I/O error: {cause}",
+    "The vault goes on. Report the journal's traceback to the makers.",
+)
+OPERATOR_ACTION = Message(
+    424170,
+    "{user}: {action} {object}: {because}",
+    "Nothing to do; this is the record of what was done.",
+)
+AGENT_STARTED = Message(224171, "Copy agent {version} started: {detail}", "Nothing to do.")
+AGENT_STOPPED = Message(224172, "Copy agent stopped: {detail}", "Nothing to do.")
+ATTACHED = Message(224173, "Vault {vault} attached at {mountpoint}", "Nothing to do.")
+DETACHED = Message(224174, "Vault {vault} detached", "Nothing to do.")
+SWEPT = Message(
+    224175,
+    "Vault {vault} swept: {tapes} tapes, {changed} changed, {gone} gone, {ignored} not tapes",
+    "If files are not tapes by name although they should be: see naming: in the settings.",
+)
+UNSYNCED = Message(
+    424176,
+    "{pool}: {count} tapes were there before AutoCopy and have no copy",
+    "To copy them for the first time: copyagent sync {pool}",
+)
+
+CATALOGUE: Mapping[int, Message] = {
+    message.id: message for message in list(globals().values()) if isinstance(message, Message)
+}
+
+
+def next_step(message: Message, fields: Mapping[str, object]) -> str:
+    """Return the operator's next step with the names of *fields* filled in."""
+    text = message.next_step
+    for name, value in fields.items():
+        text = text.replace("{" + name + "}", str(value))
+    return text if "tape" not in fields else text.replace("TAPE", str(fields["tape"]))

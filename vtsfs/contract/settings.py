@@ -1,0 +1,355 @@
+"""The settings file: one strict YAML schema for both programs.
+
+The models say what a key means, its unit and its default; ``vts-autocopy.yaml(5)`` is checked
+against them. Every model refuses unknown keys and is frozen. `load_settings` reports all problems
+of a file together, each with file and dotted key; what only the file system can answer (is that
+key readable, is that secret private) is asked in `settings_check`.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from vtsfs.contract.errors import NameInvalid, SettingsError
+from vtsfs.contract.naming import LABEL_PATTERN, POOL_PATTERN, NamePatterns, PoolId, TapeId
+from vtsfs.contract.units import parse_duration
+
+DEFAULT_PATH = Path("/etc/vts-autocopy/vts-autocopy.yaml")
+ENVIRONMENT = "VTS_AUTOCOPY_CONFIG"
+
+
+def _absolute(value: object) -> object:
+    if isinstance(value, str) and not value.startswith("/"):
+        raise ValueError(f"should be an absolute path, not {value!r}")
+    return value
+
+
+def _pool(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("should be a pool such as /VAULT00/BILL")
+    try:
+        return PoolId.parse(value)
+    except NameInvalid as error:
+        raise ValueError(str(error)) from error
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+SecondsOrNone = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
+AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
+Pool = Annotated[PoolId, BeforeValidator(_pool)]
+VaultKey = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_-]{0,30}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Model(BaseModel):
+    """The base of every section: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class System(Model):
+    """Who we are: the name in the event log and the name of our staging directory at a target."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,14}$")]
+    model: Annotated[str, Field(max_length=7)] = "VTS"
+
+
+class Paths(Model):
+    """Where the programs keep their files."""
+
+    state: AbsolutePath = Path("/var/lib/vts-autocopy")
+    run: AbsolutePath = Path("/run/vts-autocopy")
+    event_log: AbsolutePath = Path("/var/log/vts-autocopy/event.log")
+
+
+class Service(Model):
+    """Under whom the agent runs; its group may look through the control socket."""
+
+    user: str | None = None
+    group: str | None = None
+
+
+class Naming(Model):
+    """Regular expressions: which files are tapes, which directories are pools."""
+
+    label: str = LABEL_PATTERN
+    pool: str = POOL_PATTERN
+
+    def patterns(self) -> NamePatterns:
+        """Return the two patterns for `naming`."""
+        return NamePatterns(label=self.label, pool=self.pool)
+
+
+class Vault(Model):
+    """One vault of this system: the tapes lie in *backing*, the tape engine uses *mountpoint*."""
+
+    backing: AbsolutePath
+    mountpoint: AbsolutePath
+    outbox_failure: Literal["continue", "refuse"] = "continue"
+
+
+class Target(Model):
+    """One receiving system: a plain OpenSSH server."""
+
+    host: Annotated[str, Field(min_length=1)]
+    port: Port = 22
+    user: Annotated[str, Field(min_length=1)]
+    key: AbsolutePath
+    known_hosts: AbsolutePath
+    vaults: Annotated[dict[VaultKey, AbsolutePath], Field(min_length=1)]
+    staging: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_.-]{1,40}$")] = ".vts-autocopy"
+    verify: Literal["auto", "command", "read-back"] = "auto"
+    parallel: Annotated[int, Field(ge=1, le=16)] = 2
+    connect_timeout: Seconds = 15.0
+    keepalive: Seconds = 10.0
+
+
+class AutoCopy(Model):
+    """One watched pool, the target that gets its tapes, and the pool there."""
+
+    pool: Pool
+    target: str
+    target_pool: Pool
+
+
+class Retry(Model):
+    """The ladder: the first attempt at once, *attempts* in all, *interval* between them."""
+
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 12
+    interval: Seconds = 300.0
+    rearm: Literal["when-target-returns", "never"] = "when-target-returns"
+
+
+class CrossCheck(Model):
+    """How the two witnesses are compared, and what follows from each verdict."""
+
+    grace: SecondsOrNone = 30.0
+    settle: SecondsOrNone = 2.0
+    mounted_max: Seconds = 86400.0
+    overlay_only: Literal["copy", "hold"] = "copy"
+    host_only: Literal["copy", "hold", "none"] = "copy"
+    unwritten: Literal["copy", "none"] = "copy"
+    changed: Literal["copy", "hold"] = "copy"
+    conflict: Literal["hold", "copy"] = "hold"
+    interrupted: Literal["hold", "copy"] = "hold"
+
+
+class Sweep(Model):
+    """How often every watched tape is compared with what was recorded last."""
+
+    interval: Seconds = 86400.0
+
+
+class EmsHost(Model):
+    """One NonStop host whose EMS events are read over a log-in session."""
+
+    address: Annotated[str, Field(min_length=1)]
+    port: Port = 23
+    access: Literal["telnet"] = "telnet"
+    login: Literal["TACL", "TACLS", "XYGATE", "SAFEGUARD"] = "TACL"
+    user: Annotated[str, Field(min_length=1)]
+    password_file: AbsolutePath
+    distributor: Annotated[str, Field(min_length=1)] = (
+        "EMSDIST /NAME/ TYPE PRINTING, COLLECTOR $0, TEXTOUT [#MYTERM]"
+    )
+    service: Annotated[str, Field(min_length=1)] = "TACL"
+    response_timeout: Seconds = 5.0
+    vaults: tuple[VaultKey, ...] = ()
+
+
+class Ems(Model):
+    """The host link. Without it every verdict rests on the overlay alone."""
+
+    required: bool = True
+    hosts: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,8}$")], EmsHost] = {}
+
+
+class Settings(Model):
+    """The whole file."""
+
+    system: System
+    paths: Paths = Paths()
+    service: Service = Service()
+    naming: Naming = Naming()
+    vaults: Annotated[dict[VaultKey, Vault], Field(min_length=1)]
+    targets: dict[str, Target] = {}
+    autocopy: tuple[AutoCopy, ...] = ()
+    retry: Retry = Retry()
+    cross_check: CrossCheck = CrossCheck()
+    sweep: Sweep = Sweep()
+    ems: Ems = Ems()
+
+    def copies_of(self, pool: PoolId) -> tuple[AutoCopy, ...]:
+        """Return the `autocopy` entries that watch *pool*."""
+        return tuple(entry for entry in self.autocopy if entry.pool == pool)
+
+    def target_tape(self, tape: TapeId, target: str) -> TapeId | None:
+        """Return where *tape* goes at *target*, or None when its pool is not copied there."""
+        for entry in self.copies_of(tape.pool_id):
+            if entry.target == target:
+                return TapeId(entry.target_pool.vault, entry.target_pool.pool, tape.label)
+        return None
+
+    def feed_socket(self, vault: str) -> Path:
+        """Return the Unix socket on which the overlay of *vault* hands over its signals."""
+        return self.paths.run / f"vtsfs-{vault}.sock"
+
+    def outbox_path(self, vault: str) -> Path:
+        """Return the outbox database of *vault*."""
+        return self.paths.state / "outbox" / f"{vault}.sqlite"
+
+    def control_socket(self) -> Path:
+        """Return the Unix socket on which operators reach the agent."""
+        return self.paths.run / "copyagent.sock"
+
+    def agent_directory(self) -> Path:
+        """Return the directory of the agent's durable state."""
+        return self.paths.state / "agent"
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML keeps the last of two equal keys without a word; a settings file must not."""
+
+
+def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    seen: set[object] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key!r} stands here twice", key_node.start_mark
+            )
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def parse_settings(text: str, name: str) -> Settings:
+    """Read the YAML in *text*; raise `SettingsError` with every problem, each behind *name*.
+
+    Only the text is looked at: nothing here asks the file system.
+    """
+    try:
+        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
+    except yaml.YAMLError as error:
+        raise _rejected(name, [f"not YAML: {' '.join(str(error).split())}"]) from error
+    if not isinstance(data, dict):
+        raise _rejected(name, ["should hold keys such as system: and vaults:"])
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        raise _rejected(name, [_problem(dict(e)) for e in error.errors()]) from error
+    problems = list(_contradictions(settings))
+    if problems:
+        raise _rejected(name, problems)
+    return settings
+
+
+def read_settings(path: Path) -> Settings:
+    """Read and check the file at *path*; raise `SettingsError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _rejected(
+            str(path), [f"cannot be read: {reason}; name another with --config"]
+        ) from error
+    return parse_settings(text, str(path))
+
+
+def _rejected(name: str, problems: list[str]) -> SettingsError:
+    listed = tuple(f"{name}: {problem}" for problem in problems)
+    return SettingsError("\n".join(listed), listed)
+
+
+def _problem(error: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{key}: no such setting; see vts-autocopy.yaml(5)"
+    if error["type"] == "missing":
+        return f"{key}: this setting is required"
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return f"{key}: {text[:1].lower()}{text[1:]}"
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Find what is wrong between sections that are each right in themselves."""
+    return [
+        *_unknown_references(settings),
+        *_overlapping_paths(settings),
+        *_bad_patterns(settings),
+    ]
+
+
+def _unknown_references(settings: Settings) -> list[str]:
+    problems = []
+    seen: set[tuple[PoolId, str]] = set()
+    receivers: dict[tuple[str, PoolId], PoolId] = {}
+    patterns = settings.naming.patterns()
+    for index, entry in enumerate(settings.autocopy):
+        key = f"autocopy.{index}"
+        if entry.pool.vault not in settings.vaults:
+            problems.append(f"{key}.pool: vault {entry.pool.vault} is not under vaults:")
+        target = settings.targets.get(entry.target)
+        if target is None:
+            known = ", ".join(sorted(settings.targets)) or "none"
+            problems.append(f"{key}.target: no target {entry.target!r} (known: {known})")
+        elif entry.target_pool.vault not in target.vaults:
+            problems.append(
+                f"{key}.target_pool: vault {entry.target_pool.vault} is not under "
+                f"targets.{entry.target}.vaults"
+            )
+        for name, pool in (("pool", entry.pool), ("target_pool", entry.target_pool)):
+            if not patterns.is_pool(pool.pool):
+                problems.append(f"{key}.{name}: {pool.pool!r} does not fit naming.pool")
+        if (entry.pool, entry.target) in seen:
+            problems.append(f"{key}: pool {entry.pool} goes to {entry.target} twice")
+        seen.add((entry.pool, entry.target))
+        other = receivers.setdefault((entry.target, entry.target_pool), entry.pool)
+        if other != entry.pool:
+            problems.append(
+                f"{key}.target_pool: {entry.target_pool} at {entry.target} already receives {other}"
+            )
+    if settings.autocopy and settings.ems.required and not settings.ems.hosts:
+        problems.append(
+            "ems.hosts: no host is configured, so only the overlay would tell of mounts; "
+            "add one, or say ems: {required: false}"
+        )
+    for name, host in settings.ems.hosts.items():
+        for vault in host.vaults:
+            if vault not in settings.vaults:
+                problems.append(f"ems.hosts.{name}.vaults: {vault} is not under vaults:")
+    return problems
+
+
+def _overlapping_paths(settings: Settings) -> list[str]:
+    """No directory of ours may lie inside another: a vault in a vault would copy itself."""
+    named = [("paths.state", settings.paths.state), ("paths.run", settings.paths.run)]
+    for name, vault in settings.vaults.items():
+        named.append((f"vaults.{name}.backing", vault.backing))
+        named.append((f"vaults.{name}.mountpoint", vault.mountpoint))
+    problems = []
+    for index, (name, path) in enumerate(named):
+        for other_name, other in named[:index]:
+            if path == other or path in other.parents or other in path.parents:
+                problems.append(f"{name}: {path} overlaps {other_name} ({other})")
+    for name, path in named[2:]:
+        if path in settings.paths.event_log.parents:
+            problems.append(f"paths.event_log: lies inside {name} ({path})")
+    return problems
+
+
+def _bad_patterns(settings: Settings) -> list[str]:
+    problems = []
+    for key, pattern in (("label", settings.naming.label), ("pool", settings.naming.pool)):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            problems.append(f"naming.{key}: not a regular expression: {error}")
+    return problems

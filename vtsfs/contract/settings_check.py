@@ -1,0 +1,68 @@
+"""What only the file system can say about the settings: are the keys readable and private?
+
+Read-only: nothing is created, opened for writing or connected to.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from vtsfs.contract.settings import Settings
+
+
+def check_files(settings: Settings, name: str) -> tuple[str, ...]:
+    """Return every problem with the files that *settings* names, each behind *name*.
+
+    Vaults and pools are looked at too: a pool that does not exist is most often a typing error,
+    and a watched pool that nobody can write to would look like a very quiet one.
+    """
+    return tuple(f"{name}: {problem}" for problem in _problems(settings))
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    for vault, entry in settings.vaults.items():
+        if not entry.backing.is_dir():
+            yield f"vaults.{vault}.backing: {entry.backing} is not a directory"
+        if not _is_directory_or_dead_mount(entry.mountpoint):
+            yield f"vaults.{vault}.mountpoint: {entry.mountpoint} is not a directory; create it"
+    for target_name, target in settings.targets.items():
+        yield from _secret(f"targets.{target_name}.key", target.key)
+        yield from _readable(f"targets.{target_name}.known_hosts", target.known_hosts)
+    for host_name, host in settings.ems.hosts.items():
+        yield from _secret(f"ems.hosts.{host_name}.password_file", host.password_file)
+    for index, copy in enumerate(settings.autocopy):
+        vault_settings = settings.vaults[copy.pool.vault]
+        directory = vault_settings.backing / copy.pool.pool
+        if vault_settings.backing.is_dir() and not directory.is_dir():
+            yield f"autocopy.{index}.pool: there is no pool {copy.pool} ({directory})"
+
+
+def _is_directory_or_dead_mount(path: Path) -> bool:
+    """A mount point whose overlay crashed answers ENOTCONN; attaching again mends that."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def _readable(key: str, path: Path) -> Iterator[str]:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        yield f"{key}: {path} cannot be read: {error.strerror}"
+
+
+def _secret(key: str, path: Path) -> Iterator[str]:
+    problems = list(_readable(key, path))
+    yield from problems
+    if problems:
+        return
+    found = path.stat()
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        yield f"{key}: {path} can be read by others; run: chmod 600 {path}"
+    if found.st_uid not in (0, os.geteuid()):
+        yield f"{key}: {path} belongs to another user (uid {found.st_uid})"

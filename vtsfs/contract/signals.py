@@ -1,0 +1,196 @@
+"""What the overlay reports about tapes, and how it is written down (JSON, version 1).
+
+A signal is one line of JSON on the feed and one row of the outbox. Every field is always present;
+the sentinel values are these:
+
+``label == ""``
+    the signal is about a whole pool (a pool directory was renamed): every tape below it may have
+    come or gone, and the receiver must sweep.
+``identity is None``
+    the tape was not there, or could not be looked at, at that moment.
+``extents is None``
+    which bytes changed is not known: any may have. An empty list means that none did.
+``session == ""``
+    no session is involved (*changed*, *moved*, *removed*, *received*).
+``seq == 0``
+    not yet committed to an outbox.
+
+`golden` files under ``tests/golden`` pin the encoding; version 1 is only ever added to.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from vtsfs.contract.errors import FeedError
+from vtsfs.contract.extents import ExtentSet
+from vtsfs.contract.naming import PoolId, TapeId
+
+#: Version of the signal encoding and of the feed that carries it.
+PROTOCOL = 1
+
+
+class Kind(StrEnum):
+    """What happened. The first three belong to a session, the others do not."""
+
+    MOUNTED = "mounted"
+    DISMOUNTED = "dismounted"
+    INTERRUPTED = "interrupted"
+    CHANGED = "changed"
+    MOVED = "moved"
+    REMOVED = "removed"
+    RECEIVED = "received"
+
+
+class Access(StrEnum):
+    """How a session had the tape open. Readers and writers of one tape are separate sessions."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What ``stat`` says of the file behind a tape; equal identities mean unchanged bytes.
+
+    *size* is in bytes, *mtime_ns* and *ctime_ns* in nanoseconds since the epoch.
+    """
+
+    dev: int
+    ino: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    def same_bytes(self, other: "Identity | None") -> bool:
+        """Tell whether *other* is the same file with the same content, as far as stat can tell.
+
+        ctime is left out: chmod, rename and a new hard link touch it and change no byte, and what
+        changes bytes touches mtime too, unless somebody sets it back on purpose.
+        """
+        return other is not None and (self.dev, self.ino, self.size, self.mtime_ns) == (
+            other.dev,
+            other.ino,
+            other.size,
+            other.mtime_ns,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One report of the overlay.
+
+    *seq* counts up from 1 within one outbox. *boot_id* is the kernel's random boot identifier;
+    *wall_ns* is time since the epoch, *mono_ns* the monotonic clock of that boot, both in
+    nanoseconds. *session* names the session within the outbox.
+
+    *identity* is the tape as it is after the event; *opened* (sessions only) the tape as it was
+    before the first open. *wrote* says whether a byte was written or cut off; *bytes_written*
+    counts them. *synced* says whether the tape was made durable before this was reported. *merged*
+    is the number of further sessions folded into this one while nobody listened. *origin* is the
+    tape's or pool's former name (*moved*), empty if it was no tape. *cause* says in a word what did
+    it (``truncate``, ``rename-over``, ``crash``...).
+    """
+
+    kind: Kind
+    vault: str
+    pool: str
+    label: str
+    boot_id: str
+    wall_ns: int
+    mono_ns: int
+    identity: Identity | None = None
+    seq: int = 0
+    session: str = ""
+    access: Access = Access.WRITE
+    opened: Identity | None = None
+    wrote: bool = False
+    bytes_written: int = 0
+    extents: tuple[tuple[int, int], ...] | None = ()
+    synced: bool = False
+    merged: int = 0
+    origin: str = ""
+    cause: str = ""
+
+    @property
+    def tape(self) -> TapeId | None:
+        """The tape, or None for a signal about a whole pool."""
+        return TapeId(self.vault, self.pool, self.label) if self.label else None
+
+    @property
+    def pool_id(self) -> PoolId:
+        """The pool the signal is about."""
+        return PoolId(self.vault, self.pool)
+
+    def with_seq(self, seq: int) -> "Signal":
+        """Return the same signal under its sequence number."""
+        return replace(self, seq=seq)
+
+    def to_json(self) -> str:
+        """Write the signal as one line of JSON, without the line's end."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote; raise `FeedError` for anything else.
+
+        Unknown fields are ignored: a newer overlay may say more than an older agent understands.
+        """
+        try:
+            return cls.from_mapping(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FeedError(f"not a signal of version {PROTOCOL}: {error!r}") from error
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """Build a signal from decoded JSON; raises what the fields raise."""
+        extents = data["extents"]
+        return cls(
+            kind=Kind(data["kind"]),
+            vault=str(data["vault"]),
+            pool=str(data["pool"]),
+            label=str(data["label"]),
+            boot_id=str(data["boot_id"]),
+            wall_ns=int(data["wall_ns"]),
+            mono_ns=int(data["mono_ns"]),
+            identity=_identity(data["identity"]),
+            seq=int(data["seq"]),
+            session=str(data["session"]),
+            access=Access(data["access"]),
+            opened=_identity(data["opened"]),
+            wrote=bool(data["wrote"]),
+            bytes_written=int(data["bytes_written"]),
+            extents=None if extents is None else tuple((int(a), int(b)) for a, b in extents),
+            synced=bool(data["synced"]),
+            merged=int(data["merged"]),
+            origin=str(data["origin"]),
+            cause=str(data["cause"]),
+        )
+
+
+def _identity(data: Mapping[str, Any] | None) -> Identity | None:
+    return None if data is None else Identity(**{k: int(v) for k, v in data.items()})
+
+
+def merge(earlier: Signal, later: Signal) -> Signal:
+    """Fold two finished sessions of one tape, neither of them delivered, into one report.
+
+    The merged report covers at least what either covered. Its extents are known only if nothing
+    happened in between: the later session must have found the tape as the earlier one left it.
+    """
+    contiguous = earlier.identity is not None and earlier.identity == later.opened
+    extents: tuple[tuple[int, int], ...] | None = None
+    if contiguous and earlier.extents is not None and later.extents is not None:
+        union = ExtentSet(earlier.extents)
+        union.update(later.extents)
+        extents = tuple(union)
+    return replace(
+        later,
+        opened=earlier.opened,
+        wrote=earlier.wrote or later.wrote,
+        bytes_written=earlier.bytes_written + later.bytes_written,
+        extents=extents,
+        merged=earlier.merged + later.merged + 1,
+    )
