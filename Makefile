@@ -1,0 +1,53 @@
+# Every target does its own set-up first; on a machine that has it, that takes a moment.
+#
+#   make demo [KEEP=1]     the whole way of a tape on this machine, as a timeline; KEEP=1 leaves it up
+#   make demo-down         ends a demonstration that was kept
+#   make test [ARGS=...]   all tests, or those that ARGS (pytest arguments) select
+#   make lint              format, style, types, import contracts
+#   make bench [ONLY=overlay,transfer,ems] [JSON=file]
+#   make lock              resolves the locked versions anew
+#   make clean             removes what the targets above left in this directory
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-fuse lint test demo demo-down bench lock clean
+
+PY := .venv/bin/python
+ARGS ?=
+KEEP ?=
+ONLY ?=
+JSON ?=
+
+help:
+	@sed -n 's/^#  \{0,1\}//p' Makefile
+
+setup:
+	@packaging/setup/prepare
+
+setup-fuse:
+	@packaging/setup/prepare --fuse
+
+lint: setup
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-cache
+
+test: setup-fuse
+	$(PY) -m pytest $(ARGS)
+
+demo: setup-fuse
+	@KEEP=$(KEEP) $(PY) -m tests.demo
+
+demo-down: setup
+	@$(PY) -m tests.demo down
+
+bench: setup-fuse
+	@$(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+lock:
+	@packaging/setup/lock
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find vtsfs copyagent tests -name __pycache__ -type d -prune -exec rm -rf {} +

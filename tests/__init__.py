@@ -1,0 +1,1 @@
+"""Tests, benchmarks and the demonstration of vts-autocopy."""

@@ -1,0 +1,1 @@
+"""Real and fake surroundings for the tests: servers, hosts, mounts."""
