@@ -1,0 +1,231 @@
+"""What a NonStop host said about its tapes, as the decisions see it.
+
+One class per kind of statement. They are made from printed EMS events by ``copyagent.ems`` and
+consumed by the pairing of witnesses (DESIGN section 5). Nothing here knows how an event looks in
+print, and nothing here carries a time to calculate with: ``printed_at`` is the host's own clock,
+two-digit year, unknown zone, and is for display only.
+
+Host events can be lost, repeated, late, reordered, and (over Telnet) forged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Ring(Enum):
+    """Say whether the host asked for a tape it may write (with ring) or only read (no ring)."""
+
+    WITH_RING = "with ring"
+    NO_RING = "no ring"
+
+
+class LabelType(Enum):
+    """Name the kind of label that a request or a tape found on a drive was printed with."""
+
+    ANSI = "ANSI"
+    IBM = "IBM"
+    TMF = "TMF"
+    ESM = "ESM"
+    UNLABELLED = "unlabelled"
+
+
+class DeviceUse(Enum):
+    """Name what a request that gives only a drive wants of it (events 606, 607 and 608)."""
+
+    UNLABELLED = "unlabelled tape"
+    BYPASS_LABELS = "no label protection"
+    UNKNOWN_TAPE = "unknown tape on the drive"
+
+
+class RequestOutcome(Enum):
+    """Name the ways in which a request ends without a mount."""
+
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+class LinkTrouble(Enum):
+    """Name why there is no EMS session, coarse enough to choose an alarm by."""
+
+    UNREACHABLE = "cannot connect"
+    TIMED_OUT = "no answer in time"
+    LOGIN_REFUSED = "log-on refused"
+    UNEXPECTED_PROMPT = "unexpected prompt"
+    DISTRIBUTOR_FAILED = "distributor not running"
+    DISCONNECTED = "connection lost"
+    SILENT = "nothing heard for too long"
+
+
+@dataclass(frozen=True, slots=True)
+class HostEvent:
+    """Hold what every statement of a host has: which host link it came over, and its header.
+
+    *host* is the name of the link in the settings; *node* is the system name in the event's
+    header (with its backslash, empty if none was printed), which can differ from it.
+    """
+
+    host: str
+    node: str = field(default="", kw_only=True)
+    printed_at: str = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class MountRequested(HostEvent):
+    """Tell that a mount was asked for: the only event that says with ring or no ring.
+
+    *volume* is None for a scratch request: the completion with the same *request* number names
+    it. *request* wraps from 9999 to 0, and is None where the host printed none (ESM forms).
+    """
+
+    request: int | None
+    volume: str | None
+    ring: Ring
+    drive: str | None = None
+    label_type: LabelType = LabelType.ANSI
+    scratch: bool = False
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRequested(HostEvent):
+    """Tell that a job asked for a drive without naming a volume, nor a ring."""
+
+    request: int | None
+    drive: str
+    use: DeviceUse
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeMounted(HostEvent):
+    """Tell that request number *request* was met by *volume*."""
+
+    request: int | None
+    volume: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAccepted(HostEvent):
+    """Tell that the operator gave *drive* to the job of request number *request*."""
+
+    request: int | None
+    drive: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEnded(HostEvent):
+    """Tell that a request was rejected or cancelled: no mount comes of it.
+
+    Cancellation's wording is not documented (events 649 and 650), so *volume* and *drive* can
+    both be None; the request number is what identifies it.
+    """
+
+    request: int | None
+    volume: str | None
+    how: RequestOutcome
+    drive: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TapeOpened(HostEvent):
+    """Tell that a job opened a tape; *volume* is None for an unlabelled one."""
+
+    volume: str | None
+    drive: str
+
+
+@dataclass(frozen=True, slots=True)
+class TapeInUse(HostEvent):
+    """Tell which process uses *volume*: ``\\NODE.$NAME`` or ``cpu,pin``."""
+
+    volume: str | None
+    drive: str
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
+class TapeDismounted(HostEvent):
+    """Tell that the host has done with *volume*; *volume* is None for an unlabelled tape."""
+
+    volume: str | None
+    drive: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TapeOnline(HostEvent):
+    """Tell that a tape nobody had requested was found on *drive*."""
+
+    volume: str | None
+    drive: str
+    label_type: LabelType
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSubstituted(HostEvent):
+    """Tell that *used* is written or read where *wanted* was asked for; *wanted* is not mounted."""
+
+    wanted: str
+    used: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsForgotten(HostEvent):
+    """Tell that the host's tape server lost its pending requests (take-over or abend)."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TapeNotice(HostEvent):
+    """Hold an ERROR, WARNING or STATUS message that was understood and decides nothing.
+
+    *kind* is the first word in capitals and *code* the number after it, as printed.
+    """
+
+    kind: str
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCommand(HostEvent):
+    """Hold a ``VTSPolicy`` command as printed, from the word VTSPolicy on. Not yet trusted."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecognised(HostEvent):
+    """Hold the text of a tape-subsystem event that no known template fits.
+
+    It may be a mount, a dismount, or nothing of importance: count it and show it.
+    *number* is the event number of the header.
+    """
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp(HostEvent):
+    """Tell that the session to *host* is logged on and its distributor prints events."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost(HostEvent):
+    """Tell that there is no session to *host*, and why; events may be missed from now on.
+
+    *why* is a sentence for the operator with the cause and the next step. It never holds a
+    password.
+    """
+
+    why: str
+    trouble: LinkTrouble
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRefused(HostEvent):
+    """Tell that *host* refused the log-on: somebody has to act, trying again seldom helps."""
+
+    why: str
