@@ -1,0 +1,67 @@
+"""What holds for every test: quiet logs, nothing left open, no mount or SSH test skipped unseen."""
+
+import faulthandler
+import gc
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import must_run
+from tests.support.expected_logs import ExpectedLogs
+from tests.support.mountpoint import unmounted_after
+from tests.support.sshd import Sshd
+
+# `kill -USR1 PID` shows where a test hangs, without ending it.
+faulthandler.register(signal.SIGUSR1, all_threads=True)
+
+pytest_configure = must_run.pytest_configure
+
+
+@pytest.fixture
+def expect_log() -> ExpectedLogs:
+    """Declare a warning or error that the test causes: ``expect_log(pattern, level)``."""
+    return ExpectedLogs()
+
+
+@pytest.fixture(autouse=True)
+def _quiet_log(caplog: pytest.LogCaptureFixture, expect_log: ExpectedLogs) -> Iterator[None]:
+    """Fail a test that logs a warning it did not declare, or declares one that does not come."""
+    yield
+    records = [record for phase in ("setup", "call") for record in caplog.get_records(phase)]
+    if complaints := expect_log.complaints(records):
+        pytest.fail("\n".join(complaints), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open() -> Iterator[None]:
+    """Collect garbage now, so that a ResourceWarning is blamed on the test that left it."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Give a directory with a short name on a disk; mounts in it are taken off afterwards.
+
+    Short, because the path of a Unix socket has room for 107 bytes; on a disk, because tmpfs, which
+    may lie under /tmp, knows neither fsync nor leases as the tapes' file systems do.
+    """
+    where = os.environ.get("VTS_TEST_SCRATCH", "/var/tmp")
+    directory = Path(tempfile.mkdtemp(prefix="vts-", dir=where))
+    try:
+        with unmounted_after(directory):
+            yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def sshd(scratch: Path) -> Iterator[Sshd]:
+    """Run an OpenSSH server for the length of the test; its files lie in ``scratch/sshd``."""
+    with Sshd(scratch / "sshd") as server:
+        yield server
