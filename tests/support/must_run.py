@@ -33,9 +33,9 @@ class MustRun:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # An expected failure is reported as skipped too, but it did run.
-        if report.skipped and not hasattr(report, "wasxfail"):
-            if any(mark in report.keywords for mark in self._needs):
-                self._skipped.append(report.nodeid)
+        was_skipped = report.skipped and not hasattr(report, "wasxfail")
+        if was_skipped and any(mark in report.keywords for mark in self._needs):
+            self._skipped.append(report.nodeid)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._skipped and self._in_ci:
