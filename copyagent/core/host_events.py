@@ -137,7 +137,7 @@ class TapeOpened(HostEvent):
 
 @dataclass(frozen=True, slots=True)
 class TapeInUse(HostEvent):
-    """Tell which process uses *volume*: ``\\NODE.$NAME`` or ``cpu,pin``."""
+    r"""Tell which process uses *volume*: ``\NODE.$NAME`` or ``cpu,pin``."""
 
     volume: str | None
     drive: str

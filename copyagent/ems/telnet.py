@@ -1,0 +1,145 @@
+"""The Telnet byte codec: bytes from a host in, plain text and the answers it must get out.
+
+Pure. Stays a plain network virtual terminal (RFC 854): it lets the host echo (RFC 857) and
+suppress go-ahead (RFC 858), and refuses everything else. Above all it refuses the terminal type
+(RFC 1091): a Telserv that is told ``TN6530`` or a relative switches to block mode, in which
+printed events no longer arrive as lines.
+
+Nothing a host sends raises or is kept: what is not text is dropped as it goes by, and the answer
+to one option request is three bytes, so a hostile host cannot make this grow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+IAC: Final = 0xFF
+DONT: Final = 0xFE
+DO: Final = 0xFD
+WONT: Final = 0xFC
+WILL: Final = 0xFB
+SB: Final = 0xFA
+SE: Final = 0xF0
+BREAK: Final = bytes((IAC, 0xF3))
+"""What a terminal's Break key sends: the host's TACL takes the terminal back."""
+NOP: Final = bytes((IAC, 0xF1))
+"""No operation: proves the connection to whatever lies between, and shows nothing at the host."""
+
+ECHO: Final = 1
+SUPPRESS_GO_AHEAD: Final = 3
+_HOST_MAY: Final = frozenset({ECHO, SUPPRESS_GO_AHEAD})
+_WE_MAY: Final = frozenset({SUPPRESS_GO_AHEAD})
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Hold what one piece of input came to: host *text*, and the *reply* to send at once.
+
+    Line ends in *text* are single line feeds.
+    """
+
+    text: bytes
+    reply: bytes
+
+
+class _At(Enum):
+    TEXT = auto()
+    COMMAND = auto()
+    OPTION = auto()
+    SUBNEGOTIATION = auto()
+    SUBNEGOTIATION_COMMAND = auto()
+
+
+class TelnetDecoder:
+    """Take the Telnet protocol out of a byte stream that may be cut anywhere."""
+
+    def __init__(self) -> None:
+        self._at = _At.TEXT
+        self._verb = 0
+        self._carriage_return = b""
+        self._host_does: set[int] = set()
+        self._we_do: set[int] = set()
+
+    def feed(self, data: bytes) -> Decoded:
+        """Decode the next piece. Costs time in proportion to its length; never raises."""
+        if self._at is _At.TEXT and IAC not in data:
+            return Decoded(self._line_ends(data), b"")
+        text = bytearray()
+        reply = bytearray()
+        position = 0
+        while position < len(data):
+            if self._at is _At.TEXT or self._at is _At.SUBNEGOTIATION:
+                position = self._run(data, position, text)
+            else:
+                self._command_byte(data[position], text, reply)
+                position += 1
+        return Decoded(self._line_ends(bytes(text)), bytes(reply))
+
+    def _run(self, data: bytes, start: int, text: bytearray) -> int:
+        """Take plain bytes up to the next command; return where to go on."""
+        end = data.find(IAC, start)
+        stop = len(data) if end < 0 else end
+        if self._at is _At.TEXT:
+            text += data[start:stop]
+        if end < 0:
+            return stop
+        in_text = self._at is _At.TEXT
+        self._at = _At.COMMAND if in_text else _At.SUBNEGOTIATION_COMMAND
+        return end + 1
+
+    def _command_byte(self, byte: int, text: bytearray, reply: bytearray) -> None:
+        if self._at is _At.OPTION:
+            reply += self._negotiate(self._verb, byte)
+            self._at = _At.TEXT
+        elif self._at is _At.SUBNEGOTIATION_COMMAND:
+            # Only IAC SE ends it. IAC IAC is a data byte of it; other commands have no place there.
+            self._at = _At.TEXT if byte == SE else _At.SUBNEGOTIATION
+        elif byte in {WILL, WONT, DO, DONT}:
+            self._verb = byte
+            self._at = _At.OPTION
+        elif byte == SB:
+            self._at = _At.SUBNEGOTIATION
+        else:
+            if byte == IAC:
+                text.append(IAC)
+            self._at = _At.TEXT
+
+    def _negotiate(self, verb: int, option: int) -> bytes:
+        """Answer one request; a request for what is so already gets none, or both sides loop."""
+        mine = verb in {DO, DONT}
+        active, allowed = (self._we_do, _WE_MAY) if mine else (self._host_does, _HOST_MAY)
+        agree, refuse = (WILL, WONT) if mine else (DO, DONT)
+        wanted = verb in {DO, WILL}
+        if wanted == (option in active):
+            return b""
+        if not wanted:
+            active.discard(option)
+            return bytes((IAC, refuse, option))
+        if option not in allowed:
+            return bytes((IAC, refuse, option))
+        active.add(option)
+        return bytes((IAC, agree, option))
+
+    def _line_ends(self, text: bytes) -> bytes:
+        """Make CR LF a line feed and CR NUL a CR (RFC 854), also when cut in between."""
+        text = self._carriage_return + text
+        # A CR means nothing until the byte after it is here.
+        self._carriage_return = b"\r" if text.endswith(b"\r") else b""
+        if self._carriage_return:
+            text = text[:-1]
+        if b"\r" not in text and b"\0" not in text:
+            return text
+        return text.replace(b"\r\n", b"\n").replace(b"\0", b"")
+
+
+def encode_line(text: str) -> bytes:
+    """Make the bytes of one typed line: text, then CR LF (RFC 1123, 3.3.1).
+
+    What has no byte in ISO 8859-1 is sent as a question mark, and control characters are left
+    out, so that a setting cannot type a second line.
+    """
+    plain = "".join(c for c in text if c >= " " and c != "\x7f")
+    data = plain.encode("latin-1", "replace")
+    return data.replace(bytes((IAC,)), bytes((IAC, IAC))) + b"\r\n"
