@@ -42,27 +42,27 @@ class Message:
         """The names of the fields in *text*, in order."""
         return tuple(part.split("}")[0] for part in self.text.split("{")[1:])
 
-    def render(self, fields: Mapping[str, object]) -> str:
-        """Fill *text* in, on one line and within `TEXT_LIMIT`.
+    def render(self, fields: Mapping[str, object], *, limit: int = TEXT_LIMIT) -> str:
+        """Fill *text* in, on one line and within *limit* characters.
 
         The longest field is cut first (its middle goes), because the fixed words carry the meaning
         and a name's beginning and end identify it.
         """
-        values = {name: _one_line(str(fields[name])) for name in self.fields}
+        values = {name: one_line(str(fields[name])) for name in self.fields}
         text = self.text.format_map(values)
-        while len(text) > TEXT_LIMIT:
-            longest = max(values, key=lambda name: len(values[name]))
-            room = max(len(values[longest]) - (len(text) - TEXT_LIMIT), 8)
-            if room >= len(values[longest]):
-                return text[:TEXT_LIMIT]
+        while len(text) > limit:
+            longest = max(values, key=lambda name: len(values[name]), default="")
+            room = max(len(values.get(longest, "")) - (len(text) - limit), 8)
+            if room >= len(values.get(longest, "")):
+                return text[:limit]
             head = room // 2
             values[longest] = f"{values[longest][:head]}~{values[longest][-(room - head - 1) :]}"
             text = self.text.format_map(values)
         return text
 
 
-def _one_line(text: str) -> str:
-    """No field may break the line format: bars and control characters become blanks."""
+def one_line(text: str) -> str:
+    """Return *text* as a field of the log: bars and control characters become single blanks."""
     return " ".join("".join(" " if c == "|" or not c.isprintable() else c for c in text).split())
 
 
@@ -194,6 +194,11 @@ UNSYNCED = Message(
     424176,
     "{pool}: {count} tapes were there before AutoCopy and have no copy",
     "To copy them for the first time: copyagent sync {pool}",
+)
+EVENTS_UNWRITTEN = Message(
+    424177,
+    "Event log could not be written: {count} messages are missing here",
+    "Read the missing messages in the journal; watch the room on the log's file system.",
 )
 
 CATALOGUE: Mapping[int, Message] = {

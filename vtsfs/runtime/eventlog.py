@@ -1,0 +1,178 @@
+"""The event log: one line a message, in the format of Virtual TapeServer.
+
+``Timestamp|Severity|ID|System|IP|Server|User|Program|Text`` (Configuration Guide, event log
+chapter), at most 255 characters in all, times in UTC. Both programs append to the same file; each
+line is one write(2) with O_APPEND, so lines never mix. The same text goes to `logging`, hence to
+the journal, together with the operator's next step, for which the line has no room.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import gmtime, strftime
+
+from vtsfs.contract.messages import (
+    EVENTS_UNWRITTEN,
+    TEXT_LIMIT,
+    Message,
+    Severity,
+    next_step,
+    one_line,
+)
+from vtsfs.contract.settings import System
+from vtsfs.runtime.clock import wall_ns
+
+#: Limit of a whole line, in characters, without its end.
+LINE_LIMIT = 255
+_LEVELS = {
+    Severity.INFO: logging.INFO,
+    Severity.WARNING: logging.WARNING,
+    Severity.ERROR: logging.ERROR,
+    Severity.CRITICAL: logging.CRITICAL,
+}
+#: O_NONBLOCK does nothing for a file and keeps a FIFO without a reader from stopping the daemon.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """On whose behalf a message is written: the middle columns of a line, cut to their limits."""
+
+    system: str
+    ip: str
+    server: str
+    user: str
+    program: str
+
+    def columns(self) -> str:
+        """Return the five columns, joined; the text's column and those before stay outside."""
+        server = one_line(self.server)[:15]
+        return "|".join(
+            (
+                one_line(self.system)[:7],
+                one_line(self.ip)[:15],
+                server,
+                one_line(self.user)[:15],
+                one_line(self.program)[:15],
+            )
+        )
+
+
+def format_line(message: Message, fields: Mapping[str, object], origin: Origin, now_ns: int) -> str:
+    """Return the log line of *message* at *now_ns*, at most `LINE_LIMIT` characters.
+
+    The columns together may take more than a line has, so the text gets what the others leave.
+    """
+    stamp = strftime("%Y-%m-%d %H:%M:%S", gmtime(now_ns // 1_000_000_000))
+    head = f"{stamp}|{message.severity.name}|{message.id:06}|{origin.columns()}|"
+    return head + message.render(fields, limit=min(TEXT_LIMIT, LINE_LIMIT - len(head)))
+
+
+class EventLog:
+    """Appends messages to the event log at *path*; may be rotated away at any time.
+
+    A log that cannot be written never disturbs the caller: that is reported once to the journal,
+    every message still goes there, the file is tried again with each one, and the first that
+    succeeds is preceded by a message that counts what is missing. Calls block for one short append
+    and belong to one thread; from the trio loop that is accepted, because messages are rare.
+    """
+
+    def __init__(self, path: Path, system: System, *, program: str) -> None:
+        self._path = path
+        self._system = system
+        self._program = program
+        self._fd = -1
+        self._torn = False
+        self._unwritten = 0
+
+    def write(
+        self,
+        message: Message,
+        *,
+        now_ns: int | None = None,
+        user: str = "",
+        ip: str = "127.0.0.1",
+        program: str = "",
+        **fields: object,
+    ) -> None:
+        """Append *message* with its *fields*; *now_ns* is since the epoch, the clock's if None.
+
+        *user* and *ip* tell who asked for what is reported, *program* is this program unless given.
+        A message whose text names the user takes it from *user*.
+        """
+        now = wall_ns() if now_ns is None else now_ns
+        complete = _complete(message, {**fields, "user": user} if user else fields)
+        origin = Origin(self._system.model, ip, self._system.name, user, program or self._program)
+        self._append(format_line(message, complete, origin, now), origin, now)
+        _logger.log(
+            _LEVELS[message.severity],
+            "%06d %s [next step: %s]",
+            message.id,
+            message.render(complete, limit=2000),
+            next_step(message, complete),
+        )
+
+    def close(self) -> None:
+        """Close the file; a later `write` opens it again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _append(self, line: str, origin: Origin, now_ns: int) -> None:
+        text = line + "\n"
+        if self._unwritten:
+            missing = {"count": self._unwritten}
+            text = f"{format_line(EVENTS_UNWRITTEN, missing, origin, now_ns)}\n{text}"
+        if self._torn:
+            text = "\n" + text
+        try:
+            self._reopen_if_rotated()
+            data = text.encode("utf-8", errors="replace")
+            if os.write(self._fd, data) != len(data):
+                # The rest would be a second write, and another program's line may come between.
+                self._torn = True
+                raise OSError("only a part of the line fitted")
+        except OSError as error:
+            self.close()
+            if not self._unwritten:
+                _logger.error(
+                    "event log %s cannot be written: %s; make room, or give it back to this "
+                    "user; until then messages go to the journal alone",
+                    self._path,
+                    error.strerror or error,
+                )
+            self._unwritten += 1
+        else:
+            self._torn = False
+            self._unwritten = 0
+
+    def _reopen_if_rotated(self) -> None:
+        if self._fd >= 0:
+            ours = os.fstat(self._fd)
+            try:
+                found = os.stat(self._path)
+            except OSError:
+                found = None
+            if found is not None and (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino):
+                return
+            self.close()
+        self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._fd = os.open(self._path, _FLAGS, 0o640)
+
+
+def _complete(message: Message, fields: dict[str, object]) -> dict[str, object]:
+    """A message with a field too few is still worth more than an exception in the caller."""
+    missing = [name for name in message.fields if name not in fields]
+    unknown = fields.keys() - {*message.fields, "user"}
+    if missing or unknown:
+        _logger.error(
+            "message %d is written with fields missing %s, unknown %s; report this to the makers",
+            message.id,
+            missing,
+            sorted(unknown),
+        )
+    return fields | dict.fromkeys(missing, "?")
