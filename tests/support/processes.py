@@ -92,13 +92,12 @@ class Program:
     def pid(self) -> int:
         return self._started().pid
 
-    @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start it, or start it again after it has ended; the output is appended."""
-        if self.is_running:
+        if self.is_running():
             raise RuntimeError(f"{self.arguments[0]} runs already")
         with self.output_path.open("ab") as sink:
             self._process = subprocess.Popen(
@@ -124,7 +123,7 @@ class Program:
         def written() -> bool:
             if text in self.output():
                 return True
-            if not self.is_running:
+            if not self.is_running():
                 raise RuntimeError(
                     f"{self.arguments[0]} ended without writing {text!r}:\n{self.output()}"
                 )

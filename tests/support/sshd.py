@@ -126,7 +126,7 @@ class Sshd:
 
     def start(self) -> None:
         """Start it, also after `stop` or `kill`; raise SshdError if it does not answer."""
-        if self.is_running:
+        if self.is_running():
             raise SshdError("this sshd runs already")
         if (why := why_no_sshd()) is not None:
             raise SshdError(why)
@@ -150,13 +150,12 @@ class Sshd:
             raise SshdError(f"{error}; its log:\n{self.log()}") from None
 
     def _answers(self) -> bool:
-        if not self.is_running:
+        if not self.is_running():
             raise SshdError("sshd ended at once")
         with suppress(OSError), socket.create_connection((ADDRESS, self.port), 1.0) as probe:
             return probe.recv(8).startswith(b"SSH-2.0")
         return False
 
-    @property
     def is_running(self) -> bool:
         """Whether the listening process lives (frozen counts)."""
         return self._process is not None and self._process.poll() is None
@@ -177,7 +176,7 @@ class Sshd:
 
     def sessions(self) -> list[ProcessId]:
         """List the processes that serve connections, those of a killed listener included."""
-        family = descendants(self.pid) if self.is_running else []
+        family = descendants(self.pid) if self.is_running() else []
         return [*family, *(orphan for orphan in self._orphans if is_alive(orphan))]
 
     def stop(self) -> None:
@@ -188,7 +187,7 @@ class Sshd:
         """Kill the listener (SIGKILL) and, unless told otherwise, the sessions."""
         if sessions:
             self._end(signal.SIGKILL)
-        elif self.is_running:
+        elif self.is_running():
             self._kill_listener()
 
     def restart(self) -> None:
@@ -210,7 +209,7 @@ class Sshd:
             send_signal(process, signal.SIGCONT)
 
     def _everybody(self) -> Iterator[ProcessId]:
-        if self.is_running and (listener := identify(self.pid)) is not None:
+        if self.is_running() and (listener := identify(self.pid)) is not None:
             yield listener
         yield from self.sessions()
 
@@ -222,14 +221,14 @@ class Sshd:
         self._wait()
 
     def _end(self, number: signal.Signals) -> None:
-        if self.is_running:
+        if self.is_running():
             if number is signal.SIGTERM:
                 self.thaw()
                 self._orphans.update(descendants(self.pid))
                 os.kill(self.pid, number)
                 with suppress(subprocess.TimeoutExpired):
                     self._wait(5.0)
-            if self.is_running:
+            if self.is_running():
                 self._kill_listener()
         for session in self._orphans:
             send_signal(session, signal.SIGKILL)
