@@ -1,0 +1,96 @@
+"""Everything that can happen to the engine, in the past tense. Host events have a file of their own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from copyagent.core.copying import CopyOutcome, PublishedCopy
+from vtsfs.contract.feed import Hello
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Identity, Signal
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStarted:
+    """The state was read; whatever was running before is not running any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedOpened:
+    """An overlay answered, and said hello."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLost:
+    """The overlay of *vault* does not answer (any more)."""
+
+    vault: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSeen:
+    """An overlay reported something, as number ``signal.seq`` of *outbox_id*."""
+
+    outbox_id: str
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSwept:
+    """Every watched tape of *vault* was looked at, from *started* (monotonic seconds) on.
+
+    *found* holds the regular files that are tapes by name; *ignored* counts the rest of what lies
+    in watched pools; *unread* names pools that could not be read, of which nothing is known.
+    """
+
+    vault: str
+    started: float
+    found: Mapping[TapeId, Identity]
+    ignored: int
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CopyIntended:
+    """The running copy is about to rename *copy* into place."""
+
+    tape: TapeId
+    target: str
+    copy: PublishedCopy
+
+
+@dataclass(frozen=True, slots=True)
+class CopyEnded:
+    """A copy that was started has ended, one way or another."""
+
+    tape: TapeId
+    target: str
+    outcome: CopyOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class TargetProbed:
+    """A target without running copies was asked whether it is there; *cause* is None if so."""
+
+    target: str
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WakeupDue:
+    """A moment that the engine asked for has come."""
+
+
+Event = (
+    AgentStarted
+    | FeedOpened
+    | FeedLost
+    | SignalSeen
+    | VaultSwept
+    | CopyIntended
+    | CopyEnded
+    | TargetProbed
+    | WakeupDue
+)

@@ -1,0 +1,91 @@
+"""What the agent remembers of each tape, durably: the whole of it is one record.
+
+Sentinels: ``identity is None`` means that what is in the file is not known (the next copy takes
+what it finds); ``behind_ns == 0`` means protected; a time of 0 ns means never.
+"""
+
+from dataclasses import dataclass, field
+
+from copyagent.core.copying import PublishedCopy, TargetStamp
+from copyagent.core.host_mounts import HostMount
+from copyagent.core.tape import PROTECTED, Clean, State
+from copyagent.core.witness import Evidence, Session, Verdict
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Access, Identity
+
+#: How many lines of a tape's own history are kept for `explain`.
+MOST_NOTES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line of a tape's history, for people."""
+
+    at_ns: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with all the evidence it rests on."""
+
+    verdict: Verdict
+    overlay: str
+    host: str
+    at_ns: int
+    generation: int
+    sessions: tuple[Session, ...] = ()
+    changes: tuple[str, ...] = ()
+    mount: HostMount | None = None
+
+
+@dataclass(slots=True)
+class CopyRecord:
+    """One tape at one target. *base* is the last publication on record there.
+
+    *intent* is one whose rename may have happened without being recorded; *override* the foreign
+    file that an operator released for replacement.
+    """
+
+    state: State = field(default_factory=Clean)
+    base: PublishedCopy | None = None
+    intent: PublishedCopy | None = None
+    override: TargetStamp | None = None
+
+
+@dataclass(slots=True)
+class TapeRecord:
+    """One tape: what the witnesses left, what was judged, and how its copies stand.
+
+    *generation* counts up whenever the bytes may have changed. *open* holds the sessions that have
+    not ended; *evidence* what ended and is not judged; *unconfirmed* the sessions of a verdict that
+    was reached without the host, in case it speaks late.
+    """
+
+    tape: TapeId
+    generation: int = 0
+    identity: Identity | None = None
+    open: dict[str, Session] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
+    unconfirmed: tuple[Session, ...] = ()
+    judgement: Judgement | None = None
+    copies: dict[str, CopyRecord] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    behind_ns: int = 0
+    warned_open: bool = False
+
+    @property
+    def writers(self) -> bool:
+        """Whether a write session is open."""
+        return any(session.access is Access.WRITE for session in self.open.values())
+
+    @property
+    def protected(self) -> bool:
+        """Whether every target has all there is (DESIGN section 11)."""
+        settled = not self.writers and self.evidence.empty
+        return settled and all(isinstance(c.state, PROTECTED) for c in self.copies.values())
+
+    def note(self, at_ns: int, text: str) -> None:
+        """Add a line to the tape's history."""
+        self.notes.append(Note(at_ns, text))
+        del self.notes[:-MOST_NOTES]

@@ -1,0 +1,444 @@
+"""The state of one tape's copy at one target, and the only table that may change it.
+
+Theory of operation. The *engine* decides that a generation of a tape is to be copied
+(`Approved`) or must not be (`HoldDecided`); this machine then brings that one generation to the
+target or says why not. A write session anywhere in between makes whatever was pending *superseded*:
+the bytes may be changing, so the old order is void, and the session's own verdict starts the next
+one. If that session changed nothing, `Unchanged` revives the old order.
+
+Attempts are counted here and nowhere else. An outcome that is not the copy's own fault (`Waits`:
+fence, host key, a writer behind the overlay) goes to `Waiting` and uses none up. `Failed` is left
+by an operator, by the target's return, or by the next generation.
+
+A running copy is stopped by the engine whenever its state leaves `Copying`; its outcome arrives
+later and finds another state: those pairs are in the table too, and change nothing, except that
+`Done` after `Superseded` was a publication that could not be called back.
+
+What is not in the table is impossible: `step` raises `IllegalTransition` and changes nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar, cast
+
+from copyagent.core import copying
+from copyagent.core.copying import HoldReason, TargetStamp, WaitReason
+from copyagent.core.retry import Ladder
+from copyagent.core.time import Moment
+from vtsfs.contract.errors import VtsError
+
+
+class IllegalTransition(VtsError):
+    """An event came that cannot happen in the present state: our own mistake."""
+
+
+# ---- states: each carries exactly what is true in it -------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """Nothing has changed since the tape is watched, or a peer brought it."""
+
+    kind: Literal["clean"] = "clean"
+
+
+@dataclass(frozen=True, slots=True)
+class Unsynced:
+    """The tape was there before AutoCopy was; it has never been copied."""
+
+    kind: Literal["unsynced"] = "unsynced"
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A copy is due now. *failures* attempts of this ladder were made."""
+
+    generation: int
+    failures: int = 0
+    kind: Literal["queued"] = "queued"
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """Attempt number *failures* + 1 is running."""
+
+    generation: int
+    failures: int
+    started_ns: int
+    kind: Literal["copying"] = "copying"
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """*failures* attempts failed, the last for *cause*; the next is due at *due*."""
+
+    generation: int
+    failures: int
+    cause: str
+    next_step: str
+    due: Moment
+    kind: Literal["retry"] = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """All attempts failed. *unreachable*: for want of the target, so its return re-arms."""
+
+    generation: int
+    failures: int
+    cause: str
+    next_step: str
+    unreachable: bool
+    at_ns: int
+    kind: Literal["failed"] = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A guard asked for patience; looked at again at *due*, without using up an attempt."""
+
+    generation: int
+    failures: int
+    reason: WaitReason
+    detail: str
+    due: Moment
+    kind: Literal["waiting"] = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Only an operator's word, or a newer complete generation, goes on from here."""
+
+    generation: int
+    reason: HoldReason
+    detail: str
+    at_ns: int
+    stamp: TargetStamp | None = None
+    kind: Literal["held"] = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """The tape was mounted for writing while its copy was pending."""
+
+    generation: int
+    kind: Literal["superseded"] = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The target has this generation, durably and verified."""
+
+    generation: int
+    at_ns: int
+    kind: Literal["copied"] = "copied"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The source was erased or deleted; the target's copy stays."""
+
+    how: str
+    at_ns: int
+    kind: Literal["kept"] = "kept"
+
+
+State = (
+    Clean
+    | Unsynced
+    | Queued
+    | Copying
+    | Retrying
+    | Failed
+    | Waiting
+    | Held
+    | Superseded
+    | Copied
+    | Kept
+)
+
+#: States in which the target has, or needs, nothing newer (DESIGN section 11).
+PROTECTED = (Clean, Copied, Kept)
+
+#: States that the scheduler looks at.
+PENDING = (Queued, Retrying, Waiting)
+
+
+# ---- events ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A verdict, a sync or a release says: copy *generation*.
+
+    *again* asks for a comparison even if that generation is recorded as copied already.
+    """
+
+    generation: int
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDecided:
+    """A verdict says: do not copy *generation* without the operator's word."""
+
+    generation: int
+    reason: HoldReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriterCame:
+    """A write session began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Everything was judged and the tape still is *generation*: nothing new to copy."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The scheduler starts an attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The running attempt ended with *outcome*."""
+
+    outcome: copying.CopyOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDown:
+    """The target did not answer for another tape while this one was due: counts as an attempt."""
+
+    cause: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReturned:
+    """The target answers again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAsked:
+    """An operator wants a new ladder."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """The tape is gone, or empty, at the source."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A peer published this tape here: it is the peer's to copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The agent starts: whatever was running is not running any more."""
+
+
+Event = (
+    Approved
+    | HoldDecided
+    | WriterCame
+    | Unchanged
+    | Started
+    | Ended
+    | TargetDown
+    | TargetReturned
+    | RetryAsked
+    | Vanished
+    | Received
+    | Restarted
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every step may need: the time and the retry ladder's rules."""
+
+    now: Moment
+    ladder: Ladder
+
+
+# ---- the steps ---------------------------------------------------------------------------------
+
+_S = TypeVar("_S", bound=State)
+_E = TypeVar("_E", bound=Event)
+_Step = Callable[[State, Event, Context], State]
+_Pending = Queued | Copying | Retrying | Waiting
+
+
+def _approve(_state: State, event: Approved, _: Context) -> State:
+    return Queued(event.generation)
+
+
+def _approve_copied(state: Copied, event: Approved, _: Context) -> State:
+    if event.generation == state.generation and not event.again:
+        return state
+    return Queued(event.generation)
+
+
+def _approve_pending(state: _Pending, event: Approved, _: Context) -> State:
+    """The same order twice is one order: a running attempt goes on, a ladder is not reset."""
+    return state if event.generation == state.generation else Queued(event.generation)
+
+
+def _approve_held(state: Held, event: Approved, _: Context) -> State:
+    """A hold ends with a newer complete generation, not with a second look at the same one."""
+    return Queued(event.generation) if event.generation > state.generation else state
+
+
+def _hold(_state: State, event: HoldDecided, ctx: Context) -> State:
+    return Held(event.generation, event.reason, event.detail, ctx.now.wall_ns)
+
+
+def _supersede(state: _Pending | Failed, _event: WriterCame, _: Context) -> State:
+    return Superseded(state.generation)
+
+
+def _revive(_state: Superseded, event: Unchanged, _: Context) -> State:
+    return Queued(event.generation)
+
+
+def _start(state: Queued | Retrying | Waiting, _event: Started, ctx: Context) -> State:
+    return Copying(state.generation, state.failures, ctx.now.wall_ns)
+
+
+def _end(state: Copying, event: Ended, ctx: Context) -> State:
+    outcome = event.outcome
+    match outcome:
+        case copying.CopyDone():
+            return Copied(state.generation, ctx.now.wall_ns)
+        case copying.CopyFailed():
+            return _fail(
+                state, outcome.cause, outcome.next_step, ctx, unreachable=outcome.unreachable
+            )
+        case copying.CopyHeld():
+            return Held(
+                state.generation, outcome.reason, outcome.detail, ctx.now.wall_ns, outcome.stamp
+            )
+        case copying.CopyWaits():
+            due = ctx.now.after(ctx.ladder.recheck_s(outcome.reason))
+            return Waiting(state.generation, state.failures, outcome.reason, outcome.detail, due)
+        case copying.SourceErased():
+            return Kept("deleted" if outcome.gone else "erased", ctx.now.wall_ns)
+        case copying.SourceChanged():
+            return Superseded(state.generation)
+
+
+def _fail(
+    state: Queued | Copying | Retrying,
+    cause: str,
+    next_step: str,
+    ctx: Context,
+    *,
+    unreachable: bool,
+) -> State:
+    failures = state.failures + 1
+    due = ctx.ladder.next_due(failures, ctx.now)
+    if due is None:
+        return Failed(state.generation, failures, cause, next_step, unreachable, ctx.now.wall_ns)
+    return Retrying(state.generation, failures, cause, next_step, due)
+
+
+def _target_down(state: Queued | Retrying, event: TargetDown, ctx: Context) -> State:
+    if isinstance(state, Retrying) and not ctx.now.reached(state.due):
+        return state
+    return _fail(state, event.cause, event.next_step, ctx, unreachable=True)
+
+
+def _rearm(state: Failed, _event: TargetReturned, _: Context) -> State:
+    return Queued(state.generation) if state.unreachable else state
+
+
+def _retry(_state: State, event: RetryAsked, _: Context) -> State:
+    return Queued(event.generation)
+
+
+def _vanish(_state: State, event: Vanished, ctx: Context) -> State:
+    return Kept(event.how, ctx.now.wall_ns)
+
+
+def _receive(_state: State, _event: Received, _: Context) -> State:
+    return Clean()
+
+
+def _restart_copying(state: Copying, _event: Restarted, _: Context) -> State:
+    """The attempt that a crash cut short is made again; it did not fail, so it does not count."""
+    return Queued(state.generation, state.failures)
+
+
+def _restart_due(state: Retrying | Waiting, _event: Restarted, ctx: Context) -> State:
+    longest = ctx.ladder.interval_s if isinstance(state, Retrying) else ctx.ladder.longest_recheck_s
+    return replace(state, due=ctx.now.again(state.due, longest))
+
+
+def _stay(state: State, _event: Event, _: Context) -> State:
+    return state
+
+
+def _step(function: Callable[[_S, _E, Context], State]) -> _Step:
+    """The table guarantees the types, which no annotation of a dict can say."""
+    return cast(_Step, function)
+
+
+def _table() -> Mapping[tuple[type[State], type[Event]], _Step]:
+    every = (
+        Clean, Unsynced, Queued, Copying, Retrying, Failed, Waiting, Held, Superseded, Copied, Kept,
+    )  # fmt: skip
+    pending = (Queued, Copying, Retrying, Waiting)
+    table: dict[tuple[type[State], type[Event]], _Step] = {}
+    stay = (WriterCame, Unchanged, Ended, TargetDown, TargetReturned, Restarted)
+    for state in every:
+        table.update({(state, event): _stay for event in stay})
+        table[state, Approved] = _step(_approve)
+        table[state, HoldDecided] = _step(_hold)
+        table[state, Vanished] = _step(_vanish)
+        table[state, Received] = _step(_receive)
+    for state in pending:
+        table[state, Approved] = _step(_approve_pending)
+        table[state, WriterCame] = _step(_supersede)
+    table[Copied, Approved] = _step(_approve_copied)
+    table[Held, Approved] = _step(_approve_held)
+    table[Failed, WriterCame] = _step(_supersede)
+    table[Superseded, Unchanged] = _step(_revive)
+    for state in (Queued, Retrying, Waiting):
+        table[state, Started] = _step(_start)
+    for state in (Unsynced, Queued, Retrying, Failed, Waiting, Held, Superseded, Copied, Clean):
+        table[state, RetryAsked] = _step(_retry)
+    table[Copying, RetryAsked] = _stay
+    table[Copying, Ended] = _step(_end)
+    table[Queued, TargetDown] = _step(_target_down)
+    table[Retrying, TargetDown] = _step(_target_down)
+    table[Failed, TargetReturned] = _step(_rearm)
+    table[Copying, Restarted] = _step(_restart_copying)
+    table[Retrying, Restarted] = _step(_restart_due)
+    table[Waiting, Restarted] = _step(_restart_due)
+    return table
+
+
+#: Every legal pair of state and event. `Started` outside the pending states and `RetryAsked` on a
+#: kept tape are missing on purpose: the engine must not even ask.
+TRANSITIONS = _table()
+
+
+def step(state: State, event: Event, ctx: Context) -> State:
+    """Return the state after *event*; raise `IllegalTransition` for a pair not in the table."""
+    transition = TRANSITIONS.get((type(state), type(event)))
+    if transition is None:
+        raise IllegalTransition(
+            f"a copy that is {state.kind!r} cannot take {type(event).__name__}; this is a bug"
+        )
+    return transition(state, event, ctx)

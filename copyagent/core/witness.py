@@ -1,0 +1,192 @@
+"""The verdict: what two witnesses together say about one tape (DESIGN section 5).
+
+Each witness's evidence is reduced to one word, and `VERDICTS` has an entry for every pair of words:
+a test walks through the whole product. The reduction is in `overlay_says` and `host_says`; time
+comes in as an argument. Nothing here keeps state.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from copyagent.core.host_events import Ring
+from copyagent.core.host_mounts import HostMount
+from vtsfs.contract.signals import Access, Identity
+
+
+class Overlay(StrEnum):
+    """What the overlay (or the sweep) says."""
+
+    OPEN = "open for writing"
+    INTERRUPTED = "interrupted"
+    WROTE = "wrote"
+    UNWRITTEN = "nothing written"
+    CHANGED = "changed without a session"
+    RECEIVED = "received from a peer"
+    NOTHING = "nothing"
+
+
+class Host(StrEnum):
+    """What EMS says."""
+
+    NO_RING = "no ring"
+    WITH_RING = "with ring, not dismounted"
+    OVERDUE = "with ring, not dismounted for too long"
+    DISMOUNTED = "with ring, dismounted"
+    SILENT = "silent"
+    PENDING = "nothing yet"
+
+
+class Verdict(StrEnum):
+    """The two together. The value is what the operator reads."""
+
+    OPEN = "open"
+    INTERRUPTED = "interrupted"
+    CONFLICT = "conflict"
+    READ_ONLY = "agreed, read only"
+    HOST_HAS_IT = "host still has it"
+    OVERDUE = "with the host for too long"
+    AGREED = "agreed"
+    UNWRITTEN = "agreed, unwritten"
+    OVERLAY_ONLY = "overlay only"
+    UNCONFIRMED = "unconfirmed, unchanged"
+    HOST_ONLY = "host only"
+    CHANGED = "changed without a mount"
+    RECEIVED = "received"
+    UNDECIDED = "awaiting host"
+    NONE = "nothing to judge"
+
+
+def _row(**verdicts: Verdict) -> dict[Host, Verdict]:
+    """One overlay word against all host words; *rest* stands for those not named."""
+    rest = verdicts.get("rest")
+    return {host: verdicts.get(host.name, rest) or Verdict.NONE for host in Host}
+
+
+#: Every pair of words. An open or incomplete tape outranks whatever a host says, because a host
+#: event can be forged; a conflict outranks copying.
+VERDICTS: Mapping[Overlay, Mapping[Host, Verdict]] = {
+    Overlay.OPEN: _row(rest=Verdict.OPEN),
+    Overlay.INTERRUPTED: _row(rest=Verdict.INTERRUPTED),
+    Overlay.WROTE: _row(
+        NO_RING=Verdict.CONFLICT,
+        WITH_RING=Verdict.HOST_HAS_IT,
+        OVERDUE=Verdict.OVERDUE,
+        DISMOUNTED=Verdict.AGREED,
+        SILENT=Verdict.OVERLAY_ONLY,
+        PENDING=Verdict.UNDECIDED,
+    ),
+    Overlay.UNWRITTEN: _row(
+        NO_RING=Verdict.READ_ONLY,
+        WITH_RING=Verdict.HOST_HAS_IT,
+        OVERDUE=Verdict.OVERDUE,
+        DISMOUNTED=Verdict.UNWRITTEN,
+        SILENT=Verdict.UNCONFIRMED,
+        PENDING=Verdict.UNDECIDED,
+    ),
+    Overlay.CHANGED: _row(rest=Verdict.CHANGED),
+    Overlay.RECEIVED: _row(rest=Verdict.RECEIVED),
+    Overlay.NOTHING: _row(rest=Verdict.NONE, DISMOUNTED=Verdict.HOST_ONLY),
+}
+
+#: Verdicts that end nothing: more evidence, or time, has to come.
+WAITING = frozenset({Verdict.OPEN, Verdict.HOST_HAS_IT, Verdict.UNDECIDED, Verdict.NONE})
+
+#: Verdicts reached without the host; its late evidence may still change them.
+WITHOUT_HOST = frozenset({Verdict.OVERLAY_ONLY, Verdict.UNCONFIRMED})
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One span of a tape being open, as the overlay told of it.
+
+    *closed_ns* is 0 while it is open. *interrupted*: the overlay ended before the last release.
+    """
+
+    session: str
+    access: Access
+    opened_ns: int
+    opened: Identity | None = None
+    closed_ns: int = 0
+    identity: Identity | None = None
+    wrote: bool = False
+    bytes_written: int = 0
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was seen of one tape and has not been judged to an end.
+
+    *sessions* are closed ones, in order of arrival; *changes* are causes of changes without a
+    session. *quiet_since* and *began* are monotonic seconds: the last and the first of it.
+    """
+
+    sessions: tuple[Session, ...] = ()
+    changes: tuple[str, ...] = ()
+    received: bool = False
+    began: float = 0.0
+    quiet_since: float = 0.0
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to judge on the overlay's side."""
+        return not (self.sessions or self.changes or self.received)
+
+
+def overlay_says(evidence: Evidence, *, writers: bool) -> Overlay:
+    """Reduce the overlay's evidence to a word; *writers* tells of an open write session.
+
+    A later session that wrote and ended clears an interrupted one: whoever wrote it saw the tape
+    as the interruption left it. A session that wrote nothing does not.
+    """
+    if writers:
+        return Overlay.OPEN
+    for session in reversed(evidence.sessions):
+        if session.interrupted and _changed(session):
+            return Overlay.INTERRUPTED
+        if session.wrote and not session.interrupted:
+            return Overlay.WROTE
+    if evidence.changes:
+        return Overlay.CHANGED
+    if evidence.received:
+        return Overlay.RECEIVED
+    return Overlay.UNWRITTEN if evidence.sessions else Overlay.NOTHING
+
+
+def _changed(session: Session) -> bool:
+    if session.opened is None:
+        return session.identity is None or session.identity.size > 0
+    return not session.opened.same_bytes(session.identity)
+
+
+def host_says(
+    mount: HostMount | None,
+    *,
+    listening: bool,
+    waited_s: float,
+    grace_s: float,
+    age_s: float,
+    mounted_max_s: float,
+) -> Host:
+    """Reduce a host's evidence to a word.
+
+    *listening* tells whether a link is up that could have spoken; *waited_s* how long ago the
+    overlay's evidence ended; *age_s* how long ago the mount began. A mount whose link was lost
+    before its dismount counts as silence, never as a denial; its NO RING still counts.
+    """
+    if mount is not None:
+        if mount.ring is Ring.NO_RING:
+            return Host.NO_RING
+        if mount.ring is Ring.WITH_RING and mount.dismounted_ns:
+            return Host.DISMOUNTED
+        if mount.ring is Ring.WITH_RING and not mount.lost:
+            return Host.WITH_RING if age_s < mounted_max_s else Host.OVERDUE
+    if listening and waited_s < grace_s:
+        return Host.PENDING
+    return Host.SILENT
+
+
+def judge(overlay: Overlay, host: Host) -> Verdict:
+    """Return the verdict on a pair of words."""
+    return VERDICTS[overlay][host]
