@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from vtsfs.contract.errors import FeedError
-from vtsfs.contract.signals import PROTOCOL
+from vtsfs.contract.signals import MALFORMED, PROTOCOL
 
 #: The longest line either side accepts, in bytes; a signal with 64 Ki extents is below 3 MB.
 MAX_LINE = 8 * 1024 * 1024
@@ -56,7 +56,7 @@ class Hello:
                 version=str(data["version"]),
                 protocol=int(data["protocol"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except MALFORMED as error:
             raise FeedError(f"not a feed hello: {error!r}") from error
         if made.protocol != PROTOCOL:
             raise FeedError(

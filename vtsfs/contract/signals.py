@@ -20,7 +20,7 @@ the sentinel values are these:
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -30,6 +30,16 @@ from vtsfs.contract.naming import PoolId, TapeId
 
 #: Version of the signal encoding and of the feed that carries it.
 PROTOCOL = 1
+
+#: What decoding hostile or damaged JSON can raise: also an infinite number, also endless nesting.
+MALFORMED = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 class Kind(StrEnum):
@@ -140,12 +150,12 @@ class Signal:
         """
         try:
             return cls.from_mapping(json.loads(text))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except MALFORMED as error:
             raise FeedError(f"not a signal of version {PROTOCOL}: {error!r}") from error
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Self:
-        """Build a signal from decoded JSON; raises what the fields raise."""
+        """Build a signal from decoded JSON; raises one of `MALFORMED`."""
         extents = data["extents"]
         return cls(
             kind=Kind(data["kind"]),
@@ -162,7 +172,7 @@ class Signal:
             opened=_identity(data["opened"]),
             wrote=bool(data["wrote"]),
             bytes_written=int(data["bytes_written"]),
-            extents=None if extents is None else tuple((int(a), int(b)) for a, b in extents),
+            extents=None if extents is None else tuple(_extent(*pair) for pair in extents),
             synced=bool(data["synced"]),
             merged=int(data["merged"]),
             origin=str(data["origin"]),
@@ -171,7 +181,15 @@ class Signal:
 
 
 def _identity(data: Mapping[str, Any] | None) -> Identity | None:
-    return None if data is None else Identity(**{k: int(v) for k, v in data.items()})
+    if data is None:
+        return None
+    return Identity(**{field.name: int(data[field.name]) for field in fields(Identity)})
+
+
+def _extent(start: int, end: int) -> tuple[int, int]:
+    if not 0 <= int(start) <= int(end):
+        raise ValueError(f"no byte range: {start} to {end}")
+    return int(start), int(end)
 
 
 def merge(earlier: Signal, later: Signal) -> Signal:
