@@ -139,4 +139,13 @@ class SourceChanged:
     identity: Identity | None
 
 
-CopyOutcome = CopyDone | CopyFailed | CopyHeld | CopyWaits | SourceErased | SourceChanged
+@dataclass(frozen=True, slots=True)
+class CopyStopped:
+    """The permission to publish was withdrawn while the copy ran: nothing was published."""
+
+    detail: str
+
+
+CopyOutcome = (
+    CopyDone | CopyFailed | CopyHeld | CopyWaits | CopyStopped | SourceErased | SourceChanged
+)
