@@ -1,0 +1,309 @@
+"""The log-in to a host, from its banner to the first printed event.
+
+Pure: text and times in, actions out. The log-in itself is data (`copyagent.ems.login_types`);
+this is the machine that walks it::
+
+    answering step i --prompt of step i------------------------> answering step i + 1
+    answering step i --prompt of a later step, those between
+                       being optional--------------------------> answering the one after it
+    answering the last step --its prompt-----------------------> starting (distributor command sent)
+    answering --a refusal's text-------------------------------> failed: log-on refused
+    answering --response time-out, no prompt-------------------> failed: no answer in time
+    answering --response time-out, another prompt--------------> failed: unexpected prompt
+    starting  --an event's header, or the response time-out----> started
+    starting  --an error's text, or the prompt back------------> failed: distributor not running
+
+"No services configured" (a TACL at once) is the second line: the service prompt is optional.
+
+What the host sent goes into messages, so that an operator can see what came instead; the password
+never does, not even when the host echoes it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from copyagent.core.host_events import LinkTrouble
+from copyagent.ems.lines import is_prompt
+from copyagent.ems.login_types import PASSWORD, LoginType
+
+MAX_PROMPT: Final = 1024
+"""Characters of the host's last line that are looked at."""
+MAX_STARTING: Final = 16384
+"""Characters kept between the distributor's start and its first event."""
+MAX_CAME: Final = 160
+
+_EVENT = re.compile(r"(?m)^(?:[^\n>]{0,80}>[ \t]*)?\d\d-\d\d-\d\d[ \t]+\d\d:\d\d:\d\d\s")
+_NOWAIT = re.compile(r"(?i)/[^/]*\bNOWAIT\b[^/]*/")
+
+
+class Secret:
+    """Hold a text that no message, log line or traceback shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Give the text itself, to be sent and nothing else."""
+        return self._text
+
+    def redact(self, text: str) -> str:
+        """Put asterisks wherever the secret stands in *text*, in whatever case it was echoed."""
+        if not self._text:
+            return text
+        return re.sub(re.escape(self._text), "***", text, flags=re.IGNORECASE)
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPlan:
+    """Hold all that one log-in needs. *response_timeout* is in seconds, for each step."""
+
+    login: LoginType
+    user: str
+    password: Secret
+    distributor: str
+    response_timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SendLine:
+    """Ask for a line to be typed; *secret* holds it, since it can be the password."""
+
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Tell that events flow; *unread* is the text that came after the distributor's start."""
+
+    unread: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFailure:
+    """Say why a session could not be had or kept.
+
+    *expected* and *came* are there where a prompt was waited for. No field holds the password.
+    """
+
+    trouble: LinkTrouble
+    step: str
+    expected: str = ""
+    came: str = ""
+
+    def sentence(self, host: str) -> str:
+        """Name the host, the cause and the next step, for a message to the operator."""
+        text = f"EMS link to {host}: {self.trouble.value} ({self.step})"
+        if self.expected:
+            text += f", expected {self.expected}"
+        if self.came:
+            text += f", came: {self.came}"
+        return f"{text}. {_NEXT_STEP[self.trouble]}"
+
+
+_NEXT_STEP: Final = {
+    LinkTrouble.UNREACHABLE: "Check address and port, and that the host's Telnet server runs.",
+    LinkTrouble.TIMED_OUT: "Check the host's Telnet server, or raise response_timeout.",
+    LinkTrouble.LOGIN_REFUSED: "Check user and password file, and that the user is not frozen.",
+    LinkTrouble.UNEXPECTED_PROMPT: "Check the log-in type, or set the prompt of that step.",
+    LinkTrouble.DISTRIBUTOR_FAILED: "Try the distributor command by hand at a TACL prompt.",
+    LinkTrouble.DISCONNECTED: "It is tried again by itself; check the network if it stays so.",
+    LinkTrouble.SILENT: "It is tried again by itself; check the distributor's filter.",
+}
+
+Action = SendLine | Started | LinkFailure
+
+
+class Phase(Enum):
+    """Name where the machine is: see the module's table."""
+
+    ANSWERING = auto()
+    STARTING = auto()
+    STARTED = auto()
+    FAILED = auto()
+
+
+@dataclass(slots=True)
+class _Heard:
+    """Keep what came since the last answer, no more of it than can matter."""
+
+    # Whether the first line may show what was typed secretly, perhaps no more than half of it.
+    first_line_is_secret: bool = False
+    text: str = ""
+    # Where the first line begins that was not yet looked at for a refusal.
+    unread_from: int = 0
+
+    def add(self, text: str, limit: int) -> None:
+        self.text += text
+        surplus = len(self.text) - limit
+        if surplus > 0:
+            self.text = self.text[surplus:]
+            self.unread_from = max(0, self.unread_from - surplus)
+            # A password that is cut in two is not found any more: the line goes as a whole.
+            self.first_line_is_secret = True
+
+    def new_lines(self) -> list[str]:
+        """Give the lines that ended since the last call."""
+        end = self.text.rfind("\n") + 1
+        lines = self.text[self.unread_from : end].split("\n") if end > self.unread_from else []
+        self.unread_from = max(end, self.unread_from)
+        return lines
+
+    def last_line(self) -> str:
+        """Give the last line that is not blank, ended or not."""
+        stripped = self.text.rstrip()
+        return stripped[stripped.rfind("\n") + 1 :][-MAX_PROMPT:]
+
+
+class Dialogue:
+    """Walk one log-in. After `Started` or a `LinkFailure` it is over and does nothing more."""
+
+    def __init__(self, plan: LoginPlan, now: float) -> None:
+        self._plan = plan
+        self._prompts = [re.compile(step.prompt) for step in plan.login.steps]
+        self._refusals = [re.compile(refusal) for refusal in plan.login.refusals]
+        self._step = 0
+        self._heard = _Heard()
+        self.phase = Phase.ANSWERING
+        self.deadline = now + plan.response_timeout
+        """When `tick` has to be called, on the clock that *now* is read from."""
+
+    def receive(self, text: str, now: float) -> list[Action]:
+        """Take text from the host; return what to do, in order."""
+        if self.phase is Phase.ANSWERING:
+            return self._answer(text, now)
+        if self.phase is Phase.STARTING:
+            return self._watch_start(text)
+        return []
+
+    def tick(self, now: float) -> list[Action]:
+        """Let time pass: does something once *now* has reached `deadline`."""
+        if now < self.deadline:
+            return []
+        if self.phase is Phase.ANSWERING:
+            return self._give_up()
+        if self.phase is Phase.STARTING:
+            # No error and no prompt: it runs and has nothing to print yet.
+            if self._shows_prompt():
+                return self._fail(LinkTrouble.DISTRIBUTOR_FAILED, "the prompt came back")
+            return self._started()
+        return []
+
+    def connection_lost(self) -> LinkFailure:
+        """Say how far the log-in had come when the host closed the connection."""
+        step = f"while waiting for the {self.step_name}"
+        failure = LinkFailure(LinkTrouble.DISCONNECTED, step, came=self._came())
+        self.phase = Phase.FAILED
+        return failure
+
+    @property
+    def step_name(self) -> str:
+        """Name what the host is expected to show next."""
+        if self.phase is not Phase.ANSWERING:
+            return "distributor"
+        return self._plan.login.steps[self._step].name
+
+    def _answer(self, text: str, now: float) -> list[Action]:
+        self._heard.add(text, MAX_PROMPT * 4)
+        if self._step > 0 and self._is_refused(self._heard.new_lines()):
+            return self._refused()
+        index = self._matching_step()
+        if index is None:
+            return []
+        step = self._plan.login.steps[index]
+        self._heard = _Heard(first_line_is_secret=PASSWORD in step.answer)
+        self.deadline = now + self._plan.response_timeout
+        self._step = index + 1
+        if self._step == len(self._plan.login.steps):
+            self.phase = Phase.STARTING
+        return [SendLine(Secret(self._fill_in(step.answer)))]
+
+    def _matching_step(self) -> int | None:
+        line = self._heard.last_line()
+        for index in range(self._step, len(self._prompts)):
+            if self._prompts[index].search(line):
+                return index
+            if not self._plan.login.steps[index].optional:
+                return None
+        return None
+
+    def _fill_in(self, answer: str) -> str:
+        values = {
+            "%username%": self._plan.user,
+            PASSWORD: self._plan.password.reveal(),
+            "%distributor%": self._plan.distributor,
+        }
+        # In one pass: a password may hold the text %username%.
+        return re.sub("|".join(values), lambda found: values[found[0]], answer)
+
+    def _is_refused(self, lines: list[str]) -> bool:
+        return any(refusal.search(line) for line in lines for refusal in self._refusals)
+
+    def _refused(self) -> list[Action]:
+        if self._step_is_past_credentials():
+            return self._fail(LinkTrouble.LOGIN_REFUSED, f"user {self._plan.user}")
+        return self._fail(LinkTrouble.UNEXPECTED_PROMPT, "before the log-on")
+
+    def _step_is_past_credentials(self) -> bool:
+        given = self._plan.login.steps[: self._step]
+        return any("%" in step.answer for step in given)
+
+    def _give_up(self) -> list[Action]:
+        line = self._heard.last_line()
+        if self._step > 0 and self._is_refused([line]):
+            return self._refused()
+        ended = self._heard.text.endswith("\n")
+        trouble = LinkTrouble.TIMED_OUT if ended or not line else LinkTrouble.UNEXPECTED_PROMPT
+        return self._fail(trouble, self.step_name)
+
+    def _watch_start(self, text: str) -> list[Action]:
+        self._heard.add(text, MAX_STARTING)
+        if self._is_refused(self._heard.new_lines()):
+            return self._fail(LinkTrouble.DISTRIBUTOR_FAILED, "its start was refused")
+        if _EVENT.search(self._heard.text):
+            return self._started()
+        return []
+
+    def _shows_prompt(self) -> bool:
+        return not expects_prompt(self._plan.distributor) and is_prompt(self._heard.last_line())
+
+    def _started(self) -> list[Action]:
+        self.phase = Phase.STARTED
+        unread, self._heard = self._heard.text, _Heard()
+        return [Started(unread)]
+
+    def _fail(self, trouble: LinkTrouble, step: str) -> list[Action]:
+        expected = ""
+        if self.phase is Phase.ANSWERING:
+            expected = f"{self.step_name} /{self._plan.login.steps[self._step].prompt}/"
+        self.phase = Phase.FAILED
+        return [LinkFailure(trouble, step, expected, self._came())]
+
+    def _came(self) -> str:
+        """Quote what the host sent last: printable, short, and without the password."""
+        text = self._heard.text
+        if self._heard.first_line_is_secret:
+            first, end, rest = text.partition("\n")
+            text = f"{'(not shown)' if first.strip() else ''}{end}{rest}"
+        text = " | ".join(line.strip() for line in text.split("\n") if line.strip())
+        text = self._plan.password.redact(text)
+        return "".join(c if c.isprintable() else "?" for c in text)[-MAX_CAME:]
+
+
+def expects_prompt(distributor: str) -> bool:
+    """Tell whether a prompt is no bad sign after this command, since it was told NOWAIT."""
+    return _NOWAIT.search(distributor) is not None

@@ -1,0 +1,62 @@
+"""What the link to one host needs to know, and the arithmetic of trying again.
+
+Pure. The settings file's ``ems.hosts`` entries are converted to `LinkSettings` at the agent's
+start, so that the link itself knows neither YAML nor where a password is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from copyagent.ems.dialogue import LoginPlan
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """Hold what the link to one host needs; all times are in seconds.
+
+    *host* is the link's name in the settings. *quiet* is how long nothing must have come before
+    an event counts as complete, *stall* the same for a line without an end. *silence* is how
+    long a host may say nothing at all before the link counts as dead; None trusts TCP to notice.
+    *keep_alive* is the interval of Telnet NOPs, which keep firewalls from forgetting a quiet
+    link; None sends none. After a refused log-on nothing is tried for *refused_delay*, so that
+    trying does not freeze the user's account. *farewell* is typed, after BREAK, to end a session;
+    *logout_timeout* is how long the host may take to close it.
+    """
+
+    host: str
+    address: str
+    plan: LoginPlan
+    port: int = 23
+    connect_timeout: float = 10.0
+    logout_timeout: float = 3.0
+    farewell: tuple[str, ...] = ("STOP", "LOGOUT")
+    quiet: float = 0.3
+    stall: float = 5.0
+    silence: float | None = None
+    keep_alive: float | None = 60.0
+    first_delay: float = 1.0
+    longest_delay: float = 60.0
+    refused_delay: float = 300.0
+
+
+@dataclass(slots=True)
+class LinkTally:
+    """Count what a link has seen, for status displays; it outlives the link's sessions."""
+
+    connections: int = 0
+    events: int = 0
+    tape_events: int = 0
+    unrecognised: int = 0
+    garbage_lines: int = 0
+    latest_garbage: list[str] = field(default_factory=list)
+
+
+def next_delay(settings: LinkSettings, failures: int, chance: float) -> float:
+    """Compute the seconds to wait before trying again after *failures* in a row.
+
+    Doubles from ``first_delay`` up to ``longest_delay``; *chance*, from 0 to 1, takes away up to
+    half of it, so that many agents do not come back to one host at the same instant.
+    """
+    doubled = settings.first_delay * 2.0 ** min(max(failures, 1) - 1, 32)
+    return min(doubled, settings.longest_delay) * (1.0 - chance / 2.0)
