@@ -22,8 +22,13 @@ ENVIRONMENT = "VTS_AUTOCOPY_CONFIG"
 
 
 def _absolute(value: object) -> object:
-    if isinstance(value, str) and not value.startswith("/"):
-        raise ValueError(f"should be an absolute path, not {value!r}")
+    if isinstance(value, str):
+        if not value.startswith("/"):
+            raise ValueError(f"should be an absolute path, not {value!r}")
+        if "\0" in value:
+            raise ValueError("should not contain a NUL")
+        if ".." in value.split("/"):
+            raise ValueError(f"should not contain .. as {value!r} does")
     return value
 
 
@@ -41,6 +46,7 @@ SecondsOrNone = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
 AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
 Pool = Annotated[PoolId, BeforeValidator(_pool)]
 VaultKey = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_-]{0,30}$")]
+TargetKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -175,7 +181,7 @@ class Settings(Model):
     service: Service = Service()
     naming: Naming = Naming()
     vaults: Annotated[dict[VaultKey, Vault], Field(min_length=1)]
-    targets: dict[str, Target] = {}
+    targets: dict[TargetKey, Target] = {}
     autocopy: tuple[AutoCopy, ...] = ()
     retry: Retry = Retry()
     cross_check: CrossCheck = CrossCheck()
@@ -215,15 +221,16 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
+    # Before merge keys (<<) are resolved: overriding what was merged in is no mistake.
     seen: set[object] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
-        if key in seen:
+        if not isinstance(key_node, yaml.ScalarNode):
+            continue  # refused below: no list or mapping can be a key
+        if key_node.value in seen:
             raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} stands here twice", key_node.start_mark
+                None, None, f"the key {key_node.value!r} stands here twice", key_node.start_mark
             )
-        seen.add(key)
+        seen.add(key_node.value)
     return loader.construct_mapping(node, deep=True)
 
 
@@ -235,41 +242,74 @@ def parse_settings(text: str, name: str) -> Settings:
 
     Only the text is looked at: nothing here asks the file system.
     """
+    settings, problems = examine_settings(text, name)
+    if settings is None or problems:
+        raise SettingsError("\n".join(problems), problems)
+    return settings
+
+
+def examine_settings(text: str, name: str) -> tuple[Settings | None, tuple[str, ...]]:
+    """Return what the YAML in *text* says and every problem with it, each behind *name*.
+
+    Settings that come with problems are good for one thing, to find more of them: unknown keys are
+    left out and wrong values replaced by their defaults. None, where no default can stand in.
+    """
     try:
         data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
-    except yaml.YAMLError as error:
-        raise _rejected(name, [f"not YAML: {' '.join(str(error).split())}"]) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return None, _behind(name, [f"not YAML: {' '.join(str(error).split())}"])
     if not isinstance(data, dict):
-        raise _rejected(name, ["should hold keys such as system: and vaults:"])
+        return None, _behind(name, ["should hold keys such as system: and vaults:"])
+    problems: list[str] = []
+    settings: Settings | None
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        raise _rejected(name, [_problem(dict(e)) for e in error.errors()]) from error
-    problems = list(_contradictions(settings))
-    if problems:
-        raise _rejected(name, problems)
-    return settings
+        problems = [_problem(dict(e)) for e in error.errors()]
+        settings = _salvaged(data, error)
+    if settings is not None:
+        problems += _contradictions(settings)
+    return settings, _behind(name, problems)
 
 
 def read_settings(path: Path) -> Settings:
     """Read and check the file at *path*; raise `SettingsError`."""
+    return parse_settings(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of the settings file at *path*; raise `SettingsError`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise _rejected(
-            str(path), [f"cannot be read: {reason}; name another with --config"]
-        ) from error
-    return parse_settings(text, str(path))
+        problems = _behind(str(path), [f"cannot be read: {reason}; name another with --config"])
+        raise SettingsError(problems[0], problems) from error
 
 
-def _rejected(name: str, problems: list[str]) -> SettingsError:
-    listed = tuple(f"{name}: {problem}" for problem in problems)
-    return SettingsError("\n".join(listed), listed)
+def _behind(name: str, problems: list[str]) -> tuple[str, ...]:
+    return tuple(f"{name}: {problem}" for problem in problems)
+
+
+def _salvaged(data: dict[Any, Any], error: ValidationError) -> Settings | None:
+    for found in error.errors():
+        *path, last = found["loc"]
+        part: Any = data
+        for step in path:
+            # Nothing is taken out of a list: the entries after it would be told by wrong numbers.
+            part = part.get(step) if isinstance(part, dict) else None
+        if isinstance(part, dict):
+            part.pop(last, None)
+    try:
+        return Settings.model_validate(data)
+    except ValidationError:
+        return None
 
 
 def _problem(error: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"])
+    if error["loc"][-1:] == ("[key]",):
+        return f"{key.removesuffix('.[key]')}: is no name of this kind; see vts-autocopy.yaml(5)"
     if error["type"] == "extra_forbidden":
         return f"{key}: no such setting; see vts-autocopy.yaml(5)"
     if error["type"] == "missing":
@@ -280,18 +320,18 @@ def _problem(error: dict[str, Any]) -> str:
 
 def _contradictions(settings: Settings) -> list[str]:
     """Find what is wrong between sections that are each right in themselves."""
+    bad_patterns = _bad_patterns(settings)
     return [
-        *_unknown_references(settings),
+        *_unknown_references(settings, None if bad_patterns else settings.naming.patterns()),
         *_overlapping_paths(settings),
-        *_bad_patterns(settings),
+        *bad_patterns,
     ]
 
 
-def _unknown_references(settings: Settings) -> list[str]:
+def _unknown_references(settings: Settings, patterns: NamePatterns | None) -> list[str]:
     problems = []
     seen: set[tuple[PoolId, str]] = set()
     receivers: dict[tuple[str, PoolId], PoolId] = {}
-    patterns = settings.naming.patterns()
     for index, entry in enumerate(settings.autocopy):
         key = f"autocopy.{index}"
         if entry.pool.vault not in settings.vaults:
@@ -306,7 +346,7 @@ def _unknown_references(settings: Settings) -> list[str]:
                 f"targets.{entry.target}.vaults"
             )
         for name, pool in (("pool", entry.pool), ("target_pool", entry.target_pool)):
-            if not patterns.is_pool(pool.pool):
+            if patterns is not None and not patterns.is_pool(pool.pool):
                 problems.append(f"{key}.{name}: {pool.pool!r} does not fit naming.pool")
         if (entry.pool, entry.target) in seen:
             problems.append(f"{key}: pool {entry.pool} goes to {entry.target} twice")
@@ -321,10 +361,12 @@ def _unknown_references(settings: Settings) -> list[str]:
             "ems.hosts: no host is configured, so only the overlay would tell of mounts; "
             "add one, or say ems: {required: false}"
         )
-    for name, host in settings.ems.hosts.items():
-        for vault in host.vaults:
-            if vault not in settings.vaults:
-                problems.append(f"ems.hosts.{name}.vaults: {vault} is not under vaults:")
+    problems.extend(
+        f"ems.hosts.{name}.vaults: {vault} is not under vaults:"
+        for name, host in settings.ems.hosts.items()
+        for vault in host.vaults
+        if vault not in settings.vaults
+    )
     return problems
 
 

@@ -3,12 +3,29 @@
 Read-only: nothing is created, opened for writing or connected to.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from vtsfs.contract.settings import Settings
+from vtsfs.contract.errors import SettingsError
+from vtsfs.contract.settings import Settings, examine_settings, read_text
+
+
+def check_settings_file(path: Path) -> tuple[Settings | None, tuple[str, ...]]:
+    """Return the settings in *path* and no problem, or None and every problem that can be found.
+
+    Text and files are looked at together, so that an operator mends everything in one go.
+    """
+    try:
+        text = read_text(path)
+    except SettingsError as error:
+        return None, error.problems
+    settings, problems = examine_settings(text, str(path))
+    if settings is not None:
+        problems += check_files(settings, str(path))
+    return (None if problems else settings), problems
 
 
 def check_files(settings: Settings, name: str) -> tuple[str, ...]:
@@ -32,7 +49,9 @@ def _problems(settings: Settings) -> Iterator[str]:
     for host_name, host in settings.ems.hosts.items():
         yield from _secret(f"ems.hosts.{host_name}.password_file", host.password_file)
     for index, copy in enumerate(settings.autocopy):
-        vault_settings = settings.vaults[copy.pool.vault]
+        vault_settings = settings.vaults.get(copy.pool.vault)
+        if vault_settings is None:
+            continue  # told as a contradiction within the settings
         directory = vault_settings.backing / copy.pool.pool
         if vault_settings.backing.is_dir() and not directory.is_dir():
             yield f"autocopy.{index}.pool: there is no pool {copy.pool} ({directory})"
@@ -42,18 +61,22 @@ def _is_directory_or_dead_mount(path: Path) -> bool:
     """A mount point whose overlay crashed answers ENOTCONN; attaching again mends that."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno == errno.ENOTCONN
 
 
 def _readable(key: str, path: Path) -> Iterator[str]:
     try:
-        with path.open("rb"):
-            pass
+        # O_NONBLOCK: opening a FIFO would wait for somebody to write into it.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         yield f"{key}: {path} cannot be read: {error.strerror}"
+        return
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            yield f"{key}: {path} is not a regular file"
+    finally:
+        os.close(fd)
 
 
 def _secret(key: str, path: Path) -> Iterator[str]:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ def covered(ranges: list[Range]) -> set[int]:
 def assert_well_formed(extents: ExtentSet) -> None:
     listed = list(extents)
     assert all(start < end for start, end in listed)
-    assert all(a[1] < b[0] for a, b in zip(listed, listed[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(listed))
 
 
 @given(RANGES)

@@ -1,0 +1,150 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from vtsfs.contract.settings import Settings, parse_settings
+from vtsfs.contract.settings_check import check_files, check_settings_file
+
+TEXT = """
+system: {{name: TAPESRV1}}
+paths: {{state: {0}/state, run: {0}/run, event_log: {0}/event.log}}
+vaults:
+  VAULT00: {{backing: {0}/backing, mountpoint: {0}/VAULT00}}
+targets:
+  drsite:
+    host: vts-dr.example.com
+    user: vts
+    key: {0}/key
+    known_hosts: {0}/known_hosts
+    vaults: {{VAULT00: /VAULT00}}
+autocopy:
+  - {{pool: /VAULT00/BILL, target: drsite, target_pool: /VAULT00/BILL}}
+ems:
+  hosts:
+    DEV2: {{address: dev2.example.com, user: VTS.EMS, password_file: {0}/password}}
+"""
+
+
+def private(path: Path) -> Path:
+    path.write_text("secret", encoding="ascii")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    for name in ("backing/BILL", "VAULT00"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("key", "known_hosts", "password"):
+        private(tmp_path / name)
+    return tmp_path
+
+
+def settings_of(site: Path) -> Settings:
+    return parse_settings(TEXT.format(site), "x")
+
+
+def test_all_is_well(site: Path) -> None:
+    assert check_files(settings_of(site), "x") == ()
+
+
+def test_nothing_is_changed_by_looking(site: Path) -> None:
+    before = sorted(site.rglob("*"))
+    check_files(settings_of(site), "x")
+    assert sorted(site.rglob("*")) == before
+
+
+def test_every_missing_thing_is_told_by_its_key(site: Path) -> None:
+    for name in ("key", "known_hosts", "password"):
+        (site / name).unlink()
+    (site / "backing" / "BILL").rmdir()
+    (site / "VAULT00").rmdir()
+    problems = check_files(settings_of(site), "x")
+    keys = [problem.split(": ")[1] for problem in problems]
+    assert keys == [
+        "vaults.VAULT00.mountpoint",
+        "targets.drsite.key",
+        "targets.drsite.known_hosts",
+        "ems.hosts.DEV2.password_file",
+        "autocopy.0.pool",
+    ]
+
+
+def test_a_missing_vault_does_not_also_report_its_pools(site: Path) -> None:
+    (site / "backing" / "BILL").rmdir()
+    (site / "backing").rmdir()
+    (problem,) = check_files(settings_of(site), "x")
+    assert problem.startswith("x: vaults.VAULT00.backing: ")
+
+
+@pytest.mark.parametrize("name", ["key", "password"])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
+def test_a_secret_that_others_can_read(site: Path, name: str, mode: int) -> None:
+    (site / name).chmod(mode)
+    (problem,) = check_files(settings_of(site), "x")
+    assert f"chmod 600 {site / name}" in problem
+
+
+def test_known_hosts_may_be_public(site: Path) -> None:
+    (site / "known_hosts").chmod(0o644)
+    assert check_files(settings_of(site), "x") == ()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_secret_of_somebody_else(site: Path) -> None:
+    os.chown(site / "key", 65534, -1)
+    (problem,) = check_files(settings_of(site), "x")
+    assert "belongs to another user (uid 65534)" in problem
+
+
+def test_a_fifo_or_directory_is_no_secret_and_does_not_block(site: Path) -> None:
+    (site / "key").unlink()
+    os.mkfifo(site / "key", 0o600)
+    (site / "password").unlink()
+    (site / "password").mkdir()
+    problems = check_files(settings_of(site), "x")
+    assert [problem.split(": ")[1] for problem in problems] == [
+        "targets.drsite.key",
+        "ems.hosts.DEV2.password_file",
+    ]
+
+
+def test_a_file_in_the_way_of_the_mount_point(site: Path) -> None:
+    (site / "VAULT00").rmdir()
+    (site / "VAULT00").write_text("", encoding="ascii")
+    (problem,) = check_files(settings_of(site), "x")
+    assert problem.startswith("x: vaults.VAULT00.mountpoint: ")
+
+
+def test_the_mount_point_below_a_file(site: Path) -> None:
+    text = TEXT.format(site).replace(f"{site}/VAULT00", f"{site}/key/VAULT00")
+    (problem,) = check_files(parse_settings(text, "x"), "x")
+    assert problem.startswith("x: vaults.VAULT00.mountpoint: ")
+
+
+def test_text_and_files_are_reported_together(site: Path) -> None:
+    (site / "key").chmod(0o644)
+    path = site / "site.yaml"
+    text = TEXT.format(site).replace("{name: TAPESRV1}", "{name: TAPESRV1, modell: x}")
+    path.write_text(text + "retry: {interval: 5}\n", encoding="utf-8")
+    settings, problems = check_settings_file(path)
+    assert settings is None
+    assert [problem.removeprefix(f"{path}: ").split(": ")[0] for problem in problems] == [
+        "system.modell",
+        "retry.interval",
+        "targets.drsite.key",
+    ]
+
+
+def test_a_good_file_gives_the_settings(site: Path) -> None:
+    path = site / "site.yaml"
+    path.write_text(TEXT.format(site), encoding="utf-8")
+    assert check_settings_file(path) == (settings_of(site), ())
+
+
+def test_a_file_that_is_not_there_is_one_problem(tmp_path: Path) -> None:
+    settings, problems = check_settings_file(tmp_path / "none.yaml")
+    assert settings is None
+    assert len(problems) == 1
+    assert "cannot be read" in problems[0]
