@@ -71,13 +71,13 @@ class EmsHost:
         """Count the terminals on which a distributor runs."""
         return sum(terminal.prints for terminal in self.terminals)
 
-    async def wait_printing(self, count: int = 1, *, timeout: float = 10.0) -> None:
-        """Wait until exactly *count* terminals watch; TooSlowError after *timeout* seconds."""
-        await self.wait_until(lambda: self.printing == count, timeout=timeout)
+    async def wait_printing(self, count: int = 1, *, within: float = 10.0) -> None:
+        """Wait until exactly *count* terminals watch; TooSlowError after *within* seconds."""
+        await self.wait_until(lambda: self.printing == count, within=within)
 
-    async def wait_until(self, holds: Callable[[], bool], *, timeout: float = 10.0) -> None:
+    async def wait_until(self, holds: Callable[[], bool], *, within: float = 10.0) -> None:
         """Wait until *holds* is true, looked at whenever a terminal came, went or changed."""
-        with trio.fail_after(timeout):
+        with trio.fail_after(within):
             async with self._changed:
                 while not holds():
                     await self._changed.wait()
