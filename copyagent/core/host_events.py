@@ -225,7 +225,10 @@ class LinkLost(HostEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class LoginRefused(HostEvent):
-    """Tell that *host* refused the log-on: somebody has to act, trying again seldom helps."""
+class LoginRefused(LinkLost):
+    """Tell that there is no session because *host* refused the log-on.
 
-    why: str
+    Somebody has to act: unlike other trouble of a link, this seldom goes away by itself.
+    """
+
+    trouble: LinkTrouble = LinkTrouble.LOGIN_REFUSED

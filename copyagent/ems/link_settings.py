@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from copyagent.ems.dialogue import LoginPlan
+from copyagent.ems.dialogue import LoginPlan, Secret
+from copyagent.ems.login_types import LOGIN_TYPES, SERVICE_PROMPT, with_steps_replaced
+from vtsfs.contract.settings import EmsHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,16 @@ class LinkSettings:
     first_delay: float = 1.0
     longest_delay: float = 60.0
     refused_delay: float = 300.0
+
+
+def settings_of_link(name: str, host: EmsHost, password: Secret) -> LinkSettings:
+    """Make the settings of the link *name* from its entry in the settings file.
+
+    *password* is the content of the entry's password file, read by the caller.
+    """
+    login = with_steps_replaced(LOGIN_TYPES[host.login], {}, {SERVICE_PROMPT: host.service})
+    plan = LoginPlan(login, host.user, password, host.distributor, host.response_timeout)
+    return LinkSettings(name, host.address, plan, host.port)
 
 
 @dataclass(slots=True)

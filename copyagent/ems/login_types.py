@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 PASSWORD: Final = "%password%"  # noqa: S105 - the placeholder, not a password
+SERVICE_PROMPT: Final = "service prompt"
+"""Name of the step at which the host's Telnet server lets choose a service."""
 DEFAULT_DISTRIBUTOR: Final = "EMSDIST /NAME/ TYPE PRINTING, COLLECTOR $0, TEXTOUT [#MYTERM]"
 """Start a printing distributor on the session's own terminal (EMS manual 426909-005, EMSDIST).
 
@@ -69,7 +71,7 @@ _REFUSALS: Final = (
     ),
     r"(?i)\bsecurity violation\b",
 )
-_SERVICE = Step("service prompt", r"(?i)^\s*Enter Choice>\s*$", "TACL", optional=True)
+_SERVICE = Step(SERVICE_PROMPT, r"(?i)^\s*Enter Choice>\s*$", "TACL", optional=True)
 _PASSWORD = Step("password prompt", r"(?i)password\s*:\s*$", PASSWORD)
 _START = Step("prompt after the log-on", _READY, "%distributor%")
 
