@@ -3,7 +3,6 @@
 import faulthandler
 import gc
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 
 from tests.support import must_run
 from tests.support.expected_logs import ExpectedLogs
-from tests.support.mountpoint import unmounted_after
+from tests.support.mountpoint import remove_tree, unmounted_after
 from tests.support.sshd import Sshd
 
 # `kill -USR1 PID` shows where a test hangs, without ending it.
@@ -55,8 +54,7 @@ def scratch() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="vts-", dir=where))
     with unmounted_after(directory):
         yield directory
-    # Not reached while something is still mounted there: it would be emptied as well.
-    shutil.rmtree(directory)
+    remove_tree(directory)
 
 
 @pytest.fixture

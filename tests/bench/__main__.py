@@ -46,7 +46,7 @@ def table_of(rows: Sequence[Row]) -> Table:
     for heading in ("ratio", "low", "high", "runs"):
         table.add_column(heading, justify="right")
     for line in rows:
-        figures = (f"{figure:.2f}" for figure in (line["ratio"], line["low"], line["high"]))
+        figures = (f"{figure:.3g}" for figure in (line["ratio"], line["low"], line["high"]))
         names = (line["bench"], line["work"], line["subject"], line["against"])
         table.add_row(*names, *figures, str(line["runs"]))
     return table

@@ -56,14 +56,14 @@ def speed_ratio(pairs: Sequence[Pair]) -> Ratio:
 
 
 def row(bench: str, work: str, subject: str, against: str, ratio: Ratio) -> Row:
-    """Name a ratio; three significant decimals are more than the noise allows."""
+    """Name a ratio; three significant digits are more than the noise allows."""
     return Row(
         bench=bench,
         work=work,
         subject=subject,
         against=against,
-        ratio=round(ratio.ratio, 3),
-        low=round(ratio.low, 3),
-        high=round(ratio.high, 3),
+        ratio=float(f"{ratio.ratio:.3g}"),
+        low=float(f"{ratio.low:.3g}"),
+        high=float(f"{ratio.high:.3g}"),
         runs=ratio.runs,
     )

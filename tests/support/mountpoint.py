@@ -60,6 +60,22 @@ def unmounted_after(directory: Path) -> Iterator[Path]:
         unmount_under(directory)
 
 
+def remove_tree(directory: Path) -> None:
+    """Remove a directory in which nothing is mounted, immutable directories (chattr +i) included.
+
+    An overlay makes its bare mount point immutable, which also keeps it from being removed.
+    """
+    if left := mounts_under(directory):
+        # What is mounted there would be emptied as well.
+        raise RuntimeError(f"not removed, for {left[0]} is a mount point: unmount it first")
+    try:
+        shutil.rmtree(directory)
+    except PermissionError:
+        command = ["chattr", "-R", "-f", "-i", str(directory)]
+        subprocess.run(command, capture_output=True, check=False)
+        shutil.rmtree(directory)
+
+
 def why_no_fuse(device: Path = _FUSE_DEVICE) -> str | None:
     """Say why a FUSE file system cannot be mounted here; None if it can. Tries, as root."""
     try:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.mountpoint import (
     mounts_under,
+    remove_tree,
     unmount_under,
     unmounted_after,
     why_no_fuse,
@@ -63,6 +64,25 @@ def test_it_happens_after_a_failure_too(scratch: Path) -> None:
         mount_tmpfs(scratch / "a")
         raise ZeroDivisionError
     assert mounts_under(scratch) == []
+
+
+@needs_root
+def test_a_mounted_tree_is_not_removed(scratch: Path) -> None:
+    mount_tmpfs(scratch / "a")
+    (scratch / "a" / "kept").touch()
+    with pytest.raises(RuntimeError, match="is a mount point: unmount it first"):
+        remove_tree(scratch)
+    assert (scratch / "a" / "kept").exists()
+
+
+@needs_root
+def test_immutable_directories_are_removed_too(scratch: Path) -> None:
+    bare = scratch / "tree" / "VAULT00"
+    bare.mkdir(parents=True)
+    if subprocess.run(["chattr", "+i", bare], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this file system knows no immutable directories")
+    remove_tree(scratch / "tree")
+    assert not (scratch / "tree").exists()
 
 
 def test_a_missing_device_is_the_reason(tmp_path: Path) -> None:
