@@ -49,11 +49,10 @@ class ProbeTarget:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Write *message* to the event log, in the name of *user* (empty: the agent itself)."""
+    """Write *message* to the event log."""
 
     message: Message
     fields: Mapping[str, str] = field(default_factory=dict)
-    user: str = ""
 
 
 Command = Subscribe | SweepVault | StartCopy | StopCopy | ProbeTarget | Say

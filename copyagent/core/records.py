@@ -82,7 +82,7 @@ class TapeRecord:
     @property
     def protected(self) -> bool:
         """Whether every target has all there is (DESIGN section 11)."""
-        settled = not self.writers and self.evidence.empty
+        settled = not self.writers and not self.evidence.unsettling
         return settled and all(isinstance(c.state, PROTECTED) for c in self.copies.values())
 
     def note(self, at_ns: int, text: str) -> None:

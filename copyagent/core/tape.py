@@ -336,6 +336,8 @@ def _end(state: Copying, event: Ended, ctx: Context) -> State:
             return Kept("deleted" if outcome.gone else "erased", ctx.now.wall_ns)
         case copying.SourceChanged():
             return Superseded(state.generation)
+        case copying.CopyStopped():
+            return Queued(state.generation, state.failures)
 
 
 def _fail(

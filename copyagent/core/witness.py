@@ -133,6 +133,12 @@ class Evidence:
         """Whether there is nothing to judge on the overlay's side."""
         return not (self.sessions or self.changes or self.received)
 
+    @property
+    def unsettling(self) -> bool:
+        """Whether any of it can mean that the target has not all there is."""
+        writing = any(session.access is Access.WRITE for session in self.sessions)
+        return writing or bool(self.changes) or self.received
+
 
 def overlay_says(evidence: Evidence, *, writers: bool) -> Overlay:
     """Reduce the overlay's evidence to a word; *writers* tells of an open write session.

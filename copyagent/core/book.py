@@ -1,0 +1,202 @@
+"""The agent's knowledge while it runs: every record, what changed, and what is to be done about it.
+
+All other parts of the engine work on one `Book`. It is the only place where a copy's state changes,
+so that the messages and the stopping of running copies that belong to a change cannot be forgotten.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from copyagent.core import tape as states
+from copyagent.core.commands import Command, Say, StopCopy
+from copyagent.core.copying import HoldReason, WaitReason
+from copyagent.core.host_mounts import HostMounts
+from copyagent.core.records import CopyRecord, TapeRecord
+from copyagent.core.retry import Ladder
+from copyagent.core.time import Moment
+from vtsfs.contract import messages
+from vtsfs.contract.messages import Message
+from vtsfs.contract.naming import PoolId, TapeId
+from vtsfs.contract.settings import Settings
+
+#: A message that could come for every tape is written once per pool (or target) in this time.
+QUIET_S = 3600.0
+
+_HOLD_MESSAGES = {
+    HoldReason.CONFLICT: messages.CONFLICT,
+    HoldReason.INTERRUPTED: messages.INTERRUPTED,
+    HoldReason.TARGET_CHANGED: messages.TARGET_CHANGED,
+    HoldReason.TARGET_UNKNOWN: messages.TARGET_UNKNOWN,
+    HoldReason.SOURCE_UNFIT: messages.SOURCE_UNFIT,
+}
+
+CopyKey = tuple[TapeId, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """How far the signals of one outbox have been taken in."""
+
+    outbox_id: str
+    seq: int
+
+
+@dataclass(slots=True)
+class Book:
+    """Records by tape, and everything derived from them that must not be searched for each time.
+
+    *pending* and *running* are copies by tape and target; *deadlines* are monotonic seconds at
+    which a tape has to be judged again; *dirty* are the tapes whose records are not saved yet.
+    *touched* tells when a record was last changed by a witness, so that a sweep that began earlier
+    does not overrule it.
+    """
+
+    settings: Settings
+    records: dict[TapeId, TapeRecord] = field(default_factory=dict)
+    mounts: HostMounts = field(default_factory=HostMounts)
+    acks: dict[str, Acknowledged] = field(default_factory=dict)
+    baselines: set[str] = field(default_factory=set)
+
+    by_label: dict[str, set[TapeId]] = field(default_factory=dict)
+    pending: set[CopyKey] = field(default_factory=set)
+    running: dict[CopyKey, int] = field(default_factory=dict)
+    deadlines: dict[TapeId, float] = field(default_factory=dict)
+    touched: dict[TapeId, float] = field(default_factory=dict)
+    dirty: set[TapeId] = field(default_factory=set)
+    dropped: set[TapeId] = field(default_factory=set)
+    mounts_dirty: bool = False
+    commands: list[Command] = field(default_factory=list)
+    said: dict[tuple[int, str], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for record in self.records.values():
+            self._index(record)
+
+    @property
+    def ladder(self) -> Ladder:
+        """The retry rules of the settings."""
+        return Ladder(self.settings.retry.attempts, self.settings.retry.interval)
+
+    def watches(self, pool: PoolId) -> bool:
+        """Tell whether *pool* is copied anywhere."""
+        return bool(self.settings.copies_of(pool))
+
+    def record(self, tape: TapeId) -> TapeRecord:
+        """Return the record of *tape*, a new one if there is none; it counts as changed."""
+        found = self.records.get(tape)
+        if found is None:
+            found = TapeRecord(tape)
+            self.records[tape] = found
+        self._index(found)
+        self.dirty.add(tape)
+        self.dropped.discard(tape)
+        return found
+
+    def watched(self) -> Iterator[TapeRecord]:
+        """Go through the records of tapes in watched pools."""
+        return (r for r in self.records.values() if self.watches(r.tape.pool_id))
+
+    def called(self, volume: str) -> list[TapeRecord]:
+        """Return the watched tapes that a host can mean by *volume*."""
+        found = (self.records[tape] for tape in sorted(self.by_label.get(volume.upper(), ())))
+        return [record for record in found if self.watches(record.tape.pool_id)]
+
+    def drop(self, tape: TapeId) -> None:
+        """Forget *tape* altogether: it is gone, and no target has a copy of it."""
+        del self.records[tape]
+        self.by_label.get(tape.label.upper(), set()).discard(tape)
+        self.deadlines.pop(tape, None)
+        self.dirty.discard(tape)
+        self.dropped.add(tape)
+
+    def take_commands(self) -> list[Command]:
+        """Hand over what has been asked for since the last call."""
+        taken, self.commands = self.commands, []
+        return taken
+
+    def apply(self, record: TapeRecord, target: str, event: states.Event, now: Moment) -> None:
+        """Let *event* happen to the copy of *record* at *target*, with all that follows from it."""
+        copy = record.copies[target]
+        before = copy.state
+        copy.state = after = states.step(before, event, states.Context(now, self.ladder))
+        key = (record.tape, target)
+        self.dirty.add(record.tape)
+        if isinstance(after, states.PENDING):
+            self.pending.add(key)
+        else:
+            self.pending.discard(key)
+        if key in self.running and not isinstance(after, states.Copying):
+            self.commands.append(StopCopy(record.tape, target, f"now {after.kind}"))
+        if after is not before:
+            record.note(now.wall_ns, f"{target}: {before.kind} -> {after.kind}")
+            self._announce(record, target, after, now)
+        self.settle_age(record, now)
+
+    def apply_all(self, record: TapeRecord, event: states.Event, now: Moment) -> None:
+        """Let *event* happen to the copies at every target."""
+        for target in list(record.copies):
+            self.apply(record, target, event, now)
+
+    def settle_age(self, record: TapeRecord, now: Moment) -> None:
+        """Keep the time since which the tape is unprotected."""
+        if record.protected:
+            record.behind_ns = 0
+        elif not record.behind_ns:
+            record.behind_ns = now.wall_ns
+
+    def say(self, message: Message, **fields: object) -> None:
+        """Ask for *message* to be written to the event log."""
+        self.commands.append(Say(message, {k: str(v) for k, v in fields.items()}))
+
+    def say_once(self, message: Message, about: object, now: Moment, **fields: object) -> None:
+        """Ask for *message* unless it was written about the same thing within `QUIET_S`."""
+        key = (message.id, str(about))
+        last = self.said.get(key)
+        if last is None or now.mono - last >= QUIET_S:
+            self.said[key] = now.mono
+            self.say(message, **fields)
+
+    def _index(self, record: TapeRecord) -> None:
+        tape = record.tape
+        self.by_label.setdefault(tape.label.upper(), set()).add(tape)
+        wanted = {entry.target for entry in self.settings.copies_of(tape.pool_id)}
+        for target in wanted - record.copies.keys():
+            record.copies[target] = CopyRecord()
+        for target, copy in record.copies.items():
+            if target in wanted and isinstance(copy.state, states.PENDING):
+                self.pending.add((tape, target))
+
+    def _announce(self, record: TapeRecord, target: str, state: states.State, now: Moment) -> None:
+        fields: dict[str, Any] = {"tape": record.tape, "target": target}
+        match state:
+            case states.Retrying():
+                self.say(
+                    messages.ATTEMPT_FAILED,
+                    **fields,
+                    attempt=state.failures,
+                    attempts=self.ladder.attempts,
+                    cause=state.cause,
+                )
+            case states.Failed():
+                self.say(messages.GAVE_UP, **fields, attempts=state.failures, cause=state.cause)
+            case states.Held(reason=HoldReason.POLICY):
+                self.say(messages.HELD_BY_POLICY, **fields, verdict=state.detail)
+            case states.Held():
+                self.say(_HOLD_MESSAGES[state.reason], **fields, detail=state.detail)
+            case states.Waiting(reason=WaitReason.FENCED):
+                self.say_once(messages.FENCED, target, now, **fields)
+            case states.Waiting(reason=WaitReason.HOST_KEY):
+                self.say_once(messages.HOST_KEY, target, now, **fields, cause=state.detail)
+            case states.Kept() if record.copies[target].base is not None:
+                self.say_once(messages.KEPT, record.tape.pool_id, now, **fields, how=state.how)
+            case _:
+                pass
+
+
+def reset_clocks(records: Iterable[TapeRecord], now: Moment) -> None:
+    """After a restart, monotonic times of the former run mean nothing: waiting begins anew."""
+    for record in records:
+        evidence = record.evidence
+        if evidence.quiet_since or not evidence.empty:
+            record.evidence = replace(evidence, began=now.mono, quiet_since=now.mono)

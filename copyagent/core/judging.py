@@ -1,0 +1,278 @@
+"""From evidence to consequences: when a verdict is due, and what follows from it (DESIGN section 5).
+
+Pairing needs no order: whatever arrives, from either witness, the tape is simply judged again from
+all that is known. What is judged to its end is cleared; what had to be judged without the host is
+remembered, in case the host speaks late.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from copyagent.core import tape as states
+from copyagent.core.book import Book
+from copyagent.core.commands import SweepVault
+from copyagent.core.copying import HoldReason
+from copyagent.core.host_mounts import HostMount
+from copyagent.core.records import Judgement, TapeRecord
+from copyagent.core.time import Moment
+from copyagent.core.witness import (
+    WAITING,
+    WITHOUT_HOST,
+    Evidence,
+    Host,
+    Overlay,
+    Verdict,
+    host_says,
+    judge,
+    overlay_says,
+)
+from vtsfs.contract import messages
+
+_NS = 1_000_000_000
+
+#: A verdict and the two words it was made of.
+Finding = tuple[Verdict, Overlay, Host]
+
+
+@dataclass(slots=True)
+class Judge:
+    """Judges tapes of one book. *links* tells of each host's link: True while it may speak."""
+
+    book: Book
+    links: dict[str, bool] = field(default_factory=dict)
+    covered: dict[str, bool] = field(default_factory=dict)
+
+    def listening(self, vault: str) -> bool:
+        """Tell whether a host that uses *vault* could be heard."""
+        return any(up and self.concerns(host, vault) for host, up in self.links.items())
+
+    def concerns(self, host: str, vault: str) -> bool:
+        """Tell whether events of *host* are about tapes of *vault*."""
+        settings = self.book.settings.ems.hosts.get(host)
+        return settings is not None and (not settings.vaults or vault in settings.vaults)
+
+    def mount_of(self, record: TapeRecord) -> HostMount | None:
+        """Return the host mount that the tape's label stands for, if its host uses the vault."""
+        mount = self.book.mounts.of(record.tape.label.upper())
+        if mount is None or not self.concerns(mount.host, record.tape.vault):
+            return None
+        return mount
+
+    def consider(self, record: TapeRecord, now: Moment) -> None:
+        """Judge *record* by all that is known now; set the moment to look again if need be."""
+        self.book.deadlines.pop(record.tape, None)
+        mount = self.mount_of(record)
+        overlay = overlay_says(record.evidence, writers=record.writers)
+        if overlay is Overlay.NOTHING and mount is not None and record.unconfirmed:
+            self._hear_late(record, mount, now)
+            return
+        if overlay is Overlay.NOTHING and (mount is None or not mount.dismounted_ns):
+            return
+        if not record.evidence.quiet_since:
+            record.evidence = replace(record.evidence, began=now.mono, quiet_since=now.mono)
+        settled = record.evidence.quiet_since + self.book.settings.cross_check.settle
+        if overlay is not Overlay.OPEN and now.mono < settled:
+            self.book.deadlines[record.tape] = settled
+            return
+        host = self._host(record, mount, now)
+        verdict = judge(overlay, host)
+        if verdict in WAITING or self._overlay_may_be_late(verdict, record, now):
+            self._wait(record, verdict, mount, now)
+            return
+        self._conclude(record, (verdict, overlay, host), mount, now)
+
+    def _host(self, record: TapeRecord, mount: HostMount | None, now: Moment) -> Host:
+        cross_check = self.book.settings.cross_check
+        return host_says(
+            mount,
+            listening=self.listening(record.tape.vault),
+            waited_s=now.mono - record.evidence.quiet_since,
+            grace_s=cross_check.grace,
+            age_s=_age_s(mount, now),
+            mounted_max_s=cross_check.mounted_max,
+        )
+
+    def _overlay_may_be_late(self, verdict: Verdict, record: TapeRecord, now: Moment) -> bool:
+        """A bypassed overlay is a grave thing to say: the overlay gets its time to speak, too."""
+        waited = now.mono - record.evidence.quiet_since
+        return verdict is Verdict.HOST_ONLY and waited < self.book.settings.cross_check.grace
+
+    def _wait(
+        self, record: TapeRecord, verdict: Verdict, mount: HostMount | None, now: Moment
+    ) -> None:
+        cross_check = self.book.settings.cross_check
+        until = record.evidence.quiet_since + cross_check.grace
+        if verdict is Verdict.HOST_HAS_IT:
+            until = now.mono + cross_check.mounted_max - _age_s(mount, now)
+        if verdict is Verdict.OPEN:
+            if mount is None or not mount.dismounted_ns or record.warned_open:
+                return
+            since = (now.wall_ns - mount.dismounted_ns) / _NS
+            until = now.mono + cross_check.grace - since
+            if until <= now.mono:
+                record.warned_open = True
+                self.book.say(messages.STILL_OPEN, tape=record.tape)
+                return
+        if verdict is not Verdict.NONE:
+            self.book.deadlines[record.tape] = until
+
+    def _hear_late(self, record: TapeRecord, mount: HostMount, now: Moment) -> None:
+        """A host speaks about sessions that were judged without it.
+
+        No ring for what is not published yet stops it. For what is published it can only be said.
+        A with-ring mount that is not dismounted may be the next one: it says nothing yet.
+        """
+        past = Evidence(sessions=record.unconfirmed)
+        overlay = overlay_says(past, writers=False)
+        host = self._host(record, mount, now)
+        verdict = judge(overlay, host)
+        if verdict in WAITING or verdict in WITHOUT_HOST or verdict is Verdict.OVERDUE:
+            return
+        record.note(now.wall_ns, f"the host spoke late: {host}")
+        published = all(isinstance(c.state, states.Copied) for c in record.copies.values())
+        if verdict is Verdict.CONFLICT and published:
+            record.unconfirmed = ()
+            self._remember(record, (verdict, overlay, host), mount, past, now)
+            detail = "it was copied before the host's request was seen"
+            self.book.say(messages.CONFLICT, tape=record.tape, detail=detail)
+            return
+        record.evidence = past
+        self._conclude(record, (verdict, overlay, host), mount, now)
+
+    def _conclude(
+        self, record: TapeRecord, finding: Finding, mount: HostMount | None, now: Moment
+    ) -> None:
+        evidence = record.evidence
+        verdict = finding[0]
+        late = verdict in WITHOUT_HOST or verdict is Verdict.OVERDUE
+        record.evidence = Evidence()
+        record.unconfirmed = evidence.sessions if late else ()
+        record.warned_open = False
+        if mount is not None and mount.dismounted_ns:
+            self.book.mounts.consume(mount.volume)
+            self.book.mounts_dirty = True
+        self._remember(record, finding, mount, evidence, now)
+        self._act(record, verdict, evidence, mount, now)
+        self.book.dirty.add(record.tape)
+        self.book.settle_age(record, now)
+
+    def _remember(
+        self,
+        record: TapeRecord,
+        finding: Finding,
+        mount: HostMount | None,
+        evidence: Evidence,
+        now: Moment,
+    ) -> None:
+        verdict, overlay, host = finding
+        record.judgement = Judgement(
+            verdict=verdict,
+            overlay=overlay,
+            host=host,
+            at_ns=now.wall_ns,
+            generation=record.generation,
+            sessions=evidence.sessions,
+            changes=evidence.changes,
+            mount=mount,
+        )
+        record.note(now.wall_ns, f"verdict: {verdict} (overlay: {overlay}; host: {host})")
+
+    def _act(
+        self,
+        record: TapeRecord,
+        verdict: Verdict,
+        evidence: Evidence,
+        mount: HostMount | None,
+        now: Moment,
+    ) -> None:
+        rules = self.book.settings.cross_check
+        match verdict:
+            case Verdict.AGREED:
+                self._approve(record, now)
+            case Verdict.UNWRITTEN if rules.unwritten == "copy":
+                self._approve(record, now, again=True)
+            case Verdict.OVERDUE:
+                age = f"{_age_s(mount, now) / 3600:.0f} h"
+                self.book.say(messages.MOUNTED_TOO_LONG, tape=record.tape, age=age)
+                self._approve(record, now)
+            case Verdict.OVERLAY_ONLY:
+                self._warn_overlay_only(record, now)
+                self._by_rule(record, rules.overlay_only, verdict, now)
+            case Verdict.CHANGED:
+                self._warn_changed(record, evidence, now)
+                self._by_rule(record, rules.changed, verdict, now)
+            case Verdict.HOST_ONLY:
+                self._host_only(record, now)
+            case Verdict.CONFLICT:
+                self._hold(record, rules.conflict, HoldReason.CONFLICT, _host_detail(mount), now)
+            case Verdict.INTERRUPTED:
+                self._hold(record, rules.interrupted, HoldReason.INTERRUPTED, "", now)
+            case Verdict.RECEIVED:
+                self.book.apply_all(record, states.Received(), now)
+            case _:
+                self.book.apply_all(record, states.Unchanged(record.generation), now)
+
+    def _approve(self, record: TapeRecord, now: Moment, *, again: bool = False) -> None:
+        if record.identity is not None and record.identity.size == 0:
+            self.book.apply_all(record, states.Vanished("erased"), now)
+        else:
+            self.book.apply_all(record, states.Approved(record.generation, again), now)
+
+    def _by_rule(self, record: TapeRecord, rule: str, verdict: Verdict, now: Moment) -> None:
+        self._hold(record, rule, HoldReason.POLICY, verdict.value, now)
+
+    def _hold(
+        self, record: TapeRecord, rule: str, reason: HoldReason, detail: str, now: Moment
+    ) -> None:
+        if rule == "copy":
+            self._approve(record, now)
+        else:
+            held = states.HoldDecided(record.generation, reason, detail)
+            self.book.apply_all(record, held, now)
+
+    def _host_only(self, record: TapeRecord, now: Moment) -> None:
+        """The host used the tape and the overlay saw nothing: compare by digest."""
+        tape = record.tape
+        if not self.covered.get(tape.vault, False):
+            detail = f"the host used {tape} and nothing was seen"
+            self.book.say_once(
+                messages.NOT_COVERED, tape.vault, now, vault=tape.vault, detail=detail
+            )
+        rule = self.book.settings.cross_check.host_only
+        if rule == "none":
+            return
+        if all(copy.base is None for copy in record.copies.values()):
+            # Nothing of ours is at the target to compare with: the host may have used a tape of
+            # that name on another system. If the file did change here, the sweep sees it.
+            self.book.commands.append(SweepVault(tape.vault, f"the host used {tape} unseen"))
+            return
+        record.generation += 1
+        record.identity = None
+        self._by_rule(record, rule, Verdict.HOST_ONLY, now)
+
+    def _warn_overlay_only(self, record: TapeRecord, now: Moment) -> None:
+        if not self.book.settings.ems.hosts:
+            return
+        heard = self.listening(record.tape.vault)
+        detail = "no event of the host came" if heard else "the EMS link is down"
+        pool = record.tape.pool_id
+        self.book.say_once(
+            messages.OVERLAY_ONLY, pool, now, pool=pool, tape=record.tape, detail=detail
+        )
+
+    def _warn_changed(self, record: TapeRecord, evidence: Evidence, now: Moment) -> None:
+        pool = record.tape.pool_id
+        detail = ", ".join(dict.fromkeys(evidence.changes))
+        self.book.say_once(
+            messages.CHANGED_WITHOUT_MOUNT, pool, now, pool=pool, tape=record.tape, detail=detail
+        )
+
+
+def _age_s(mount: HostMount | None, now: Moment) -> float:
+    return (now.wall_ns - mount.began_ns) / _NS if mount and mount.began_ns else 0.0
+
+
+def _host_detail(mount: HostMount | None) -> str:
+    if mount is None:
+        return ""
+    request = f" request {mount.request:04}" if mount.request is not None else ""
+    return f"{mount.host}{request}"

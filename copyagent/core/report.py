@@ -1,0 +1,307 @@
+"""What operators see: the book as plain data for ``--json`` and for the tables of the CLI.
+
+Keys are stable: they are the schema of ``copyagent status --json`` and ``explain --json``
+(version 1). Times are ISO 8601 in UTC, ages in seconds, sizes in bytes.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from copyagent.core import tape as states
+from copyagent.core.book import Book
+from copyagent.core.engine import Engine
+from copyagent.core.host_mounts import HostMount
+from copyagent.core.records import CopyRecord, Judgement, TapeRecord
+from copyagent.core.time import Moment
+from copyagent.core.witness import Overlay, Session, overlay_says
+from vtsfs.contract import messages
+from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Access
+
+#: Version of the documents made here.
+SCHEMA = 1
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running copy is: *done* of *total* bytes in *phase*, started at *started_ns*."""
+
+    phase: str
+    done: int
+    total: int
+    started_ns: int
+
+
+def status(
+    engine: Engine, progress: dict[tuple[TapeId, str], Progress], version: str, now: Moment
+) -> Document:
+    """Return the whole state of the agent, tape by pool, links, targets and running copies."""
+    book = engine.book
+    return {
+        "schema": SCHEMA,
+        "system": book.settings.system.name,
+        "version": version,
+        "at": iso(now.wall_ns),
+        "pools": [_pool(book, entry.pool, entry.target, now) for entry in book.settings.autocopy],
+        "attention": _attention(book, now),
+        "copies": [
+            _running(tape, target, progress.get((tape, target)), now)
+            for tape, target in sorted(book.running)
+        ],
+        "hosts": [
+            {
+                "host": name,
+                "up": link.up,
+                "since": iso(link.since_ns),
+                "trouble": link.trouble,
+                "events": link.events,
+                "last_event": iso(link.last_ns),
+            }
+            for name, link in engine.links.items()
+        ],
+        "vaults": [
+            {
+                "vault": name,
+                "attached": feed.up,
+                "since": iso(feed.since_ns),
+                "trouble": feed.trouble,
+                "swept": feed.sweeps > 0,
+                "not_tapes": feed.ignored,
+            }
+            for name, feed in engine.feeds.items()
+        ],
+        "targets": [
+            {
+                "target": name,
+                "up": not health.trouble,
+                "trouble": health.trouble,
+                "since": iso(health.since_ns),
+                "running": sum(1 for _, target in book.running if target == name),
+            }
+            for name, health in engine.targets.items()
+        ],
+    }
+
+
+def explain(engine: Engine, tape: TapeId, now: Moment) -> Document:
+    """Return every witness's evidence about *tape*, the verdict, what was done, and what comes."""
+    book = engine.book
+    record = book.records.get(tape)
+    if record is None or not book.watches(tape.pool_id):
+        why = "its pool is not under autocopy: in the settings"
+        if book.watches(tape.pool_id):
+            why = "no witness has seen a tape of that name"
+        raise RequestFailed(f"nothing is known of {tape}: {why}")
+    mount = engine.judge.mount_of(record)
+    return {
+        "schema": SCHEMA,
+        "tape": str(tape),
+        "at": iso(now.wall_ns),
+        "generation": record.generation,
+        "size": record.identity.size if record.identity else None,
+        "modified": iso(record.identity.mtime_ns) if record.identity else None,
+        "protected": record.protected,
+        "unprotected_since": iso(record.behind_ns),
+        "evidence": {
+            "open": [_session(s) for s in record.open.values()],
+            "overlay": [_session(s) for s in record.evidence.sessions],
+            "changes": list(record.evidence.changes),
+            "host": _mount(mount),
+        },
+        "verdict": _judgement(record.judgement),
+        "copies": [
+            _copy(book, record, target, copy, now) for target, copy in record.copies.items()
+        ],
+        "history": [{"at": iso(n.at_ns), "what": n.text} for n in record.notes],
+    }
+
+
+def state_words(book: Book, record: TapeRecord, copy: CopyRecord, now: Moment) -> str:
+    """Name the state of one copy in the words of DESIGN section 11."""
+    state = copy.state
+    if record.writers:
+        return "mounted (read/write)"
+    match state:
+        case states.Held():
+            return f"held ({state.reason})"
+        case states.Copying():
+            return "copying"
+        case states.Retrying():
+            return f"retry {state.failures}/{book.ladder.attempts}"
+        case states.Waiting():
+            return f"waiting ({state.reason})"
+    if record.evidence.unsettling:
+        settled = record.evidence.quiet_since + book.settings.cross_check.settle
+        return "settling" if now.mono < settled else "awaiting host"
+    if isinstance(state, states.PROTECTED) and any(
+        session.access is Access.READ for session in record.open.values()
+    ):
+        return "mounted (read only)"
+    return f"kept ({state.how} at source)" if isinstance(state, states.Kept) else state.kind
+
+
+def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
+    """Say what happens next by itself, or what the operator has to do."""
+    state = record.copies[target].state
+    fields = {"tape": record.tape, "target": target, "pool": record.tape.pool_id}
+    if record.writers:
+        return "It is judged, and copied if need be, when its last writer has closed it."
+    match state:
+        case states.Queued():
+            return "It is copied as soon as a copy to that target may start."
+        case states.Copying():
+            return "Wait for the end of the copy."
+        case states.Retrying():
+            left = max(state.due.mono - now.mono, 0)
+            return f"Next attempt in {left:.0f} s. {state.next_step}"
+        case states.Failed():
+            return f"{state.next_step} {messages.next_step(messages.GAVE_UP, fields)}"
+        case states.Waiting():
+            left = max(state.due.mono - now.mono, 0)
+            return f"Looked at again in {left:.0f} s: {state.detail}"
+        case states.Held():
+            return messages.next_step(HOLDS[state.reason], fields)
+        case states.Unsynced():
+            return f"Copy it for the first time: copyagent sync {record.tape}"
+    if overlay_says(record.evidence, writers=False) is not Overlay.NOTHING:
+        at = book.deadlines.get(record.tape)
+        within = f" within {max(at - now.mono, 0):.0f} s" if at is not None else ""
+        return f"The witnesses are being heard; a verdict comes{within}."
+    return "Nothing to do."
+
+
+HOLDS = {
+    states.HoldReason.CONFLICT: messages.CONFLICT,
+    states.HoldReason.INTERRUPTED: messages.INTERRUPTED,
+    states.HoldReason.POLICY: messages.HELD_BY_POLICY,
+    states.HoldReason.TARGET_CHANGED: messages.TARGET_CHANGED,
+    states.HoldReason.TARGET_UNKNOWN: messages.TARGET_UNKNOWN,
+    states.HoldReason.SOURCE_UNFIT: messages.SOURCE_UNFIT,
+}
+
+
+def iso(at_ns: int) -> str | None:
+    """Write a time as ISO 8601 in UTC; 0 (never) as None."""
+    if not at_ns:
+        return None
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _pool(book: Book, pool: object, target: str, now: Moment) -> Document:
+    records = [r for r in book.watched() if r.tape.pool_id == pool and target in r.copies]
+    words = Counter(state_words(book, r, r.copies[target], now) for r in records)
+    behind = [r.behind_ns for r in records if not r.protected]
+    oldest = max((now.wall_ns - min(behind)) // 1_000_000_000, 0) if behind else None
+    return {
+        "pool": str(pool),
+        "target": target,
+        "tapes": len(records),
+        "protected": len(records) - len(behind),
+        "unprotected": len(behind),
+        "oldest_unprotected_s": oldest,
+        "states": dict(words),
+    }
+
+
+def _attention(book: Book, now: Moment) -> list[Document]:
+    """List the copies that are not as they should be, oldest first."""
+    listed = [
+        (record.behind_ns, _copy(book, record, target, copy, now) | {"tape": str(record.tape)})
+        for record in book.watched()
+        for target, copy in record.copies.items()
+        if not record.protected
+    ]
+    return [entry for _, entry in sorted(listed, key=lambda pair: (pair[0], pair[1]["tape"]))]
+
+
+def _running(tape: TapeId, target: str, progress: Progress | None, now: Moment) -> Document:
+    done, total, phase, started = 0, 0, "starting", now.wall_ns
+    if progress is not None:
+        done, total, phase = progress.done, progress.total, progress.phase
+        started = progress.started_ns
+    seconds = max((now.wall_ns - started) / 1e9, 0.001)
+    rate = done / seconds
+    return {
+        "tape": str(tape),
+        "target": target,
+        "phase": phase,
+        "done": done,
+        "total": total,
+        "rate": round(rate),
+        "left_s": round((total - done) / rate) if rate > 0 and total else None,
+    }
+
+
+def _copy(book: Book, record: TapeRecord, target: str, copy: CopyRecord, now: Moment) -> Document:
+    state = copy.state
+    made: Document = {
+        "target": target,
+        "state": state_words(book, record, copy, now),
+        "next": next_step(book, record, target, now),
+        "why": "",
+    }
+    match state:
+        case states.Retrying() | states.Failed():
+            made |= {"why": state.cause, "attempts": state.failures}
+        case states.Held():
+            made |= {"why": state.detail or state.reason.value, "since": iso(state.at_ns)}
+        case states.Waiting():
+            made |= {"why": state.detail, "attempts": state.failures}
+    base = copy.base
+    if base is not None:
+        made["published"] = {
+            "generation": base.generation,
+            "size": base.size,
+            "sha256": base.sha256,
+            "verified": base.verified,
+            "at": iso(base.published_ns),
+        }
+    return made
+
+
+def _session(session: Session) -> Document:
+    return {
+        "access": session.access.value,
+        "opened": iso(session.opened_ns),
+        "closed": iso(session.closed_ns),
+        "wrote": session.wrote,
+        "bytes": session.bytes_written,
+        "interrupted": session.interrupted,
+    }
+
+
+def _mount(mount: HostMount | None) -> Document | None:
+    if mount is None:
+        return None
+    return {
+        "host": mount.host,
+        "volume": mount.volume,
+        "ring": mount.ring.value if mount.ring else None,
+        "request": mount.request,
+        "drive": mount.drive,
+        "requested": iso(mount.requested_ns),
+        "mounted": iso(mount.mounted_ns),
+        "opened": iso(mount.opened_ns),
+        "dismounted": iso(mount.dismounted_ns),
+        "link_lost_since": mount.lost,
+    }
+
+
+def _judgement(judgement: Judgement | None) -> Document | None:
+    if judgement is None:
+        return None
+    return {
+        "verdict": judgement.verdict.value,
+        "at": iso(judgement.at_ns),
+        "generation": judgement.generation,
+        "overlay_said": judgement.overlay,
+        "host_said": judgement.host,
+        "sessions": [_session(s) for s in judgement.sessions],
+        "changes": list(judgement.changes),
+        "host_mount": _mount(judgement.mount),
+    }

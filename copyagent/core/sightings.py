@@ -1,0 +1,212 @@
+"""What the overlay and the sweep saw, entered into a tape's record.
+
+Every signal after which the bytes may differ starts a new generation, whatever verdict it later
+gets: a held session's changes must not vanish from the next copy (DESIGN section 3). Entering is
+idempotent as far as identities tell: the same bytes seen twice are one generation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from copyagent.core import tape as states
+from copyagent.core.book import Book
+from copyagent.core.events import VaultSwept
+from copyagent.core.records import TapeRecord
+from copyagent.core.time import Moment
+from copyagent.core.witness import Session
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Access, Identity, Kind, Signal
+
+
+def enter_signal(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
+    """Enter a signal about the tape of *record*."""
+    book.touched[record.tape] = now.mono
+    match signal.kind:
+        case Kind.MOUNTED:
+            _mounted(book, record, signal, now)
+        case Kind.DISMOUNTED | Kind.INTERRUPTED:
+            _ended(book, record, signal, now)
+        case Kind.CHANGED:
+            changed(book, record, signal.identity, signal.cause or "changed", now)
+        case Kind.MOVED:
+            whence = signal.origin or "elsewhere"
+            changed(book, record, signal.identity, f"moved from {whence}", now)
+        case Kind.REMOVED:
+            removed(book, record, now)
+        case Kind.RECEIVED:
+            record.identity = signal.identity
+            record.generation += 1
+            record.evidence = replace(record.evidence, received=True)
+            _quiet(record, now)
+    book.settle_age(record, now)
+
+
+def _mounted(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
+    record.open[signal.session] = Session(
+        signal.session, signal.access, signal.wall_ns, opened=signal.opened or signal.identity
+    )
+    if signal.access is Access.WRITE:
+        # Whatever was judged without the host is history: this session's verdict counts now.
+        record.unconfirmed = ()
+        record.warned_open = False
+        book.apply_all(record, states.WriterCame(), now)
+        record.note(now.wall_ns, "opened for writing")
+
+
+def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
+    known = record.open.pop(signal.session, None)
+    interrupted = signal.kind is Kind.INTERRUPTED
+    session = Session(
+        session=signal.session,
+        access=signal.access,
+        opened_ns=known.opened_ns if known else signal.wall_ns,
+        opened=signal.opened,
+        closed_ns=signal.wall_ns,
+        identity=signal.identity,
+        wrote=signal.wrote,
+        bytes_written=signal.bytes_written,
+        interrupted=interrupted,
+    )
+    if signal.access is Access.READ:
+        if (
+            not record.writers
+            and record.protected
+            and not book.mounts.of(record.tape.label.upper())
+        ):
+            return  # a scanner, a backup tool: nobody waits for a verdict on it
+        _add(record, session, now)
+        return
+    if signal.identity is None:
+        removed(book, record, now)
+        return
+    word = (
+        "interrupted while open" if interrupted else f"closed, {signal.bytes_written} bytes written"
+    )
+    record.note(now.wall_ns, word)
+    if not signal.identity.same_bytes(record.identity):
+        record.generation += 1
+        if not signal.wrote and not interrupted and record.identity is not None:
+            changed_by = ("changed unseen before it was mounted",)
+            record.evidence = replace(record.evidence, changes=record.evidence.changes + changed_by)
+    record.identity = signal.identity
+    _add(record, session, now)
+
+
+def changed(
+    book: Book, record: TapeRecord, identity: Identity | None, cause: str, now: Moment
+) -> None:
+    """Enter that the tape has other bytes, without a session."""
+    if identity is None or not identity.same_bytes(record.identity):
+        record.generation += 1
+        # The order that is under way is for bytes that are no more.
+        book.apply_all(record, states.WriterCame(), now)
+    record.identity = identity
+    record.evidence = replace(record.evidence, changes=(*record.evidence.changes, cause)[-8:])
+    record.note(now.wall_ns, cause)
+    _quiet(record, now)
+    book.dirty.add(record.tape)
+
+
+def removed(book: Book, record: TapeRecord, now: Moment) -> None:
+    """Enter that the tape's name is gone; its copies are kept, and without copies it is forgotten."""
+    if record.writers:
+        return  # unlinked while open: the end of the session will say so again
+    record.identity = None
+    record.evidence = type(record.evidence)()
+    record.unconfirmed = ()
+    if all(copy.base is None and copy.intent is None for copy in record.copies.values()):
+        for target in record.copies:
+            book.apply(record, target, states.Vanished("deleted"), now)
+        book.drop(record.tape)
+        return
+    record.note(now.wall_ns, "deleted")
+    book.apply_all(record, states.Vanished("deleted"), now)
+
+
+def enter_sweep(
+    book: Book, sweep: VaultSwept, now: Moment, *, baseline: bool
+) -> tuple[int, int, list[TapeRecord]]:
+    """Compare what *sweep* found with the records; return how many changed and went, and who changed.
+
+    With *baseline* the vault is seen for the first time: tapes nobody knows were there before and
+    wait for the operator's `sync`. Otherwise an unknown tape came while nobody looked. A record
+    that a witness has touched since the sweep began knows better than the sweep.
+    """
+    affected: list[TapeRecord] = []
+    vault, found, started, unread = sweep.vault, sweep.found, sweep.started, sweep.unread
+    for tape, identity in found.items():
+        if not book.watches(tape.pool_id) or book.touched.get(tape, -1.0) >= started:
+            continue
+        record = book.records.get(tape)
+        if record is None and baseline:
+            _unsynced(book, book.record(tape), identity, now)
+        elif record is None:
+            record = book.record(tape)
+            changed(book, record, identity, "found by the sweep", now)
+            affected.append(record)
+        elif not record.writers and not identity.same_bytes(record.identity):
+            if record.identity is None and not record.evidence.empty:
+                continue
+            changed(book, book.record(tape), identity, "found changed by the sweep", now)
+            affected.append(record)
+    gone = [
+        record
+        for record in list(book.watched())
+        if record.tape.vault == vault
+        and record.tape not in found
+        and record.tape.pool not in unread
+        and record.identity is not None
+        and book.touched.get(record.tape, -1.0) < started
+    ]
+    for record in gone:
+        book.dirty.add(record.tape)
+        record.open.clear()
+        removed(book, record, now)
+    return len(affected), len(gone), affected
+
+
+def close_lost_sessions(
+    book: Book, vault: str, lost: set[str], found: Mapping[TapeId, Identity], now: Moment
+) -> list[TapeRecord]:
+    """End the sessions in *lost*: the outbox that knew them is gone, and so is that overlay.
+
+    Each counts as interrupted, with the identity that the sweep found.
+    """
+    affected = []
+    for record in list(book.watched()):
+        ended = lost & record.open.keys()
+        if record.tape.vault != vault or not ended:
+            continue
+        for name in ended:
+            session = record.open.pop(name)
+            identity = found.get(record.tape)
+            if session.access is Access.READ:
+                continue
+            if identity is not None and not identity.same_bytes(record.identity):
+                record.generation += 1
+                record.identity = identity
+            over = replace(session, closed_ns=now.wall_ns, identity=identity, interrupted=True)
+            _add(record, over, now)
+        book.touched[record.tape] = now.mono
+        book.dirty.add(record.tape)
+        affected.append(record)
+    return affected
+
+
+def _unsynced(book: Book, record: TapeRecord, identity: Identity, now: Moment) -> None:
+    record.identity = identity
+    record.generation = 1
+    for copy in record.copies.values():
+        copy.state = states.Unsynced()
+    record.note(now.wall_ns, "was there before AutoCopy")
+    book.settle_age(record, now)
+
+
+def _add(record: TapeRecord, session: Session, now: Moment) -> None:
+    record.evidence = replace(record.evidence, sessions=(*record.evidence.sessions, session)[-32:])
+    _quiet(record, now)
+
+
+def _quiet(record: TapeRecord, now: Moment) -> None:
+    began = record.evidence.began or now.mono
+    record.evidence = replace(record.evidence, began=began, quiet_since=now.mono)
