@@ -11,6 +11,7 @@ from typing import Any
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
+from copyagent.core.copying import HoldReason
 from copyagent.core.engine import Engine
 from copyagent.core.host_mounts import HostMount
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
@@ -176,12 +177,12 @@ def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
 
 
 HOLDS = {
-    states.HoldReason.CONFLICT: messages.CONFLICT,
-    states.HoldReason.INTERRUPTED: messages.INTERRUPTED,
-    states.HoldReason.POLICY: messages.HELD_BY_POLICY,
-    states.HoldReason.TARGET_CHANGED: messages.TARGET_CHANGED,
-    states.HoldReason.TARGET_UNKNOWN: messages.TARGET_UNKNOWN,
-    states.HoldReason.SOURCE_UNFIT: messages.SOURCE_UNFIT,
+    HoldReason.CONFLICT: messages.CONFLICT,
+    HoldReason.INTERRUPTED: messages.INTERRUPTED,
+    HoldReason.POLICY: messages.HELD_BY_POLICY,
+    HoldReason.TARGET_CHANGED: messages.TARGET_CHANGED,
+    HoldReason.TARGET_UNKNOWN: messages.TARGET_UNKNOWN,
+    HoldReason.SOURCE_UNFIT: messages.SOURCE_UNFIT,
 }
 
 
