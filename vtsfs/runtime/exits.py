@@ -43,16 +43,16 @@ def _status_of(error: BaseException, program: str) -> int:
     causes = list(_leaves(error))
     if any(isinstance(cause, KeyboardInterrupt | click.Abort) for cause in causes):
         return INTERRUPTED
+    if _lost_its_reader(error):
+        # The reader of our output went away (`| head`); nothing more can be said there, and the
+        # interpreter's own flush at exit must not complain about it either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     if isinstance(error, SystemExit | GeneratorExit):
         raise error
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        # The reader of our output went away (`| head`); nothing more can be said there, and the
-        # interpreter's own flush at exit must not complain about it either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
     foreseen = [cause for cause in causes if isinstance(cause, VtsError)]
     if len(foreseen) < len(causes):
         _logger.critical("%s ends by an unforeseen error", program, exc_info=error)
@@ -60,6 +60,13 @@ def _status_of(error: BaseException, program: str) -> int:
     for cause in foreseen:
         _tell(cause, program)
     return foreseen[0].exit_code
+
+
+def _lost_its_reader(error: BaseException) -> bool:
+    """Click turns a broken pipe into a plain exit before we see it."""
+    if isinstance(error, SystemExit):
+        return isinstance(error.__context__, BrokenPipeError)
+    return isinstance(error, BrokenPipeError)
 
 
 def _tell(error: VtsError, program: str) -> None:

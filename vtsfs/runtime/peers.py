@@ -30,7 +30,11 @@ class Peer:
 
 
 def peer_of(connection: trio.SocketStream | trio.socket.SocketType | socket.socket) -> Peer:
-    """Return who is connected; raises OSError for anything but a connected Unix socket."""
+    """Return who is connected; raises OSError for a closed socket.
+
+    Without a peer, or when it is no Unix socket, the pid is 0 and the uid that of no user
+    (4294967295).
+    """
     plain = connection.socket if isinstance(connection, trio.SocketStream) else connection
     raw = plain.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     return Peer(*_UCRED.unpack(raw))
