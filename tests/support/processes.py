@@ -47,6 +47,12 @@ def is_alive(process: ProcessId) -> bool:
     return stat is not None and stat.started == process.started and stat.state not in "ZX"
 
 
+def state_of(process: ProcessId) -> str | None:
+    """Return the letter of proc_pid_stat(5) for its state (T: stopped); None if it is gone."""
+    stat = _stat(process.pid)
+    return stat.state if stat is not None and stat.started == process.started else None
+
+
 def descendants(pid: int) -> list[ProcessId]:
     """List the living descendants of *pid*, parents before children."""
     children: dict[int, list[ProcessId]] = {}

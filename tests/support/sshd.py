@@ -16,7 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.processes import ProcessId, descendants, identify, is_alive, send_signal
+from tests.support.processes import (
+    ProcessId,
+    descendants,
+    identify,
+    is_alive,
+    send_signal,
+    state_of,
+)
 from tests.support.waiting import NotInTime, wait_until
 
 ADDRESS = "127.0.0.1"
@@ -200,8 +207,13 @@ class Sshd:
         for process in self._everybody():
             send_signal(process, signal.SIGSTOP)
         # A session that was just being forked appears only once its parent stands still.
-        for process in self.sessions():
+        wait_until(self._stands_still, 5.0, "sshd stands still")
+
+    def _stands_still(self) -> bool:
+        moving = [process for process in self._everybody() if state_of(process) != "T"]
+        for process in moving:
             send_signal(process, signal.SIGSTOP)
+        return not moving
 
     def thaw(self) -> None:
         """Let everybody go on after `freeze`."""

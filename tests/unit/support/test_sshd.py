@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import is_alive
+from tests.support.processes import is_alive, state_of
 from tests.support.sshd import ADDRESS, Sshd, SshdError, free_port, make_key, write_known_hosts
 from tests.support.waiting import wait_until
 
@@ -118,10 +118,7 @@ def test_frozen_it_accepts_but_does_not_answer_until_thawed(sshd: Sshd) -> None:
 def test_freezing_stops_the_sessions_too(sshd: Sshd) -> None:
     client = start_waiting_command(sshd)
     sshd.freeze()
-    states = [
-        Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-        for process in sshd.sessions()
-    ]
+    states = [state_of(process) for process in sshd.sessions()]
     assert states
     assert set(states) == {"T"}
     sshd.thaw()

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
 BASIC = (
-    *("bash", "cat", "chmod", "df", "dirname", "env", "flock", "head", "id", "mktemp", "printf"),
+    *("bash", "cat", "chmod", "df", "dirname", "env", "flock", "head", "mktemp", "printf"),
     *("readlink", "rm", "sha256sum", "tail", "tee", "tr", "touch"),
 )
 PROVED = ("gcc", "pkg-config", "fusermount3", "ssh", "scp", "ssh-keygen", "sshd", "mandoc")
@@ -39,6 +39,7 @@ class Machine:
         for name in PROVED:
             self.provide(name)
         self.provide("modprobe", "exit 1")
+        self.become("root", 0)
         self.provide("python3", f'exec {sys.executable} "$@"')
 
     def provide(self, name: str, body: str = "exit 0") -> None:
@@ -47,6 +48,10 @@ class Machine:
         program.unlink(missing_ok=True)
         program.write_text(f'#!/bin/bash\necho "{name} $*" >>{self.journal}\n{body}\n')
         program.chmod(0o755)
+
+    def become(self, user: str, number: int) -> None:
+        """Let the script believe that it is run by *user*."""
+        self.provide("id", f'case "$1" in -u) echo {number} ;; *) echo {user} ;; esac')
 
     def lack(self, name: str) -> None:
         (self.bin / name).unlink()
@@ -89,10 +94,6 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
-
-
-def as_user(machine: Machine) -> None:
-    machine.provide("id", 'case "$1" in -u) echo 1000 ;; *) echo somebody ;; esac')
 
 
 def test_no_fuse_device_is_said_before_anything_is_installed(machine: Machine) -> None:
@@ -159,7 +160,7 @@ def test_missing_packages_without_debian_are_named(machine: Machine) -> None:
 def test_missing_packages_without_root_or_sudo_are_named(machine: Machine) -> None:
     machine.lack("mandoc")
     machine.provide("apt-get")
-    as_user(machine)
+    machine.become("somebody", 1000)
     assert machine.refusal() == (
         "these packages are missing and there is no sudo: run 'apt-get install mandoc' as root, "
         "then try again."
@@ -171,7 +172,7 @@ def test_a_sudo_that_wants_a_password_and_no_terminal_is_said(machine: Machine) 
     machine.lack("mandoc")
     machine.provide("apt-get")
     machine.provide("sudo", "exit 1")
-    as_user(machine)
+    machine.become("somebody", 1000)
     assert machine.refusal().startswith(
         "these packages are missing and sudo wants a password, but there is no terminal: "
         "run 'sudo apt-get install mandoc'"
