@@ -9,9 +9,10 @@ import click
 
 from vtsfs.contract.errors import SettingsError, VtsError
 
-#: What a shell reports for a program ended by SIGINT or SIGPIPE (128 + signal number).
+#: What a shell reports for a program ended by SIGINT (128 + signal number).
 INTERRUPTED = 130
-PIPE_CLOSED = 141
+#: Whoever read our output went away (`| head`); click ends with this status too.
+PIPE_CLOSED = 1
 
 _logger = logging.getLogger(__name__)
 
@@ -43,9 +44,8 @@ def _status_of(error: BaseException, program: str) -> int:
     causes = list(_leaves(error))
     if any(isinstance(cause, KeyboardInterrupt | click.Abort) for cause in causes):
         return INTERRUPTED
-    if _lost_its_reader(error):
-        # The reader of our output went away (`| head`); nothing more can be said there, and the
-        # interpreter's own flush at exit must not complain about it either.
+    if isinstance(error, BrokenPipeError):
+        # The interpreter flushes once more at exit and must not complain about it either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     if isinstance(error, SystemExit | GeneratorExit):
@@ -60,13 +60,6 @@ def _status_of(error: BaseException, program: str) -> int:
     for cause in foreseen:
         _tell(cause, program)
     return foreseen[0].exit_code
-
-
-def _lost_its_reader(error: BaseException) -> bool:
-    """Click turns a broken pipe into a plain exit before we see it."""
-    if isinstance(error, SystemExit):
-        return isinstance(error.__context__, BrokenPipeError)
-    return isinstance(error, BrokenPipeError)
 
 
 def _tell(error: VtsError, program: str) -> None:

@@ -41,10 +41,11 @@ def lines(path: Path) -> list[str]:
 
 def test_a_line_has_the_fields_of_the_manual(log: EventLog, path: Path) -> None:
     log.write(messages.LINK_UP, now_ns=NOW, host="DEV2", user="administrator")
-    assert lines(path) == [
+    (line,) = lines(path)
+    assert line == (
         "2006-08-28 16:25:18|INFO|220101|5900-E|127.0.0.1|Tapeserver01|administrator|copyagent|"
         "EMS link to DEV2 is up"
-    ]
+    )
 
 
 def test_a_field_named_user_is_the_user(

@@ -52,8 +52,10 @@ def test_without_a_peer_there_is_nobody() -> None:
             found = peer_of(alone)
         assert (found.pid, found.uid) == (0, 2**32 - 1)
         assert groups_of(found.uid) == frozenset()
+    closed = socket.socket(socket.AF_UNIX)
+    closed.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
-        peer_of(alone)
+        peer_of(closed)
 
 
 def test_names_and_groups() -> None:
