@@ -76,6 +76,7 @@ class Feed:
     trouble: str = "not attached"
     sweeps: int = 0
     ignored: int = 0
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -247,7 +248,7 @@ class Engine:
         self.stranger.discard(event.vault)
         feed = self.feeds[event.vault]
         feed.sweeps += 1
-        feed.ignored = event.ignored
+        feed.ignored, feed.examples = event.ignored, event.examples
         for record in affected:
             if record.tape in book.records:
                 self.judge.consider(record, now)

@@ -1,7 +1,7 @@
 """Everything that can happen to the engine, in the past tense. Host events have a file of their own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from copyagent.core.copying import CopyOutcome, PublishedCopy
 from vtsfs.contract.feed import Hello
@@ -41,15 +41,19 @@ class SignalSeen:
 class VaultSwept:
     """Every watched tape of *vault* was looked at, from *started* (monotonic seconds) on.
 
-    *found* holds the regular files that are tapes by name; *ignored* counts the rest of what lies
-    in watched pools; *unread* names pools that could not be read, of which nothing is known.
+    *found* holds the regular files that are tapes by name, *unfit* what has a tape's name and is no
+    plain file, with what it is; *ignored* counts the names in watched pools that are not tapes',
+    *examples* are some of them; *unread* are pools that could not be read: of their tapes nothing
+    is known.
     """
 
     vault: str
     started: float
     found: Mapping[TapeId, Identity]
-    ignored: int
+    ignored: int = 0
     unread: tuple[str, ...] = ()
+    unfit: Mapping[TapeId, str] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ def status(
                 "trouble": feed.trouble,
                 "swept": feed.sweeps > 0,
                 "not_tapes": feed.ignored,
+                "not_tapes_examples": list(feed.examples),
             }
             for name, feed in engine.feeds.items()
         ],

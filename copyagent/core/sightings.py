@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
+from copyagent.core.copying import HoldReason
 from copyagent.core.events import VaultSwept
 from copyagent.core.records import TapeRecord
 from copyagent.core.time import Moment
@@ -149,11 +150,15 @@ def enter_sweep(
                 continue
             changed(book, book.record(tape), identity, "found changed by the sweep", now)
             affected.append(record)
+    for tape, what in sweep.unfit.items():
+        if book.watches(tape.pool_id):
+            _unfit(book, book.record(tape), what, now)
     gone = [
         record
         for record in list(book.watched())
         if record.tape.vault == vault
         and record.tape not in found
+        and record.tape not in sweep.unfit
         and record.tape.pool not in unread
         and record.identity is not None
         and book.touched.get(record.tape, -1.0) < started
@@ -191,6 +196,16 @@ def close_lost_sessions(
         book.dirty.add(record.tape)
         affected.append(record)
     return affected
+
+
+def _unfit(book: Book, record: TapeRecord, what: str, now: Moment) -> None:
+    """What has a tape's name and is no plain file cannot be protected: say so once, and keep it."""
+    record.identity = None
+    for target, copy in record.copies.items():
+        held = copy.state
+        if not (isinstance(held, states.Held) and held.reason is HoldReason.SOURCE_UNFIT):
+            unfit = states.HoldDecided(record.generation, HoldReason.SOURCE_UNFIT, what)
+            book.apply(record, target, unfit, now)
 
 
 def _unsynced(book: Book, record: TapeRecord, identity: Identity, now: Moment) -> None:

@@ -1,0 +1,1 @@
+"""The agent's durable state: the only SQL of the agent."""

@@ -1,0 +1,38 @@
+"""Records as JSON and back. The dataclasses themselves are the schema; pydantic checks each field.
+
+Every copy state carries its ``kind``, which tells the members of the union apart.
+"""
+
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from copyagent.core.book import Acknowledged
+from copyagent.core.host_mounts import HostMounts
+from copyagent.core.records import TapeRecord
+from vtsfs.contract.errors import StateError
+
+RECORD: TypeAdapter[TapeRecord] = TypeAdapter(TapeRecord)
+MOUNTS: TypeAdapter[HostMounts] = TypeAdapter(HostMounts)
+ACKS: TypeAdapter[dict[str, Acknowledged]] = TypeAdapter(dict[str, Acknowledged])
+NAMES: TypeAdapter[set[str]] = TypeAdapter(set[str])
+FIELDS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
+
+_T = TypeVar("_T")
+
+
+def encode(adapter: TypeAdapter[_T], value: _T) -> str:
+    """Write *value* as JSON."""
+    return adapter.dump_json(value).decode()
+
+
+def decode(adapter: TypeAdapter[_T], text: str, what: str) -> _T:
+    """Read what `encode` wrote; raise `StateError` naming *what* for anything else."""
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        raise StateError(
+            f"{what} in the agent's state cannot be read ({error.error_count()} faults); "
+            "install the release that wrote it, or move the state away: it is then found again by "
+            "comparing every tape"
+        ) from error

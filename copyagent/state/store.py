@@ -1,0 +1,248 @@
+"""The agent's state in SQLite: one file, one writer, every decision durable before it is acted on.
+
+Tables (schema version 1, in ``meta``):
+
+``tapes``      one row per tape: its name and its record as JSON (`copyagent.state.encoding`)
+``knowledge``  what concerns no single tape, JSON by name: ``mounts`` (what hosts said, by request
+               and volume), ``acks`` (how far each outbox was taken in), ``baselines`` (vaults whose
+               tapes were all seen once)
+``messages``   event-log messages that were decided and perhaps not written: `unwritten` hands them
+               over after a crash, so a message can come twice, never not at all
+``meta``       ``schema``: the version; ``agent``: a random name of this state
+
+Write-ahead log with ``synchronous=FULL``: a committed transaction survives a power cut
+(https://www.sqlite.org/pragma.html#pragma_synchronous). All methods block; the runner calls them in
+a thread, one at a time.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from copyagent.core.book import Acknowledged
+from copyagent.core.commands import Say
+from copyagent.core.host_mounts import HostMounts
+from copyagent.core.records import TapeRecord
+from copyagent.state import encoding
+from copyagent.state.encoding import decode, encode
+from vtsfs.contract.errors import StateError
+from vtsfs.contract.messages import CATALOGUE
+from vtsfs.contract.naming import TapeId
+
+SCHEMA = 1
+
+_T = TypeVar("_T")
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tapes (tape TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE knowledge (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE messages (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER NOT NULL,
+    fields TEXT NOT NULL,
+    at_ns INTEGER NOT NULL
+);
+"""
+
+
+@dataclass(slots=True)
+class Remembered:
+    """Everything the state holds, as the agent finds it at its start."""
+
+    records: dict[TapeId, TapeRecord] = field(default_factory=dict)
+    mounts: HostMounts = field(default_factory=HostMounts)
+    acks: dict[str, Acknowledged] = field(default_factory=dict)
+    baselines: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """A message on its way to the event log: *number* is its row."""
+
+    number: int
+    say: Say
+    at_ns: int
+
+
+@dataclass(slots=True)
+class Changes:
+    """One transaction: what a batch of events changed, already encoded.
+
+    Encoding happens where the records live; the thread that writes gets texts only, so that no
+    record can change under it.
+    """
+
+    records: dict[str, str | None] = field(default_factory=dict)
+    knowledge: dict[str, str] = field(default_factory=dict)
+    messages: list[tuple[int, str, int]] = field(default_factory=list)
+    written: list[int] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not (self.records or self.knowledge or self.messages or self.written)
+
+    def put_record(self, record: TapeRecord) -> None:
+        """Save *record* as it is now."""
+        self.records[str(record.tape)] = encode(encoding.RECORD, record)
+
+    def drop_record(self, tape: TapeId) -> None:
+        """Forget *tape*."""
+        self.records[str(tape)] = None
+
+    def put_mounts(self, mounts: HostMounts) -> None:
+        """Save what the hosts said."""
+        self.knowledge["mounts"] = encode(encoding.MOUNTS, mounts)
+
+    def put_acks(self, acks: Mapping[str, Acknowledged]) -> None:
+        """Save how far the outboxes were taken in."""
+        self.knowledge["acks"] = encode(encoding.ACKS, dict(acks))
+
+    def put_baselines(self, vaults: set[str]) -> None:
+        """Save which vaults were seen whole once."""
+        self.knowledge["baselines"] = encode(encoding.NAMES, vaults)
+
+    def put_message(self, say: Say, at_ns: int) -> None:
+        """Save that *say* is to be written to the event log."""
+        fields = encode(encoding.FIELDS, dict(say.fields))
+        self.messages.append((say.message.id, fields, at_ns))
+
+
+class Store:
+    """An open state. Use `open_store`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def load(self) -> Remembered:
+        """Read everything; raise `StateError` for what this release cannot read."""
+        with _translated("read"):
+            rows = self._db.execute("SELECT tape, record FROM tapes").fetchall()
+            knowledge = dict(self._db.execute("SELECT name, value FROM knowledge").fetchall())
+        loaded = [decode(encoding.RECORD, text, tape) for tape, text in rows]
+        return Remembered(
+            records={record.tape: record for record in loaded},
+            mounts=_known(knowledge, "mounts", encoding.MOUNTS, HostMounts()),
+            acks=_known(knowledge, "acks", encoding.ACKS, {}),
+            baselines=_known(knowledge, "baselines", encoding.NAMES, set()),
+        )
+
+    def commit(self, changes: Changes) -> list[int]:
+        """Make *changes* durable in one transaction; return the new messages' numbers."""
+        numbers = []
+        with _translated("written"), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._put_records(changes.records)
+            self._db.executemany(
+                "INSERT OR REPLACE INTO knowledge VALUES (?, ?)", changes.knowledge.items()
+            )
+            self._db.executemany(
+                "DELETE FROM messages WHERE number = ?", [(n,) for n in changes.written]
+            )
+            for row in changes.messages:
+                cursor = self._db.execute(
+                    "INSERT INTO messages (id, fields, at_ns) VALUES (?, ?, ?)", row
+                )
+                numbers.append(cursor.lastrowid or 0)
+        return numbers
+
+    def _put_records(self, records: Mapping[str, str | None]) -> None:
+        kept = [(tape, text) for tape, text in records.items() if text is not None]
+        gone = [(tape,) for tape, text in records.items() if text is None]
+        self._db.executemany("INSERT OR REPLACE INTO tapes VALUES (?, ?)", kept)
+        self._db.executemany("DELETE FROM tapes WHERE tape = ?", gone)
+
+    def unwritten(self) -> list[Unwritten]:
+        """Return the messages that a crash may have kept from the event log, in order."""
+        with _translated("read"):
+            rows = self._db.execute(
+                "SELECT number, id, fields, at_ns FROM messages ORDER BY number"
+            ).fetchall()
+        return [
+            Unwritten(
+                number, Say(CATALOGUE[id_], decode(encoding.FIELDS, text, "a message")), at_ns
+            )
+            for number, id_, text, at_ns in rows
+            if id_ in CATALOGUE
+        ]
+
+    def close(self) -> None:
+        """Close the file; nothing uncommitted is pending at any time."""
+        self._db.close()
+
+
+def open_store(path: Path, stamp: str) -> tuple[Store, Path | None]:
+    """Open or create the state at *path*.
+
+    A file that is no database any more is set aside under a name that ends in *stamp*, and its new
+    name returned as well: what it knew is found again by comparing every tape. Raises `StateError`
+    when the state is of a newer release, or cannot be opened at all.
+    """
+    try:
+        return Store(_open(path)), None
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise StateError(f"the agent's state {path} cannot be opened: {error}") from error
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    with _translated("opened"):
+        return Store(_open(path)), aside
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        path.chmod(0o600)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        _prepare(database, path)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    """Create the tables in an empty file, or check whose they are in one that is not."""
+    if database.execute("PRAGMA quick_check").fetchone() != ("ok",):
+        raise sqlite3.DatabaseError("quick_check found damage")
+    tables = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()
+    if tables == (0,):
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            for statement in _TABLES.split(";"):
+                database.execute(statement)
+            database.executemany(
+                "INSERT INTO meta VALUES (?, ?)",
+                [("schema", str(SCHEMA)), ("agent", secrets.token_hex(16))],
+            )
+        return
+    (found,) = database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if int(found) != SCHEMA:
+        raise StateError(
+            f"the agent's state {path} is of schema {found}, this release knows {SCHEMA}; "
+            "install the release that wrote it"
+        )
+
+
+def _known(knowledge: Mapping[str, str], name: str, adapter: TypeAdapter[_T], empty: _T) -> _T:
+    return decode(adapter, knowledge[name], name) if name in knowledge else empty
+
+
+@contextmanager
+def _translated(done: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StateError(
+            f"the agent's state cannot be {done}: {error}; make room in, or repair, its directory"
+        ) from error
