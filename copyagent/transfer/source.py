@@ -1,0 +1,211 @@
+"""The tape at the source: opened safely, read once, and asked whether it is still the same.
+
+Everything here blocks (a local disk) and knows no event loop; long reads are run in a thread. No
+symbolic link is followed below the vault's backing directory, which is the administrator's own.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import blake3
+
+from copyagent.transfer.lease import Writers, owner_hint, probe_writers
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Identity
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# O_NONBLOCK: opening a FIFO that lies in a pool must not wait for its writer.
+_TAPE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class SourceProblem(Exception):
+    """The tape cannot be copied as it is; the message says why."""
+
+
+class SourceMissing(SourceProblem):
+    """There is no such tape, or no such pool."""
+
+
+class SourceUnfit(SourceProblem):
+    """It is no plain, single, readable file, or the kernel does not tell who writes it."""
+
+
+class SourceOpen(SourceProblem):
+    """Somebody can write it at this moment."""
+
+
+class SourceDiffers(SourceProblem):
+    """It is another file, or another content, than expected: now *identity*, None if gone."""
+
+    def __init__(self, identity: Identity | None) -> None:
+        super().__init__("the tape changed" if identity else "the tape is gone")
+        self.identity = identity
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Hex digests of a whole content."""
+
+    sha256: str
+    blake3: str
+
+
+@dataclass(slots=True)
+class Hasher:
+    """Both digests of one content, fed in order; releases the GIL while it works."""
+
+    _sha256: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    _blake3: blake3.blake3 = field(default_factory=blake3.blake3)
+
+    def update(self, data: bytes) -> None:
+        """Take in the next piece."""
+        self._sha256.update(data)
+        self._blake3.update(data)
+
+    def result(self) -> Digests:
+        """Return the digests of everything taken in so far."""
+        return Digests(self._sha256.hexdigest(), self._blake3.hexdigest())
+
+
+class SourceTape:
+    """An open tape. *identity* is what it was when it was opened; see `open_tape`."""
+
+    def __init__(self, fd: int, pool_fd: int, label: str) -> None:
+        found = os.fstat(fd)
+        self.fd = fd
+        self._pool_fd = pool_fd
+        self._label = label
+        self.identity = identity_of(found)
+        self.mode = stat.S_IMODE(found.st_mode)
+        self.pool_mode = stat.S_IMODE(os.fstat(pool_fd).st_mode)
+        self.atime = int(found.st_atime)
+        self.mtime = int(found.st_mtime)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read *size* bytes at *offset*; raise `SourceDiffers` if the tape ends before."""
+        pieces = []
+        while size:
+            piece = os.pread(self.fd, size, offset)
+            if not piece:
+                raise SourceDiffers(self._identity_by_name())
+            pieces.append(piece)
+            offset += len(piece)
+            size -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def check(self) -> None:
+        """Return if nobody can write the tape and it is what it was; microseconds, no disk.
+
+        The descriptor is looked at for a change of the bytes, the name for another file put in its
+        place. Raises `SourceOpen`, `SourceDiffers` or `SourceUnfit`.
+        """
+        writers = probe_writers(self.fd)
+        if writers is Writers.SOME:
+            raise SourceOpen("somebody has the tape open for writing")
+        if writers is Writers.UNKNOWN:
+            raise SourceUnfit(
+                "cannot tell whether the tape is open for writing: " + owner_hint(self.fd)
+            )
+        by_name = self._identity_by_name()
+        if not self.identity.same_bytes(by_name) or by_name != identity_of(os.fstat(self.fd)):
+            raise SourceDiffers(by_name)
+
+    def _identity_by_name(self) -> Identity | None:
+        try:
+            return identity_of(os.stat(self._label, dir_fd=self._pool_fd, follow_symlinks=False))
+        except FileNotFoundError:
+            return None
+
+    def close(self) -> None:
+        """Close it; a second time is fine."""
+        for fd in (self.fd, self._pool_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.fd = self._pool_fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_tape(backing: Path, tape: TapeId) -> SourceTape:
+    """Open *tape* below *backing*, its vault's storage.
+
+    Raises `SourceMissing`, `SourceUnfit`, or OSError if the storage itself is not there or fails.
+    """
+    root = os.open(backing, _DIRECTORY)
+    try:
+        pool_fd = _open(tape.pool, _DIRECTORY | os.O_NOFOLLOW, root, f"pool {tape.pool_id}")
+    finally:
+        os.close(root)
+    try:
+        _expect_plain_file(os.stat(tape.label, dir_fd=pool_fd, follow_symlinks=False))
+        fd = _open(tape.label, _TAPE, pool_fd, f"tape {tape}")
+    except FileNotFoundError as error:
+        os.close(pool_fd)
+        raise SourceMissing(f"there is no tape {tape}") from error
+    except BaseException:
+        os.close(pool_fd)
+        raise
+    opened = SourceTape(fd, pool_fd, tape.label)
+    try:
+        _expect_plain_file(os.fstat(fd))
+    except SourceUnfit:
+        opened.close()
+        raise
+    return opened
+
+
+def _open(name: str, flags: int, directory: int, what: str) -> int:
+    try:
+        return os.open(name, flags, dir_fd=directory)
+    except FileNotFoundError as error:
+        raise SourceMissing(f"there is no {what}") from error
+    except PermissionError as error:
+        raise SourceUnfit(f"{what} cannot be read: {error.strerror}") from error
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+            raise
+        raise SourceUnfit(f"{what} is a symbolic link or no plain file") from error
+
+
+def _expect_plain_file(found: os.stat_result) -> None:
+    """Looked at by name first: opening a device or a FIFO can have effects of its own."""
+    if not stat.S_ISREG(found.st_mode):
+        raise SourceUnfit(f"it is {_kind(found.st_mode)}, not a plain file")
+    if found.st_nlink != 1:
+        raise SourceUnfit(f"it has {found.st_nlink} names (hard links)")
+
+
+def _kind(mode: int) -> str:
+    names = {
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFDIR: "a directory",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+    }
+    return names.get(stat.S_IFMT(mode), "a device")
+
+
+def identity_of(found: os.stat_result) -> Identity:
+    """Make the identity that signals and records carry from what stat says."""
+    return Identity(
+        dev=found.st_dev,
+        ino=found.st_ino,
+        size=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        ctime_ns=found.st_ctime_ns,
+    )

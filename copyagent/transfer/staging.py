@@ -1,0 +1,113 @@
+"""Our staging directory at the target: made, fenced, tidied, and the small durable files in it."""
+
+import logging
+import secrets
+
+from copyagent.core.copying import CopyWaits, PublishedCopy, WaitReason
+from copyagent.transfer import manifest
+from copyagent.transfer.attempt import Ended
+from copyagent.transfer.layout import Layout, parent
+from copyagent.transfer.target import (
+    EntryKind,
+    Target,
+    TargetError,
+    TargetMissing,
+    TargetRefused,
+)
+from vtsfs.contract.naming import TapeId
+
+_log = logging.getLogger(__name__)
+
+
+async def check_fence(target: Target, layout: Layout) -> None:
+    """Return if the target is not in service for its own host; else end the attempt, waiting."""
+    for path in layout.fences:
+        if await target.lstat(path) is not None:
+            raise Ended(
+                CopyWaits(WaitReason.FENCED, f"{path} at the target says that it is in service")
+            )
+
+
+async def prepare(target: Target, layout: Layout) -> None:
+    """Make our directories durable and remove what earlier attempts at this tape left there.
+
+    Also finds out, before anything is sent, whether the server can publish at all.
+    """
+    vault = await target.lstat(layout.vault)
+    if vault is None or vault.kind is not EntryKind.DIRECTORY:
+        raise TargetRefused(
+            f"looking for the vault {layout.vault}",
+            "there is no such directory",
+            "check targets.*.vaults in the settings, and that the vault is mounted there",
+        )
+    for path in (layout.staging_root, layout.directory, layout.records):
+        await ensure_directory(target, path, 0o700)
+    await _expect_posix_rename(target, layout)
+    for name in await target.list_names(layout.directory):
+        if layout.is_stage(name):
+            await target.remove(f"{layout.directory}/{name}")
+    await sync(target, layout.directory)
+
+
+async def ensure_directory(target: Target, path: str, mode: int) -> None:
+    """Make the directory *path* unless it is there, and its name durable."""
+    found = await target.lstat(path)
+    if found is None:
+        await target.make_directory(path, mode)
+        await sync(target, parent(path))
+    elif found.kind is not EntryKind.DIRECTORY:
+        raise TargetRefused(f"making the directory {path}", "something else has that name")
+
+
+async def _expect_posix_rename(target: Target, layout: Layout) -> None:
+    """Rename a file that is not there: a server that could do it says so."""
+    name = f"{layout.directory}/{secrets.token_hex(8)}"
+    try:
+        await target.rename(name, f"{name}.new")
+    except TargetMissing:
+        return
+
+
+async def sync(target: Target, path: str) -> None:
+    """Make a file's content or a directory's entries durable."""
+    opened = await target.open(path)
+    await opened.sync()
+    await opened.close()
+
+
+async def write_durably(target: Target, path: str, data: bytes) -> None:
+    """Write a small file so that after any crash the old or the new one is there, whole."""
+    temporary = f"{path}.{secrets.token_hex(8)}.new"
+    file = await target.create(temporary)
+    try:
+        await file.write(0, data)
+        await file.sync()
+        await file.close()
+        await target.rename(temporary, path)
+    except TargetError:
+        await target.remove(temporary)
+        raise
+    await sync(target, parent(path))
+
+
+async def read_record(target: Target, path: str, destination: TapeId) -> PublishedCopy | None:
+    """Read a manifest or an intent; None if it is not there or not ours."""
+    entry = await target.lstat(path)
+    if entry is None or entry.kind is not EntryKind.FILE or entry.size > manifest.MAX_BYTES:
+        return None
+    file = await target.open(path)
+    data = await file.read(0, manifest.MAX_BYTES)
+    await file.close()
+    return manifest.decode(destination, data)
+
+
+async def record(target: Target, layout: Layout, copy: PublishedCopy) -> None:
+    """Write the manifest of a publication and drop its intent; a failure costs no safety.
+
+    The intent that then stays names the same digest, and the agent has its own record.
+    """
+    try:
+        await write_durably(target, layout.manifest, manifest.encode(layout.tape, copy))
+        await target.remove(layout.intent)
+    except TargetError as error:
+        _log.info("the manifest of %s was not written: %s", layout.tape, error)
