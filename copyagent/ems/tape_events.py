@@ -23,7 +23,6 @@ from copyagent.core.host_events import (
     HostEvent,
     LabelType,
     MountRequested,
-    PolicyCommand,
     RequestEnded,
     RequestOutcome,
     RequestsForgotten,
@@ -38,6 +37,7 @@ from copyagent.core.host_events import (
     VolumeSubstituted,
 )
 from copyagent.ems.lines import EmsEvent
+from copyagent.ems.policy import read_policy_command
 
 TAPE_SUBSYSTEMS: Final = frozenset({"TAPE", "ZTAP"})
 FIRST_TAPE_SERVER_NUMBER: Final = 600
@@ -242,7 +242,6 @@ _SENDER = re.compile(r"(?:\\\w+\.)?\$[\w#.]+: ?")
 _ABEND = re.compile(
     r"(?=.*\$ZSVR\b)(?=.*\b(?:ABEND(?:ED)?|TERMINATED ABNORMALLY)\b).*", re.IGNORECASE
 )
-_POLICY = re.compile(r"VTSPolicy\s+\S.*", re.IGNORECASE)
 
 
 def read_host_event(host: str, event: EmsEvent) -> HostEvent | None:
@@ -255,9 +254,9 @@ def read_host_event(host: str, event: EmsEvent) -> HostEvent | None:
     text = " ".join(event.text.split())
     if is_tape_event(event):
         return _read_tape_text(head, text)
-    # Any program of the host may send one, under any number: only the text tells.
-    if _POLICY.match(text):
-        return PolicyCommand(host, text, **_common(head))
+    command = read_policy_command(host, event)
+    if command is not None:
+        return command
     if "$ZSVR" in text.upper() and (found := _ABEND.match(text)):
         return _requests_forgotten(head, found)
     return None

@@ -1,0 +1,184 @@
+"""Printed tape events and what they mean, as Hypothesis strategies.
+
+Texts come from the templates of the event management manual, put together here by hand: nothing
+of the agent's own reading is used, but for the types that the answer is given in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from copyagent.core.host_events import (
+    DeviceAccepted,
+    DeviceRequested,
+    DeviceUse,
+    HostEvent,
+    LabelType,
+    MountRequested,
+    RequestEnded,
+    RequestOutcome,
+    RequestsForgotten,
+    Ring,
+    TapeDismounted,
+    TapeInUse,
+    TapeNotice,
+    TapeOnline,
+    TapeOpened,
+    VolumeMounted,
+    VolumeSubstituted,
+)
+
+HOST = "DEV2"
+Case = tuple[int, str, HostEvent | None]
+"""Event number, text, and the event it means."""
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+volumes = st.one_of(
+    st.text(_LETTERS, min_size=1, max_size=6),
+    st.sampled_from(["IBM", "TMF", "NO", "WITH", "TAPE", "REEL", "RING", "X00001"]),
+)
+plain_volumes = st.text(_LETTERS, min_size=6, max_size=6)
+drives = st.sampled_from(["$VTAPE0", "$VTAPE1", "$TAPE", "\\DEV2.$VT"])
+requests = st.integers(0, 9999)
+comments = st.lists(
+    st.sampled_from(
+        "NIGHTLY BACKUP NO RING WITH ON $VTAPE9 PLEASE MOUNT VOLUME MOUNTED ABENDED 9904 $ZSVR: -"
+        " 06-09-14 22:00:01 \\DEV2.$ZSVR STATUS 1512 TAPE DISMOUNTED FROM DRIVE".split()
+    ),
+    max_size=12,
+).map(" ".join)
+
+
+@st.composite
+def mount_requests(draw: st.DrawFn) -> Case:
+    request, ring = draw(requests), draw(st.sampled_from(Ring))
+    label = draw(st.sampled_from([LabelType.ANSI, LabelType.IBM, LabelType.TMF]))
+    volume, drive = draw(volumes), draw(st.none() | drives)
+    out = ring is Ring.WITH_RING
+    number = {
+        LabelType.ANSI: (601, 600),
+        LabelType.IBM: (604, 603),
+        LabelType.TMF: (610, 609),
+    }[label][out]
+    words = [f"{request:04d} MOUNT", "" if label is LabelType.ANSI else label.value, volume]
+    words += [f"REEL {draw(st.integers(1, 255))}"] if draw(st.booleans()) else []
+    words += [f"DENSITY {draw(st.sampled_from([800, 1600, 6250]))}"] if draw(st.booleans()) else []
+    words += [f"ON {drive}" if drive else "", "WITH RING" if out else "NO RING", draw(comments)]
+    drive = drive.upper() if drive else None
+    event = MountRequested(HOST, request, volume, ring, drive, label)
+    return number, " ".join(words), event
+
+
+@st.composite
+def scratch_requests(draw: st.DrawFn) -> Case:
+    request, drive, ibm = draw(requests), draw(st.none() | drives), draw(st.booleans())
+    words = [f"{request:04d} MOUNT", "IBM" if ibm else "", "SCRATCH TAPE", "      " if ibm else ""]
+    words += [f"ON {drive}" if drive else "", "WITH RING", draw(comments)]
+    label = LabelType.IBM if ibm else LabelType.ANSI
+    event = MountRequested(HOST, request, None, Ring.WITH_RING, drive, label, scratch=True)
+    return 605 if ibm else 602, " ".join(words), event
+
+
+@st.composite
+def esm_requests(draw: st.DrawFn) -> Case:
+    volume, drive, ring = draw(plain_volumes), draw(drives), draw(st.sampled_from(Ring))
+    alias = draw(st.text(_LETTERS, min_size=1, max_size=20))
+    text = f"MOUNT ESM {volume} ON {drive} {ring.value.upper()} ALIAS = {alias}"
+    event = MountRequested(HOST, None, volume, ring, drive, LabelType.ESM, alias=alias)
+    return 705 if ring is Ring.WITH_RING else 706, text, event
+
+
+@st.composite
+def other_events(draw: st.DrawFn) -> Case:
+    n, v, w, d = draw(requests), draw(volumes), draw(plain_volumes), draw(drives)
+    comment = draw(comments)
+    rejected, cancelled = RequestOutcome.REJECTED, RequestOutcome.CANCELLED
+    return draw(
+        st.sampled_from(
+            [
+                (648, f"{n:04d} VOLUME {v} MOUNTED", VolumeMounted(HOST, n, v)),
+                (
+                    651,
+                    f"{n:04d} REQUEST FOR VOLUME {v} REJECTED BY OPERATOR",
+                    RequestEnded(HOST, n, v, rejected),
+                ),
+                (
+                    653,
+                    f"{n:04d} REQUEST FOR DEVICE {d} REJECTED BY OPERATOR",
+                    RequestEnded(HOST, n, None, rejected, d),
+                ),
+                (649, f"{n:04d} REQUEST CANCELLED", RequestEnded(HOST, n, None, cancelled)),
+                (
+                    652,
+                    f"{n:04d} REQUEST FOR DEVICE {d} ACCEPTED BY OPERATOR",
+                    DeviceAccepted(HOST, n, d),
+                ),
+                (
+                    606,
+                    f"{n:04d} REQUEST TO USE {d} UNLABELED {comment}",
+                    DeviceRequested(HOST, n, d, DeviceUse.UNLABELLED),
+                ),
+                (
+                    607,
+                    f"{n:04d} REQUEST TO USE {d} WITH NO LABEL PROTECTION {comment}",
+                    DeviceRequested(HOST, n, d, DeviceUse.BYPASS_LABELS),
+                ),
+                (638, f"STATUS 1504 - {v} TAPE OPENED ON {d}", TapeOpened(HOST, v, d)),
+                (638, f"STATUS 1504 - TAPE OPENED ON {d}", TapeOpened(HOST, None, d)),
+                (
+                    699,
+                    f"STATUS 1516 - {v} TAPE ON DRIVE {d} USED BY \\DEV2.$Z4F1",
+                    TapeInUse(HOST, v, d, "\\DEV2.$Z4F1"),
+                ),
+                (
+                    659,
+                    f"STATUS 1512 - {v} TAPE DISMOUNTED FROM DRIVE {d}",
+                    TapeDismounted(HOST, v, d),
+                ),
+                (
+                    640,
+                    f"STATUS 1506 - UNREQUESTED ANSI TAPE {v} ONLINE ON {d}",
+                    TapeOnline(HOST, v, d, LabelType.ANSI),
+                ),
+                (
+                    639,
+                    f"STATUS 1505 - UNREQUESTED NL TAPE ONLINE ON {d}",
+                    TapeOnline(HOST, None, d, LabelType.UNLABELLED),
+                ),
+                (
+                    703,
+                    f"STATUS 1518 - TAPE {w} USED INSTEAD OF TAPE {v}",
+                    VolumeSubstituted(HOST, v, w),
+                ),
+                (
+                    702,
+                    "STATUS 1517 - TAKEOVER BY BACKUP $ZSVR PROCESS STATUS: 3",
+                    RequestsForgotten(
+                        HOST, "STATUS 1517 - TAKEOVER BY BACKUP $ZSVR PROCESS STATUS: 3"
+                    ),
+                ),
+                (
+                    673,
+                    f"ERROR 1015 - DISMOUNT OF ACS TAPE, {v}, FAILED",
+                    TapeNotice(HOST, "ERROR", 1015, f"DISMOUNT OF ACS TAPE, {v}, FAILED"),
+                ),
+            ]
+        )
+    )
+
+
+@st.composite
+def printed_cases(draw: st.DrawFn) -> Case:
+    """Give any template's text, with or without the sender's prefix."""
+    number, text, event = draw(
+        st.one_of(mount_requests(), scratch_requests(), esm_requests(), other_events())
+    )
+    prefix = draw(st.sampled_from(["$ZSVR: ", ""]))
+    return number, prefix + text, event
+
+
+def placed(event: HostEvent | None, node: str, printed_at: str) -> HostEvent | None:
+    """Give *event* the header's fields."""
+    return event and replace(event, node=node, printed_at=printed_at)

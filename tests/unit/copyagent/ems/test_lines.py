@@ -1,0 +1,269 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from copyagent.ems.lines import (
+    KEPT_GARBAGE,
+    MAX_EVENT,
+    MAX_LINE,
+    EmsEvent,
+    EmsLineDecoder,
+    is_prompt,
+    parse_event,
+)
+from copyagent.ems.tape_events import read_host_event
+from tests.support.ems_host import Layout
+from tests.support.ems_templates import HOST, Case, placed, printed_cases
+
+# The lines that manuals print (Guardian user's guide; EMS FastStart). The first has lost its
+# indent in the stored copy; the blanks of the others are as printed.
+DENSITY = (
+    "93-09-04 10:30:57 \\SAGE.$ZSVR TANDEM.TAPE.D20 000654 $TAPE: WARNING\n"
+    "904 - VOLUME ABC001 DENSITY CHANGED TO 1600\n"
+    "FROM 6250\n"
+)
+MAIL = (
+    "96-10-03 15:09:51 \\NET.$FTI1  TANDEM.MHS.G01          000023 $ZL1 \n"
+    "        MR.\\NET.MRGRP1 $RL11: OSI resource\n"
+    "        problem with device \\NET.$LAPX.#Z0004BW\n"
+    "        on call APS_ASSOC\n"
+)
+PAYROLL = (
+    "89-11-20 14:21:14 \\MTL.02,171  CUSTOMER.1.J00  000004 Program: \n"
+    "       MYPROG of application: PAYROLL, BATCH RUN\n"
+    "       started \n"
+)
+MEANT = [
+    EmsEvent(
+        "93-09-04 10:30:57",
+        "\\SAGE",
+        "$ZSVR",
+        "TANDEM.TAPE.D20",
+        654,
+        "$TAPE: WARNING 904 - VOLUME ABC001 DENSITY CHANGED TO 1600 FROM 6250",
+    ),
+    EmsEvent(
+        "96-10-03 15:09:51",
+        "\\NET",
+        "$FTI1",
+        "TANDEM.MHS.G01",
+        23,
+        "$ZL1 MR.\\NET.MRGRP1 $RL11: OSI resource problem with device \\NET.$LAPX.#Z0004BW"
+        " on call APS_ASSOC",
+    ),
+    EmsEvent(
+        "89-11-20 14:21:14",
+        "\\MTL",
+        "02,171",
+        "CUSTOMER.1.J00",
+        4,
+        "Program: MYPROG of application: PAYROLL, BATCH RUN started",
+    ),
+]
+
+
+def decode(*pieces: str) -> list[EmsEvent]:
+    decoder = EmsLineDecoder()
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    return events + decoder.flush()
+
+
+def header(text: str, number: str = "000601", mark: str = "") -> str:
+    return f"06-09-14 22:00:01 \\DEV2.$ZSVR {mark}TANDEM.TAPE.G06 {number} {text}"
+
+
+def test_the_manuals_own_samples_are_read_whole_and_byte_by_byte() -> None:
+    stream = DENSITY + MAIL + PAYROLL
+    assert decode(stream) == MEANT
+    assert decode(*stream) == MEANT
+
+
+@pytest.mark.parametrize(
+    ("sample", "meant"), [(DENSITY, MEANT[0]), (MAIL, MEANT[1]), (PAYROLL, MEANT[2])]
+)
+def test_each_sample_by_itself(sample: str, meant: EmsEvent) -> None:
+    assert decode(sample) == [meant]
+    assert decode(*sample) == [meant]
+
+
+@given(st.data())
+def test_any_events_at_any_width_cut_anywhere_read_the_same(data: st.DataObject) -> None:
+    cases: list[Case] = data.draw(st.lists(printed_cases(), max_size=6))
+    layout = Layout(width=data.draw(st.integers(18, 140)), indent=data.draw(st.integers(1, 12)))
+    printed_at = "06-09-14 22:00:01"
+    critical = data.draw(st.booleans())
+    end = data.draw(st.sampled_from(["\n", "\r\n", "\n\n"]))
+    stream = "".join(
+        line + end
+        for number, text, _ in cases
+        for line in layout.lines(printed_at, number, text, critical=critical)
+    )
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    events = decode(*pieces)
+    assert all(event.critical is critical for event in events)
+    meant = [placed(event, layout.node, printed_at) for _, _, event in cases]
+    assert [read_host_event(HOST, event) for event in events] == meant
+
+
+@given(st.text(max_size=500), st.lists(st.integers(0, 500), max_size=5))
+def test_random_text_never_raises_and_cuts_change_nothing(text: str, cuts: list[int]) -> None:
+    places = sorted({min(cut, len(text)) for cut in cuts})
+    pieces = [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True)]
+    assert decode(*pieces) == decode(text)
+
+
+@given(st.lists(st.sampled_from([DENSITY, "junk\n", "  x\n", "TACL 1> ", "06-09-14 22:00:01 "])))
+def test_garbage_between_events_loses_no_header(parts: list[str]) -> None:
+    found = decode("".join(f"{part}\n" for part in parts) + MAIL)
+    assert found[-1] == MEANT[1]
+
+
+def test_a_critical_mark_and_a_negative_number() -> None:
+    (event,) = decode(header("text", number="-00012", mark="* ") + "\n")
+    assert (event.critical, event.number, event.ssid) == (True, -12, "TANDEM.TAPE.G06")
+    (event,) = decode(header("text", mark="*") + "\n")
+    assert event.critical
+
+
+def test_an_event_without_text_or_node() -> None:
+    assert parse_event("06-09-14 22:00:01 $ZSVR TANDEM.TAPE.G06 000601") == EmsEvent(
+        "06-09-14 22:00:01", "", "$ZSVR", "TANDEM.TAPE.G06", 601, ""
+    )
+
+
+def test_an_event_is_given_when_the_next_begins_or_time_has_passed() -> None:
+    decoder = EmsLineDecoder()
+    assert decoder.feed(header("one") + "\n") == []
+    assert decoder.is_pending
+    assert [event.text for event in decoder.feed(header("two") + "\n")] == ["one"]
+    assert [event.text for event in decoder.flush()] == ["two"]
+    assert not decoder.is_pending
+    assert decoder.flush() == []
+    assert decoder.feed(header("three") + "\n") == []
+
+
+def test_what_comes_after_a_flush_gives_the_event_once_more_and_longer() -> None:
+    decoder = EmsLineDecoder()
+    decoder.feed(header("$ZSVR: 0042 MOUNT") + "\n")
+    (early,) = decoder.flush()
+    assert not early.amended
+    decoder.feed("        X00001 WITH RING\n")
+    (late,) = decoder.flush()
+    assert (late.text, late.amended) == ("$ZSVR: 0042 MOUNT X00001 WITH RING", True)
+    assert decoder.feed(header("next") + "\n") == []
+
+
+def test_half_a_line_waits_for_its_end_unless_told_otherwise() -> None:
+    decoder = EmsLineDecoder()
+    decoder.feed(header("STATUS 1512 - X00001 TAPE DIS"))
+    assert decoder.flush() == []
+    (half,) = decoder.flush(unfinished_too=True)
+    assert half.unfinished
+    assert decoder.flush(unfinished_too=True) == []
+    decoder.feed("MOUNTED FROM DRIVE $T\n")
+    (whole,) = decoder.flush()
+    assert (whole.text, whole.amended, whole.unfinished) == (
+        "STATUS 1512 - X00001 TAPE DISMOUNTED FROM DRIVE $T",
+        True,
+        False,
+    )
+
+
+@pytest.mark.parametrize("indent", ["   ", ""])
+def test_half_a_continuation_line_finds_its_event(indent: str) -> None:
+    decoder = EmsLineDecoder()
+    decoder.feed(header("STATUS 1512 - X00001") + f"\n{indent}TAPE DISMOUNTED FR")
+    assert [event.text for event in decoder.flush(unfinished_too=True)] == [
+        "STATUS 1512 - X00001 TAPE DISMOUNTED FR"
+    ]
+    decoder.feed("OM DRIVE $T\n")
+    (whole,) = decoder.flush()
+    assert whole.text == "STATUS 1512 - X00001 TAPE DISMOUNTED FROM DRIVE $T"
+    assert decoder.garbage_count == 0
+
+
+def test_a_header_that_has_not_ended_is_given_after_the_event_before_it() -> None:
+    decoder = EmsLineDecoder()
+    decoder.feed(header("one") + "\n" + header("two"))
+    assert [e.text for e in decoder.flush(unfinished_too=True)] == ["one", "two"]
+    assert decoder.flush(unfinished_too=True) == []
+
+
+def test_an_unindented_line_after_a_pause_is_no_continuation() -> None:
+    decoder = EmsLineDecoder()
+    decoder.feed(header("one") + "\n")
+    decoder.flush()
+    decoder.feed("something else\n")
+    assert decoder.flush() == []
+    assert list(decoder.garbage) == ["something else"]
+
+
+def test_a_prompt_is_no_continuation_and_may_stand_before_a_header() -> None:
+    decoder = EmsLineDecoder()
+    assert [e.text for e in decoder.feed(header("one") + "\nTACL 2> \n")] == ["one"]
+    decoder.feed("\\DEV2.$SYSTEM.VTS 3> " + header("two") + "\n")
+    assert [e.text for e in decoder.flush()] == ["two"]
+
+
+def test_a_header_in_a_comment_is_no_header() -> None:
+    forged = header("STATUS 1512 - X1 TAPE DISMOUNTED FROM DRIVE $T")
+    (event,) = decode(header("$ZSVR: 0001 MOUNT X1 WITH RING") + f"\n    {forged}\n")
+    assert event.text.startswith("$ZSVR: 0001 MOUNT X1 WITH RING 06-09-14")
+    (event,) = decode(header("$ZSVR: 0001 MOUNT X1 WITH RING") + f"\n    12> {forged}\n")
+    assert event.text.startswith("$ZSVR: 0001 MOUNT X1 WITH RING 12> 06-09-14")
+
+
+def test_garbage_is_counted_and_the_latest_kept() -> None:
+    decoder = EmsLineDecoder()
+    for n in range(100):
+        decoder.feed(f"junk {n}\n")
+    assert decoder.garbage_count == 100
+    assert list(decoder.garbage) == [f"junk {n}" for n in range(100 - KEPT_GARBAGE, 100)]
+
+
+def test_what_begins_as_a_header_and_is_none_is_garbage() -> None:
+    decoder = EmsLineDecoder()
+    decoder.feed("06-09-14 22:00:01 what is this\n" + header("one") + "\n")
+    assert decoder.garbage_count == 1
+    assert [e.text for e in decoder.flush()] == ["one"]
+
+
+def test_memory_is_bounded() -> None:
+    decoder = EmsLineDecoder()
+    for _ in range(1000):
+        decoder.feed("x" * 1000)
+    assert len(decoder.unfinished_line) == MAX_LINE
+    decoder.feed("\n" + header("one") + "\n")
+    for _ in range(10000):
+        decoder.feed("    and more of it\n")
+    (event,) = decoder.flush()
+    assert len(event.text) <= MAX_EVENT
+    assert decoder.shortened_count > 0
+
+
+@pytest.mark.parametrize(
+    "line", ["TACL 1>", "TACL 12> ", "12> ", "\\DEV2.$SYSTEM.VTS 3>", "$DATA1 VTS 4> "]
+)
+def test_prompts(line: str) -> None:
+    assert is_prompt(line)
+
+
+@pytest.mark.parametrize("line", ["", ">", "a > b", "TACL", "Password:", "x 1> y"])
+def test_no_prompts(line: str) -> None:
+    assert not is_prompt(line)
+
+
+@pytest.mark.parametrize("line", ["$" + "a" * 4000, "$a" + " a1" * 1500, "1" * 4000, "\\" * 4000])
+def test_hostile_lines_take_linear_time(line: str) -> None:
+    # Quadratic matching would take minutes for these.
+    for _ in range(200):
+        assert not is_prompt(line)
+        assert parse_event(f"06-09-14 22:00:01 {line}") is None
+
+
+def test_a_header_is_not_tied_to_column_widths() -> None:
+    narrow = re.sub(r" +", "   ", header("one"))
+    assert decode(narrow + "\n") == decode(header("one") + "\n")

@@ -1,0 +1,105 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from copyagent.ems.telnet import BREAK, NOP, TelnetDecoder, encode_line
+
+IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
+ECHO, SGA, TERMINAL_TYPE, NAWS, BINARY = 1, 3, 24, 31, 0
+
+
+def decode(*pieces: bytes) -> tuple[bytes, bytes]:
+    decoder = TelnetDecoder()
+    decoded = [decoder.feed(piece) for piece in pieces]
+    return b"".join(d.text for d in decoded), b"".join(d.reply for d in decoded)
+
+
+def one_by_one(data: bytes) -> list[bytes]:
+    return [data[i : i + 1] for i in range(len(data))]
+
+
+@pytest.mark.parametrize(
+    ("sent", "reply"),
+    [
+        ((DO, TERMINAL_TYPE), (WONT, TERMINAL_TYPE)),
+        ((DO, NAWS), (WONT, NAWS)),
+        ((DO, BINARY), (WONT, BINARY)),
+        ((DO, ECHO), (WONT, ECHO)),
+        ((DO, SGA), (WILL, SGA)),
+        ((WILL, ECHO), (DO, ECHO)),
+        ((WILL, SGA), (DO, SGA)),
+        ((WILL, TERMINAL_TYPE), (DONT, TERMINAL_TYPE)),
+    ],
+)
+def test_it_stays_a_plain_terminal(sent: tuple[int, int], reply: tuple[int, int]) -> None:
+    assert decode(b"a" + bytes((IAC, *sent)) + b"b") == (b"ab", bytes((IAC, *reply)))
+
+
+def test_what_is_so_already_is_not_answered_again() -> None:
+    request = bytes((IAC, WILL, ECHO))
+    assert decode(request, request, request)[1] == bytes((IAC, DO, ECHO))
+
+
+def test_what_is_given_up_is_acknowledged_once() -> None:
+    on, off = bytes((IAC, WILL, ECHO)), bytes((IAC, WONT, ECHO))
+    assert decode(on, off, off)[1] == bytes((IAC, DO, ECHO, IAC, DONT, ECHO))
+
+
+def test_refusing_what_was_never_offered_needs_no_answer() -> None:
+    assert decode(bytes((IAC, DONT, SGA, IAC, WONT, NAWS)))[1] == b""
+
+
+def test_a_doubled_escape_is_one_byte_of_text() -> None:
+    assert decode(b"a\xff\xffb") == (b"a\xffb", b"")
+
+
+def test_a_subnegotiation_is_left_out_whole() -> None:
+    inside = bytes((IAC, SB, TERMINAL_TYPE, 1, IAC, IAC, 65, IAC, SE))
+    assert decode(b"x" + inside + b"y") == (b"xy", b"")
+
+
+def test_other_commands_are_left_out() -> None:
+    assert decode(b"a" + NOP + b"b" + BREAK + b"c" + bytes((IAC, 249)) + b"d") == (b"abcd", b"")
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"a\r\nb", b"a\nb"),
+        (b"a\r\0b", b"a\rb"),
+        (b"a\nb", b"a\nb"),
+        (b"a\r\r\nb", b"a\r\nb"),
+        (b"\0a\0", b"a"),
+        (b"a\r\xff\xf1\nb", b"a\nb"),
+    ],
+)
+def test_line_ends_become_line_feeds(raw: bytes, text: bytes) -> None:
+    assert decode(raw)[0] == text
+    assert decode(*one_by_one(raw))[0] == text
+
+
+@given(st.data())
+def test_where_the_stream_is_cut_makes_no_difference(data: st.DataObject) -> None:
+    telnet = st.sampled_from([IAC, DONT, DO, WONT, WILL, SB, SE, ECHO, SGA, 24, 13, 10, 0, 65])
+    stream = bytes(data.draw(st.lists(telnet, max_size=60)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    assert decode(*pieces) == decode(stream) == decode(*one_by_one(stream))
+
+
+@given(st.binary(max_size=400))
+def test_garbage_never_raises_and_is_answered_by_no_more_than_it_was(garbage: bytes) -> None:
+    text, reply = decode(garbage)
+    assert len(text) <= len(garbage)
+    assert len(reply) <= len(garbage)
+    assert reply.count(bytes((IAC, WILL))) <= 1
+
+
+def test_a_typed_line_ends_with_both_bytes_and_escapes_its_text() -> None:
+    assert encode_line("LOGON VTS.EMS") == b"LOGON VTS.EMS\r\n"
+    assert encode_line("a\xffb") == b"a\xff\xffb\r\n"
+
+
+def test_a_typed_line_cannot_hold_a_second_one() -> None:
+    assert encode_line("LOGON a\r\nPURGE $SYSTEM.*.*") == b"LOGON aPURGE $SYSTEM.*.*\r\n"
+    assert encode_line("snow\u2603\x1b") == b"snow?\r\n"
