@@ -165,13 +165,12 @@ class Store:
             rows = self._db.execute(
                 "SELECT number, id, fields, at_ns FROM messages ORDER BY number"
             ).fetchall()
-        return [
-            Unwritten(
-                number, Say(CATALOGUE[id_], decode(encoding.FIELDS, text, "a message")), at_ns
-            )
-            for number, id_, text, at_ns in rows
-            if id_ in CATALOGUE
-        ]
+        unwritten = []
+        for number, id_, text, at_ns in rows:
+            fields: dict[str, str] = decode(encoding.FIELDS, text, "a message")
+            if id_ in CATALOGUE:
+                unwritten.append(Unwritten(number, Say(CATALOGUE[id_], fields), at_ns))
+        return unwritten
 
     def close(self) -> None:
         """Close the file; nothing uncommitted is pending at any time."""

@@ -1,0 +1,327 @@
+"""Carries out what the engine decides: the only executor of commands.
+
+One task owns the engine. Events reach it through one channel, in the order of their arrival; each
+batch is decided, committed to the state in one transaction, and only then acted on. After a crash at
+any point the state alone says what has to go on (`AgentStarted` derives it).
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import trio
+
+from copyagent.core.book import Acknowledged, CopyKey
+from copyagent.core.commands import (
+    Command,
+    ProbeTarget,
+    Say,
+    StartCopy,
+    StopCopy,
+    Subscribe,
+    SweepVault,
+)
+from copyagent.core.copying import CopyFailed, CopyJob, CopyOutcome, CopyStopped, PublishedCopy
+from copyagent.core.engine import Engine
+from copyagent.core.events import (
+    AgentStarted,
+    CopyEnded,
+    CopyIntended,
+    Event,
+    TargetProbed,
+    VaultSwept,
+    WakeupDue,
+)
+from copyagent.core.host_events import HostEvent
+from copyagent.core.report import Progress
+from copyagent.core.time import Moment
+from copyagent.feed_client import FeedClient
+from copyagent.state.store import Changes, Store
+from copyagent.sweep import sweep_vault
+from copyagent.transfer.attempt import Route
+from copyagent.transfer.copier import copy_tape, probe
+from copyagent.transfer.progress import CopyProgress
+from copyagent.transfer.target import Target
+from vtsfs.contract import settings
+from vtsfs.contract.errors import StateError
+from vtsfs.contract.messages import Message
+from vtsfs.runtime.clock import wall_ns
+
+log = logging.getLogger(__name__)
+
+#: Most events decided in one transaction: a flood is committed in big steps, not one by one.
+BATCH = 200
+
+#: How long to wait before a failed commit is tried again, in seconds.
+COMMIT_RETRY_S = 5.0
+
+Connect = Callable[[settings.Target], AbstractAsyncContextManager[Target]]
+
+
+class Log(Protocol):
+    """The event log, as far as it is needed here."""
+
+    def write(self, message: Message, *, now_ns: int | None = None, **fields: object) -> None:
+        """Append one message."""
+
+
+@dataclass(slots=True)
+class _Journal:
+    """The copier's way into the state: the intent is durable before the rename."""
+
+    runner: "Runner"
+    job: CopyJob
+
+    async def intend(self, copy: PublishedCopy) -> None:
+        await self.runner.post_durably(CopyIntended(self.job.tape, self.job.target, copy))
+
+
+@dataclass(slots=True)
+class _Posted:
+    """An event, or a question, on its way to the engine; *done* is set when it is durable."""
+
+    event: Event | HostEvent | None = None
+    question: Callable[[Moment], object] | None = None
+    answer: object = None
+    error: BaseException | None = None
+    done: trio.Event | None = None
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs one engine over its store; *connect* opens a connection to a target."""
+
+    engine: Engine
+    store: Store
+    event_log: Log
+    connect: Connect
+    clock: Callable[[], Moment]
+    feeds: dict[str, FeedClient] = field(default_factory=dict)
+    progress: dict[CopyKey, Progress] = field(default_factory=dict)
+    _copies: dict[CopyKey, trio.CancelScope] = field(default_factory=dict)
+    _sweeping: set[str] = field(default_factory=set)
+    _again: dict[str, str] = field(default_factory=dict)
+    _written: list[int] = field(default_factory=list)
+    _acked: dict[str, Acknowledged] = field(default_factory=dict)
+    _saved_acks: dict[str, Acknowledged] = field(default_factory=dict)
+    _saved_baselines: set[str] = field(default_factory=set)
+    _nursery: trio.Nursery = field(init=False)
+    _send: trio.MemorySendChannel[_Posted] = field(init=False)
+    _receive: trio.MemoryReceiveChannel[_Posted] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[_Posted](1000)
+        for vault in {entry.pool.vault for entry in self.engine.book.settings.autocopy}:
+            path = self.engine.book.settings.feed_socket(vault)
+            self.feeds[vault] = FeedClient(vault, path, self.post)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until cancelled; reports started when the recovered state is acted on."""
+        async with trio.open_nursery() as self._nursery:
+            self._write_leftovers()
+            await self._process([_Posted(AgentStarted())])
+            for feed in self.feeds.values():
+                self._nursery.start_soon(feed.run)
+            task_status.started()
+            while True:
+                await self._process(await self._next_batch())
+
+    # ---- the way in ------------------------------------------------------------------------------
+
+    async def post(self, event: Event | HostEvent) -> None:
+        """Hand *event* to the engine; returns when it is queued, not when it is decided."""
+        await self._send.send(_Posted(event))
+
+    async def post_durably(self, event: Event) -> None:
+        """Hand *event* to the engine and return when what it changed is durable."""
+        posted = _Posted(event, done=trio.Event())
+        await self._send.send(posted)
+        assert posted.done is not None  # noqa: S101  # set two lines above
+        await posted.done.wait()
+
+    async def ask(self, question: Callable[[Moment], object]) -> object:
+        """Let *question* work on the engine between two events, and return its answer.
+
+        Whatever the question changed is durable when the answer comes. What it raises is raised
+        here, and nothing was changed.
+        """
+        posted = _Posted(question=question, done=trio.Event())
+        await self._send.send(posted)
+        assert posted.done is not None  # noqa: S101  # set two lines above
+        await posted.done.wait()
+        if posted.error is not None:
+            raise posted.error
+        return posted.answer
+
+    async def _next_batch(self) -> list[_Posted]:
+        wakeup = self.engine.next_wakeup()
+        batch: list[_Posted] = []
+        with trio.CancelScope(deadline=float("inf") if wakeup is None else wakeup):
+            batch.append(await self._receive.receive())
+        try:
+            while batch and len(batch) < BATCH:
+                batch.append(self._receive.receive_nowait())
+        except trio.WouldBlock:
+            pass
+        return batch or [_Posted(WakeupDue())]
+
+    # ---- decide, commit, act ---------------------------------------------------------------------
+
+    async def _process(self, batch: list[_Posted]) -> None:
+        commands: list[Command] = []
+        now = self.clock()
+        for posted in batch:
+            commands += self._decide(posted, now)
+        says = [command for command in commands if isinstance(command, Say)]
+        numbers = await self._commit(self._changes(says, now))
+        for say, number in zip(says, numbers, strict=True):
+            self.event_log.write(say.message, now_ns=now.wall_ns, **say.fields)
+            self._written.append(number)
+        self._acknowledge()
+        for command in commands:
+            self._execute(command)
+        for posted in batch:
+            if isinstance(posted.event, VaultSwept) and posted.event.vault in self.feeds:
+                self.feeds[posted.event.vault].swept()
+            if posted.done is not None:
+                posted.done.set()
+
+    def _decide(self, posted: _Posted, now: Moment) -> list[Command]:
+        event: Event | HostEvent = posted.event or WakeupDue()
+        if posted.question is not None:
+            try:
+                posted.answer = posted.question(now)
+            except Exception as error:  # noqa: BLE001  # it belongs to whoever asked
+                posted.error = error
+        return self.engine.handle(event, now)
+
+    def _changes(self, says: list[Say], now: Moment) -> Changes:
+        book, changes = self.engine.book, Changes()
+        for tape in book.dirty:
+            changes.put_record(book.records[tape])
+        for tape in book.dropped:
+            changes.drop_record(tape)
+        if book.mounts_dirty:
+            changes.put_mounts(book.mounts)
+        if book.acks != self._saved_acks or book.baselines != self._saved_baselines:
+            self._saved_acks, self._saved_baselines = dict(book.acks), set(book.baselines)
+            changes.put_acks(book.acks)
+            changes.put_baselines(book.baselines)
+        for say in says:
+            changes.put_message(say, now.wall_ns)
+        if not changes.empty:
+            changes.written, self._written = self._written, []
+        book.dirty.clear()
+        book.dropped.clear()
+        book.mounts_dirty = False
+        return changes
+
+    async def _commit(self, changes: Changes) -> list[int]:
+        """Nothing is done before it is recorded: a full disk makes the agent wait, not forget."""
+        if changes.empty:
+            return []
+        while True:
+            try:
+                return await trio.to_thread.run_sync(self.store.commit, changes)
+            except StateError as error:
+                log.critical("%s; tried again every %.0f s, no copy is published meanwhile",
+                             error, COMMIT_RETRY_S)  # fmt: skip
+                await trio.sleep(COMMIT_RETRY_S)
+
+    def _acknowledge(self) -> None:
+        for vault, ack in self.engine.book.acks.items():
+            if self._acked.get(vault) != ack and vault in self.feeds:
+                self._acked[vault] = ack
+                self.feeds[vault].acknowledge(ack.seq)
+
+    def _write_leftovers(self) -> None:
+        for left in self.store.unwritten():
+            self.event_log.write(left.say.message, now_ns=left.at_ns, **left.say.fields)
+            self._written.append(left.number)
+
+    def _execute(self, command: Command) -> None:
+        match command:
+            case Subscribe():
+                self.feeds[command.vault].subscribe(command.after)
+            case SweepVault():
+                self._start_sweep(command)
+            case StartCopy():
+                # The scope is there at once: a StopCopy of the same batch must find it.
+                scope = self._copies[command.job.tape, command.job.target] = trio.CancelScope()
+                self._nursery.start_soon(self._copy, command.job, scope)
+            case StopCopy():
+                running = self._copies.get((command.tape, command.target))
+                if running is not None:
+                    running.cancel()
+            case ProbeTarget():
+                self._nursery.start_soon(self._probe, command.target)
+            case Say():
+                pass  # committed and written already
+
+    # ---- what commands do ------------------------------------------------------------------------
+
+    async def _copy(self, job: CopyJob, scope: trio.CancelScope) -> None:
+        key = (job.tape, job.target)
+        outcome: CopyOutcome = CopyStopped("the order was withdrawn")
+        with scope:
+            outcome = await self._attempt(job)
+        del self._copies[key]
+        self.progress.pop(key, None)
+        await self.post(CopyEnded(job.tape, job.target, outcome))
+
+    async def _attempt(self, job: CopyJob) -> CopyOutcome:
+        target = self.engine.book.settings.targets[job.target]
+        started = wall_ns()
+
+        def note(seen: CopyProgress) -> None:
+            self.progress[job.tape, job.target] = Progress(
+                seen.phase.value, seen.done, seen.total, started
+            )
+
+        try:
+            return await copy_tape(
+                job,
+                Route.of(self.engine.book.settings, job),
+                connect=lambda: self.connect(target),
+                journal=_Journal(self, job),
+                permit=lambda: self.engine.may_publish(job.tape, job.target, job.generation),
+                progress=note,
+                wall_ns=wall_ns,
+            )
+        except Exception as error:
+            # A bug in the copier must neither end the agent nor look like a copy that was made.
+            log.exception("copy of %s to %s ended by an unforeseen error", job.tape, job.target)
+            return CopyFailed(f"unforeseen error {error!r}", "report this to the makers.")
+
+    async def _probe(self, name: str) -> None:
+        target = self.engine.book.settings.targets[name]
+        cause = await probe(lambda: self.connect(target))
+        await self.post(TargetProbed(name, cause))
+
+    def _start_sweep(self, command: SweepVault) -> None:
+        """One sweep of a vault at a time; a wish that comes meanwhile is granted after it."""
+        if command.vault in self._sweeping:
+            self._again[command.vault] = command.why
+            return
+        self._sweeping.add(command.vault)
+        self._nursery.start_soon(self._sweep, command)
+
+    async def _sweep(self, command: SweepVault) -> None:
+        book_settings = self.engine.book.settings
+        log.info("sweeping vault %s: %s", command.vault, command.why)
+        pools = [e.pool.pool for e in book_settings.autocopy if e.pool.vault == command.vault]
+        swept = await trio.to_thread.run_sync(
+            sweep_vault,
+            command.vault,
+            book_settings.vaults[command.vault].backing,
+            pools,
+            book_settings.naming.patterns(),
+            self.clock().mono,
+        )
+        await self.post_durably(swept)
+        self._sweeping.discard(command.vault)
+        again = self._again.pop(command.vault, None)
+        if again is not None:
+            self._start_sweep(SweepVault(command.vault, again))
