@@ -12,8 +12,9 @@ from rich.table import Table
 from tests.bench.ems import PARSE_FLOOD
 from tests.bench.frame import Work, run_work, select
 from tests.bench.ratios import Row
+from tests.bench.transfer import FULL_256M
 
-WORKS: Sequence[Work] = (PARSE_FLOOD,)
+WORKS: Sequence[Work] = (FULL_256M, PARSE_FLOOD)
 
 
 @click.command()
