@@ -42,13 +42,13 @@ volumes = st.one_of(
 plain_volumes = st.text(_LETTERS, min_size=6, max_size=6)
 drives = st.sampled_from(["$VTAPE0", "$VTAPE1", "$TAPE", "\\DEV2.$VT"])
 requests = st.integers(0, 9999)
-comments = st.lists(
-    st.sampled_from(
-        "NIGHTLY BACKUP NO RING WITH ON $VTAPE9 PLEASE MOUNT VOLUME MOUNTED ABENDED 9904 $ZSVR: -"
-        " 06-09-14 22:00:01 \\DEV2.$ZSVR STATUS 1512 TAPE DISMOUNTED FROM DRIVE".split()
-    ),
-    max_size=12,
-).map(" ".join)
+_COMMENT_WORDS = (
+    *("NIGHTLY", "BACKUP", "NO", "RING", "WITH", "ON", "$VTAPE9"),
+    *("PLEASE", "MOUNT", "VOLUME", "MOUNTED", "ABENDED", "9904", "$ZSVR:"),
+    *("-", "06-09-14", "22:00:01", "\\DEV2.$ZSVR", "STATUS", "1512", "TAPE"),
+    *("DISMOUNTED", "FROM", "DRIVE"),
+)
+comments = st.lists(st.sampled_from(_COMMENT_WORDS), max_size=12).map(" ".join)
 
 
 @st.composite

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,9 +42,7 @@ def same(found: HostEvent | None, meant: HostEvent | None) -> bool:
     """Compare all but the header's fields."""
     if found is None or meant is None:
         return found is meant
-    names = [name for name in type(meant).__match_args__ if name not in {"node", "printed_at"}]
-    values = [(getattr(found, name), getattr(meant, name)) for name in names]
-    return type(found) is type(meant) and all(a == b for a, b in values)
+    return replace(found, node="", printed_at="") == replace(meant, node="", printed_at="")
 
 
 @given(printed_cases())
@@ -51,9 +52,9 @@ def test_every_template_is_read_with_and_without_its_prefix(case: Case) -> None:
 
 
 @given(printed_cases(), st.sampled_from([str.lower, str.upper, str.title]))
-def test_letter_case_makes_no_difference(case: Case, change: type[str.lower]) -> None:
+def test_letter_case_makes_no_difference(case: Case, change: Callable[[str], str]) -> None:
     number, text, meant = case
-    found = read(str(change(text)), number)
+    found = read(change(text), number)
     assert type(found) is type(meant)
     for name in ("request", "volume", "ring", "drive", "wanted", "used", "how", "label_type"):
         assert getattr(found, name, None) == getattr(meant, name, None)

@@ -1,0 +1,244 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from copyagent.core.host_events import LinkTrouble
+from copyagent.ems.dialogue import (
+    MAX_CAME,
+    Action,
+    Dialogue,
+    LinkFailure,
+    LoginPlan,
+    Phase,
+    Secret,
+    SendLine,
+    Started,
+    expects_prompt,
+)
+from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
+
+SECRET = "s3cret-Pass"
+BANNER = "WELCOME TO dev2\n\nAvailable Services:\n\nTACL EXIT\n"
+EVENT = "06-09-14 22:00:01 \\DEV2.$ZSVR TANDEM.TAPE.G06 000600 $ZSVR: 0042 MOUNT\n"
+START = DEFAULT_DISTRIBUTOR
+
+
+def plan(
+    login: str = "TACL", *, distributor: str = START, password: str = SECRET, user: str = "VTS.EMS"
+) -> LoginPlan:
+    return LoginPlan(LOGIN_TYPES[login], user, Secret(password), distributor, 5.0)
+
+
+class Talk:
+    """Feeds a dialogue and keeps what it typed and how it ended."""
+
+    def __init__(self, of: LoginPlan) -> None:
+        self.dialogue = Dialogue(of, 0.0)
+        self.typed: list[str] = []
+        self.end: Started | LinkFailure | None = None
+        self.now = 0.0
+
+    def hear(self, *texts: str) -> "Talk":
+        for text in texts:
+            self.now += 0.125
+            self.keep(self.dialogue.receive(text, self.now))
+        return self
+
+    def wait(self, seconds: float = 5.0) -> "Talk":
+        self.now += seconds
+        self.keep(self.dialogue.tick(self.now))
+        return self
+
+    def keep(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, SendLine):
+                self.typed.append(action.secret.reveal())
+            else:
+                assert self.end is None
+                self.end = action
+
+    def failure(self) -> LinkFailure:
+        assert isinstance(self.end, LinkFailure)
+        assert SECRET.lower() not in repr(self.end).lower()
+        assert SECRET.lower() not in self.end.sentence("DEV2").lower()
+        return self.end
+
+
+LOGINS = {
+    "TACL": [BANNER, "Enter Choice> ", "TACL 1> ", "Password: ", "\nWelcome\nTACL 1> "],
+    "XYGATE": ["Enter Choice> ", "TACL 1> ", "Password:", "\n$SYSTEM.VTS 1> "],
+    "TACLS": ["Enter Choice> ", "Login: ", "Password: ", "\nTACL 1> "],
+    "SAFEGUARD": ["Enter Choice> ", "TACL 1> ", "User name: ", "Password: ", "\n12> "],
+}
+TYPED = {
+    "TACL": ["TACL", "LOGON VTS.EMS", SECRET, START],
+    "XYGATE": ["TACL", "LOGON VTS.EMS", SECRET, START],
+    "TACLS": ["TACL", "VTS.EMS", SECRET, START],
+    "SAFEGUARD": ["TACL", "logon", "VTS.EMS", SECRET, START],
+}
+
+
+@pytest.mark.parametrize("login", LOGINS)
+def test_each_type_logs_on_and_starts_the_distributor(login: str) -> None:
+    talk = Talk(plan(login)).hear(*LOGINS[login])
+    assert talk.typed == TYPED[login]
+    assert talk.dialogue.phase is Phase.STARTING
+    assert talk.hear(f"{START}\n").end is None
+    assert talk.hear(EVENT).end == Started(f"{START}\n{EVENT}")
+    assert talk.hear("more").wait().typed == TYPED[login]
+
+
+@pytest.mark.parametrize("login", LOGINS)
+def test_it_is_the_same_byte_by_byte(login: str) -> None:
+    talk = Talk(plan(login))
+    for text in LOGINS[login]:
+        for byte in text:
+            talk.hear(byte)
+    assert talk.typed == TYPED[login]
+
+
+@pytest.mark.parametrize("login", ["TACL", "XYGATE", "TACLS", "SAFEGUARD"])
+def test_a_host_without_services_shows_the_next_prompt_at_once(login: str) -> None:
+    talk = Talk(plan(login)).hear(
+        "TACL (T9205)\n", *LOGINS[login][-4 if login == "SAFEGUARD" else -3 :]
+    )
+    assert talk.typed == TYPED[login][1:]
+
+
+def test_a_distributor_that_says_nothing_counts_as_running() -> None:
+    talk = Talk(plan()).hear(*LOGINS["TACL"], f"{START}\n").wait(4.0)
+    assert talk.end is None
+    assert talk.wait(1.0).end == Started(f"{START}\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["*ERROR* Name of file or process not found\n", "\n*ERROR* illegal\nTACL 2> "]
+)
+def test_a_refused_distributor_is_a_failure_of_its_own(text: str) -> None:
+    failure = Talk(plan()).hear(*LOGINS["TACL"], text).failure()
+    assert failure.trouble is LinkTrouble.DISTRIBUTOR_FAILED
+    assert "*ERROR*" in failure.sentence("DEV2")
+
+
+def test_a_prompt_that_comes_back_means_that_nothing_runs() -> None:
+    talk = Talk(plan()).hear(*LOGINS["TACL"], "\nTACL 2> ").wait()
+    assert talk.failure().trouble is LinkTrouble.DISTRIBUTOR_FAILED
+
+
+def test_a_prompt_is_expected_after_nowait() -> None:
+    started = "EMSDIST /NAME, NOWAIT/ TYPE P, COLLECTOR $0, TEXTOUT [#MYTERM]"
+    talk = Talk(plan(distributor=started)).hear(*LOGINS["TACL"], "\nTACL 2> ").wait()
+    assert isinstance(talk.end, Started)
+    assert expects_prompt(started)
+    assert not expects_prompt(START)
+    assert not expects_prompt("EMSDIST /NAME $NOWAIT1/ TYPE P")
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_refused_log_on(cut: bool) -> None:
+    came = "\n*ERROR* Invalid username or password\nTACL 2> "
+    talk = Talk(plan()).hear(*LOGINS["TACL"][:4], *(came if cut else [came]))
+    failure = talk.failure()
+    assert failure.trouble is LinkTrouble.LOGIN_REFUSED
+    assert "VTS.EMS" in failure.sentence("DEV2")
+    assert "Invalid username" in failure.came
+    assert talk.typed == ["TACL", "LOGON VTS.EMS", SECRET]
+
+
+def test_a_refusal_without_a_line_end_is_found_when_time_is_up() -> None:
+    talk = Talk(plan()).hear(*LOGINS["TACL"][:4], "\nLogon failed").wait()
+    assert talk.failure().trouble is LinkTrouble.LOGIN_REFUSED
+
+
+def test_news_about_refused_attempts_is_no_refusal() -> None:
+    news = "\nInvalid logon attempts since the last log-on: 3\nTACL 1> "
+    assert Talk(plan()).hear(*LOGINS["TACL"][:4], news).typed[-1] == START
+
+
+@pytest.mark.parametrize(("heard", "step"), [(0, "service prompt"), (2, "user prompt")])
+def test_no_answer_in_time(heard: int, step: str) -> None:
+    failure = Talk(plan()).hear(*LOGINS["TACL"][:heard], "one moment\n").wait().failure()
+    assert (failure.trouble, failure.step) == (LinkTrouble.TIMED_OUT, step)
+    assert step in failure.expected
+    assert failure.came == "one moment"
+
+
+def test_each_step_has_its_own_time() -> None:
+    talk = Talk(plan("XYGATE"))
+    for text in LOGINS["XYGATE"]:
+        talk.wait(4.0).hear(text)
+    assert talk.typed == TYPED["XYGATE"]
+    assert talk.end is None
+
+
+def test_an_unexpected_prompt_says_what_was_expected_and_what_came() -> None:
+    failure = Talk(plan()).hear("Enter Choice> ", "\nTerminal type? ").wait().failure()
+    assert failure.trouble is LinkTrouble.UNEXPECTED_PROMPT
+    assert failure.expected.startswith("user prompt /")
+    assert failure.came == "Terminal type?"
+    sentence = failure.sentence("DEV2")
+    for part in ("DEV2", "unexpected prompt", "expected user prompt", "Terminal type?", "Check"):
+        assert part in sentence
+
+
+@pytest.mark.parametrize("echo", [SECRET, SECRET.upper(), SECRET[:4], f"{SECRET}\n{SECRET}"])
+def test_the_password_is_in_no_message_when_the_host_echoes_it(echo: str) -> None:
+    for ending in ("", "\n", "\n*ERROR* Invalid password\n", "\nWhat now? "):
+        talk = Talk(plan()).hear(*LOGINS["TACL"][:4], echo + ending).wait()
+        assert echo[:4] not in talk.failure().sentence("DEV2")
+        lost = Talk(plan()).hear(*LOGINS["TACL"][:4], echo + ending)
+        if lost.end is None:
+            failure = lost.dialogue.connection_lost()
+            assert failure.trouble is LinkTrouble.DISCONNECTED
+            assert echo[:4] not in failure.sentence("DEV2")
+
+
+def test_a_flood_cannot_bring_half_a_password_into_a_message() -> None:
+    for size in range(4080, 4110):
+        talk = Talk(plan()).hear(*LOGINS["TACL"][:4], f"\n{SECRET}" + "\n" * size).wait()
+        assert SECRET[-4:] not in talk.failure().sentence("DEV2")
+
+
+def test_what_came_is_short_and_printable() -> None:
+    failure = Talk(plan()).hear("\x1b[2J\x07" + "x" * 5000 + "?").wait().failure()
+    assert len(failure.came) <= MAX_CAME
+    assert failure.came.isprintable()
+
+
+def test_values_that_look_like_placeholders_are_typed_as_they_are() -> None:
+    talk = Talk(plan(user="%password%", password="%username%")).hear(*LOGINS["TACL"][:5])
+    assert talk.typed == ["TACL", "LOGON %password%", "%username%", START]
+
+
+def test_a_lost_connection_says_how_far_it_had_come() -> None:
+    talk = Talk(plan()).hear("Enter Choice> ", "\nGoodbye.\n")
+    failure = talk.dialogue.connection_lost()
+    assert "user prompt" in failure.step
+    assert failure.came == "Goodbye."
+    assert talk.hear("TACL 1> ").typed == ["TACL"]
+
+
+def test_a_secret_shows_nowhere() -> None:
+    secret = Secret(SECRET)
+    for shown in (repr(secret), str(secret), f"{secret}", repr(plan()), repr(SendLine(secret))):
+        assert SECRET not in shown
+    assert not hasattr(secret, "__dict__")
+    assert secret == Secret(SECRET) != Secret("other")
+    assert len({secret, Secret(SECRET)}) == 1
+    assert Secret("").redact("abc") == "abc"
+
+
+@given(st.data())
+def test_random_text_never_raises_nor_shows_the_password(data: st.DataObject) -> None:
+    piece = st.one_of(
+        st.text(max_size=30),
+        st.sampled_from([SECRET, "\n", *LOGINS["TACL"], *LOGINS["SAFEGUARD"], EVENT, "*ERROR*\n"]),
+    )
+    talk = Talk(plan(data.draw(st.sampled_from(sorted(LOGINS)))))
+    for text in data.draw(st.lists(piece, max_size=20)):
+        talk.hear(text).wait(data.draw(st.sampled_from([0.0, 5.0])))
+    assert len(re.findall(re.escape(SECRET), " ".join(talk.typed))) <= 1
+    if isinstance(talk.end, LinkFailure):
+        talk.failure()

@@ -1,0 +1,48 @@
+import pytest
+
+from copyagent.ems.dialogue import LoginPlan, Secret
+from copyagent.ems.link_settings import LinkSettings, next_delay, settings_of_link
+from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
+from vtsfs.contract.settings import EmsHost
+
+PLAN = LoginPlan(LOGIN_TYPES["TACL"], "VTS.EMS", Secret("s3cret"), DEFAULT_DISTRIBUTOR)
+LINK = LinkSettings("DEV2", "dev2.example.com", PLAN)
+
+
+def test_the_delay_doubles_up_to_its_cap() -> None:
+    delays = [next_delay(LINK, failures, 0.0) for failures in range(1, 9)]
+    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert next_delay(LINK, 10**9, 0.0) == 60.0
+
+
+def test_chance_takes_away_up_to_half() -> None:
+    assert next_delay(LINK, 7, 1.0) == 30.0
+    assert next_delay(LINK, 7, 0.5) == 45.0
+    assert next_delay(LINK, 0, 0.0) == 1.0
+
+
+@pytest.mark.parametrize("login", LOGIN_TYPES)
+def test_the_settings_file_says_it_all(login: str) -> None:
+    entry = EmsHost.model_validate(
+        {
+            "address": "dev2.example.com",
+            "port": 2023,
+            "login": login,
+            "user": "VTS.EMS",
+            "password_file": "/etc/vts-autocopy/dev2",
+            "distributor": "OBEY START",
+            "service": "TACL2",
+            "response_timeout": "7s",
+        }
+    )
+    link = settings_of_link("DEV2", entry, Secret("s3cret"))
+    assert (link.host, link.address, link.port) == ("DEV2", "dev2.example.com", 2023)
+    assert (link.plan.user, link.plan.password) == ("VTS.EMS", Secret("s3cret"))
+    assert (link.plan.distributor, link.plan.response_timeout) == ("OBEY START", 7.0)
+    assert link.plan.login.name == login
+    assert link.plan.login.steps[0].answer == "TACL2"
+
+
+def test_no_text_form_shows_the_password() -> None:
+    assert "s3cret" not in repr(LINK)
+    assert "s3cret" not in str(LINK)
