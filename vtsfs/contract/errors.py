@@ -85,13 +85,13 @@ class FeedError(VtsError):
 
 
 class AgentUnreachable(VtsError):
-    """Nobody answers on the agent's control socket: it is not running, or not for this user."""
+    """Nobody answers on the agent's control socket: it is not running, or hangs."""
 
     exit_code = 40
 
 
 class Refused(VtsError):
-    """The agent knows the caller by its peer credentials and does not let it do this."""
+    """The caller may not do this, by its peer credentials or by the socket's permissions."""
 
     exit_code = 41
     errno = errno.EPERM

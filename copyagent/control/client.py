@@ -1,0 +1,66 @@
+"""The command line's side of the control socket: one question, one answer, no loop."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+from copyagent.control.protocol import (
+    MAX_RESPONSE,
+    Request,
+    command_of,
+    encode_request,
+    parse_response,
+)
+from vtsfs.contract.errors import AgentUnreachable, FeedError, Refused
+from vtsfs.runtime.clock import mono_ns
+from vtsfs.runtime.sockets import check_length
+
+#: Seconds that question and answer may take together; longer than the agent gives itself.
+TIMEOUT = 100.0
+
+
+def ask(path: Path, request: Request, *, timeout: float = TIMEOUT) -> Any:
+    """Ask the agent that listens on *path* and return its result, decoded JSON.
+
+    Raises `AgentUnreachable` when none answers, `Refused` when it is not for this user, and the
+    error that the agent sent, by its code (`RequestFailed`, `UsageError`...).
+    """
+    check_length(path)
+    deadline = mono_ns() + int(timeout * 1e9)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+        try:
+            connection.settimeout(timeout)
+            connection.connect(str(path))
+            connection.sendall(encode_request(request))
+            line = _read_line(connection, deadline)
+        except PermissionError as error:
+            raise Refused(
+                f"{path} is not for this user: only the agent's owner, root and the service "
+                "group may connect"
+            ) from error
+        except TimeoutError as error:
+            raise AgentUnreachable(
+                f"the agent on {path} did not answer {command_of(request)} within {timeout:g} s; "
+                "see its journal"
+            ) from error
+        except OSError as error:
+            raise AgentUnreachable(
+                f"no agent answers on {path}: {error.strerror}; start it: copyagent run"
+            ) from error
+    return parse_response(line)
+
+
+def _read_line(connection: socket.socket, deadline: int) -> bytes:
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        left = (deadline - mono_ns()) / 1e9
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        piece = connection.recv(1 << 18)
+        if not piece:
+            raise AgentUnreachable("the agent ended while it was being asked; see its journal")
+        received += piece
+        if len(received) > MAX_RESPONSE + 1:
+            raise FeedError(f"the answer has more than {MAX_RESPONSE} bytes")
+    return bytes(received[:-1])

@@ -1,0 +1,256 @@
+"""What is said on the control socket, and who may say it (version 1); pure.
+
+One request and one answer for each connection, each one line of JSON::
+
+    {"version": 1, "command": "explain", "args": {"tape": "/VAULT00/BILL/X00001"}}
+    {"ok": true, "result": {...}}
+    {"ok": false, "error": {"code": 42, "message": "..."}}
+
+A *code* is an exit status of the `VtsError` tree, so the command line ends as if the agent's error
+were its own. Whoever only looks changes nothing; whoever acts is named in the event log.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from vtsfs.contract.errors import FeedError, NameInvalid, RequestFailed, UsageError, VtsError
+from vtsfs.contract.naming import PoolId, TapeId
+from vtsfs.contract.signals import MALFORMED
+from vtsfs.runtime.exits import exit_codes
+
+VERSION = 1
+#: Longest lines in bytes, without their end.
+MAX_REQUEST = 64 * 1024
+MAX_RESPONSE = 16 * 1024 * 1024
+#: Longest reason that `release` takes, in characters; the event log has no room for more anyway.
+MAX_REASON = 500
+
+
+class Right(Enum):
+    """What a peer may do: only look, or also act."""
+
+    LOOK = "look"
+    ACT = "act"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Ask for the state of everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Ask for all that is known of one tape."""
+
+    tape: TapeId
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Start a new ladder for one tape, or for every failed one when *tape* is None."""
+
+    tape: TapeId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """Copy for the first time: one tape, or every tape of a pool."""
+
+    where: TapeId | PoolId
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let a held tape go, for the reason the operator gives."""
+
+    tape: TapeId
+    because: str
+
+
+Request = Status | Explain | Retry | Sync | Release
+
+_NAMES: dict[type[Request], str] = {
+    Status: "status",
+    Explain: "explain",
+    Retry: "retry",
+    Sync: "sync",
+    Release: "release",
+}
+RIGHTS: Mapping[type[Request], Right] = {
+    Status: Right.LOOK,
+    Explain: Right.LOOK,
+    Retry: Right.ACT,
+    Sync: Right.ACT,
+    Release: Right.ACT,
+}
+
+
+def command_of(request: Request) -> str:
+    """Return the request's name, which is also the command's on the command line."""
+    return _NAMES[type(request)]
+
+
+@dataclass(frozen=True, slots=True)
+class Doorkeeper:
+    """Who may do what, by user and group number; *owner* is the user the agent runs under.
+
+    *service_user* and *service_group* are those of the settings, None where they name none.
+    """
+
+    owner: int
+    service_user: int | None = None
+    service_group: int | None = None
+
+    def acts(self, uid: int) -> bool:
+        """Tell whether the user *uid* may do everything; no group makes the difference."""
+        return uid in {0, self.owner, self.service_user}
+
+    def allows(self, right: Right, uid: int, groups: frozenset[int]) -> bool:
+        """Tell whether the user *uid*, who is in *groups*, has *right*."""
+        if self.acts(uid):
+            return True
+        return right is Right.LOOK and self.service_group in groups
+
+
+def encode_request(request: Request) -> bytes:
+    """Write *request* as a line with its end."""
+    args: dict[str, object] = {}
+    match request:
+        case Explain(tape):
+            args = {"tape": str(tape)}
+        case Retry(tape):
+            args = {"failed": True} if tape is None else {"tape": str(tape)}
+        case Sync(where):
+            args = {"where": str(where)}
+        case Release(tape, because):
+            args = {"tape": str(tape), "because": because}
+    document = {"version": VERSION, "command": command_of(request), "args": args}
+    return json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def parse_request(line: bytes) -> Request:
+    """Read a request's line; raise `FeedError` for what is none and `UsageError` for a wrong one.
+
+    Unknown arguments are refused: an agent that ignored one would do something else than was asked.
+    """
+    try:
+        document = json.loads(line)
+    except MALFORMED as error:
+        raise FeedError(f"not a request: {type(error).__name__}") from error
+    if not isinstance(document, dict) or set(document) != {"version", "command", "args"}:
+        raise FeedError("not a request: it should hold version, command and args")
+    if document["version"] != VERSION or isinstance(document["version"], bool):
+        raise FeedError(
+            f"control protocol {document['version']!r} is asked for and this agent speaks "
+            f"{VERSION}; use the copyagent command of the agent's own release"
+        )
+    command, args = document["command"], document["args"]
+    reader = _READERS.get(command) if isinstance(command, str) else None
+    if reader is None:
+        raise UsageError(f"no command {command!r}; there are {', '.join(sorted(_READERS))}")
+    if not isinstance(args, dict):
+        raise FeedError("not a request: args should be a mapping")
+    return reader(dict(args))
+
+
+def _status(args: dict[str, Any]) -> Request:
+    _nothing_left(args, "status")
+    return Status()
+
+
+def _explain(args: dict[str, Any]) -> Request:
+    tape = TapeId.parse(_text(args, "tape", "explain"))
+    _nothing_left(args, "explain")
+    return Explain(tape)
+
+
+def _retry(args: dict[str, Any]) -> Request:
+    if args.get("failed") is True:
+        del args["failed"]
+        _nothing_left(args, "retry")
+        return Retry(None)
+    tape = TapeId.parse(_text(args, "tape", "retry"))
+    _nothing_left(args, "retry")
+    return Retry(tape)
+
+
+def _sync(args: dict[str, Any]) -> Request:
+    where = parse_where(_text(args, "where", "sync"))
+    _nothing_left(args, "sync")
+    return Sync(where)
+
+
+def _release(args: dict[str, Any]) -> Request:
+    tape = TapeId.parse(_text(args, "tape", "release"))
+    because = " ".join(_text(args, "because", "release").split())
+    _nothing_left(args, "release")
+    if not because:
+        raise UsageError("release needs a reason; say --because TEXT")
+    if len(because) > MAX_REASON:
+        raise UsageError(f"the reason has more than {MAX_REASON} characters; say it shorter")
+    return Release(tape, because)
+
+
+_READERS: Mapping[str, Callable[[dict[str, Any]], Request]] = {
+    "status": _status,
+    "explain": _explain,
+    "retry": _retry,
+    "sync": _sync,
+    "release": _release,
+}
+
+
+def parse_where(text: str) -> TapeId | PoolId:
+    """Read a tape or a pool; raise `NameInvalid` for what is neither."""
+    try:
+        return PoolId.parse(text) if text.count("/") == 2 else TapeId.parse(text)
+    except NameInvalid as error:
+        raise NameInvalid(
+            f"{text!r} is neither a tape nor a pool; write /VAULT00/BILL/X00001 or /VAULT00/BILL"
+        ) from error
+
+
+def _text(args: dict[str, Any], name: str, command: str) -> str:
+    value = args.pop(name, None)
+    if not isinstance(value, str):
+        raise UsageError(f"{command} needs {name}, a text")
+    return value
+
+
+def _nothing_left(args: dict[str, Any], command: str) -> None:
+    if args:
+        raise UsageError(f"{command} does not take {', '.join(map(repr, sorted(args)))}")
+
+
+def encode_result(result: object) -> bytes:
+    """Write a successful answer as a line with its end; raise `RequestFailed` if it is too long."""
+    line = json.dumps({"ok": True, "result": result}, separators=(",", ":")).encode("ascii")
+    if len(line) > MAX_RESPONSE:
+        raise RequestFailed(
+            f"the answer has {len(line)} bytes and {MAX_RESPONSE} are allowed; ask for less"
+        )
+    return line + b"\n"
+
+
+def encode_error(error: VtsError) -> bytes:
+    """Write a refusal or a failure as a line with its end."""
+    told = {"code": error.exit_code, "message": str(error)[:4000]}
+    return json.dumps({"ok": False, "error": told}, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def parse_response(line: bytes) -> Any:
+    """Return the result in an answer's line, or raise the error it tells of.
+
+    The error has the class whose exit status the agent sent; `FeedError` for what is no answer.
+    """
+    try:
+        document = json.loads(line)
+        if document["ok"] is True:
+            return document["result"]
+        code, message = int(document["error"]["code"]), str(document["error"]["message"])
+    except MALFORMED as error:
+        raise FeedError(f"not an answer of an agent: {type(error).__name__}") from error
+    raise exit_codes().get(code, (RequestFailed,))[0](message)

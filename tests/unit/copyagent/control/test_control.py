@@ -1,0 +1,364 @@
+"""Both sides of the control socket together, over a real one."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from copyagent.control.client import ask
+from copyagent.control.protocol import (
+    MAX_REQUEST,
+    Doorkeeper,
+    Explain,
+    Release,
+    Request,
+    Status,
+    encode_request,
+)
+from copyagent.control.server import Limits, serve
+from tests.support.expected_logs import ExpectedLogs
+from vtsfs.contract.errors import (
+    AgentBusy,
+    AgentUnreachable,
+    FeedError,
+    RequestFailed,
+    SettingsError,
+    StateError,
+    VtsError,
+)
+from vtsfs.contract.naming import TapeId
+from vtsfs.runtime.peers import Peer
+
+TAPE = TapeId("VAULT00", "BILL", "X00001")
+NOBODY = 65534
+AGENT = Doorkeeper(owner=os.geteuid())
+Serving = Callable[..., AbstractAsyncContextManager[Path]]
+
+
+async def echo(request: Request, peer: Peer) -> object:
+    await trio.lowlevel.checkpoint()
+    return [repr(request), peer.pid]
+
+
+@pytest.fixture
+def serving(scratch: Path) -> Serving:
+    @asynccontextmanager
+    async def start(
+        handle: Callable[[Request, Peer], Any] = echo,
+        doorkeeper: Doorkeeper = AGENT,
+        limits: Limits = Limits(),  # noqa: B008
+    ) -> AsyncIterator[Path]:
+        path = scratch / "agent.sock"
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(partial(serve, path, handle, doorkeeper, limits=limits))
+                yield path
+                nursery.cancel_scope.cancel()
+        assert not path.exists()
+
+    return start
+
+
+async def asked(path: Path, request: Request, **options: float) -> Any:
+    return await trio.to_thread.run_sync(partial(ask, path, request, **options))
+
+
+async def said(path: Path, *pieces: bytes, end: bool = True) -> bytes:
+    """Send *pieces* as they are and return everything that comes back."""
+    received = b""
+    async with await trio.open_unix_socket(path) as stream:
+        try:
+            for piece in pieces:
+                await stream.send_all(piece)
+            if end:
+                await stream.send_eof()
+        except trio.BrokenResourceError:
+            pass
+        try:
+            while piece := await stream.receive_some():
+                received += piece
+        except trio.BrokenResourceError:
+            pass  # the agent closed without reading the rest
+    return received
+
+
+async def test_question_and_answer(serving: Serving) -> None:
+    async with serving() as path:
+        assert await asked(path, Explain(TAPE)) == [repr(Explain(TAPE)), os.getpid()]
+        assert await asked(path, Status()) == ["Status()", os.getpid()]
+
+
+async def test_a_large_answer(serving: Serving) -> None:
+    async def handle(request: Request, peer: Peer) -> object:
+        return "x" * 5_000_000
+
+    async with serving(handle) as path:
+        assert len(await asked(path, Status())) == 5_000_000
+
+
+@pytest.mark.parametrize("error", [RequestFailed("not held"), StateError("disk full")])
+async def test_the_agents_error_is_the_commands(serving: Serving, error: VtsError) -> None:
+    async def handle(request: Request, peer: Peer) -> object:
+        raise error
+
+    async with serving(handle) as path:
+        with pytest.raises(type(error), match=str(error)):
+            await asked(path, Status())
+
+
+async def test_a_bug_in_answering_ends_nothing(serving: Serving, expect_log: ExpectedLogs) -> None:
+    expect_log("request explain failed", logging.ERROR)
+
+    async def handle(request: Request, peer: Peer) -> object:
+        if isinstance(request, Explain):
+            raise ZeroDivisionError("bug")
+        return await echo(request, peer)
+
+    async with serving(handle) as path:
+        with pytest.raises(VtsError, match=r"ZeroDivisionError.*journal") as failed:
+            await asked(path, Explain(TAPE))
+        assert failed.value.exit_code == 70
+        assert await asked(path, Status())
+
+
+async def test_an_answer_that_takes_too_long_is_given_up(serving: Serving) -> None:
+    async def handle(request: Request, peer: Peer) -> object:
+        await trio.sleep_forever()
+
+    async with serving(handle, limits=Limits(carry_out=0.05)) as path:
+        with pytest.raises(RequestFailed, match="took longer than"):
+            await asked(path, Status())
+
+
+async def test_a_line_that_is_too_long(serving: Serving) -> None:
+    async with serving() as path:
+        answer = await said(path, b"x" * (MAX_REQUEST + 1))
+        assert b'"code":32' in answer
+        assert b"more than 65536 bytes" in answer
+        assert await asked(path, Status())
+
+
+async def test_one_who_says_nothing_or_half_a_line_is_sent_away(serving: Serving) -> None:
+    async with serving(limits=Limits(receive=0.05)) as path:
+        for pieces in ((), (b'{"version":1,',)):
+            assert b"no request came" in await said(path, *pieces, end=False)
+
+
+async def test_one_who_trickles_does_not_hold_the_others_up(serving: Serving) -> None:
+    async with serving(limits=Limits(receive=0.5)) as path:
+        async with await trio.open_unix_socket(path) as slow, trio.open_nursery() as nursery:
+
+            async def trickle() -> None:
+                for byte in encode_request(Status()):
+                    try:
+                        await slow.send_all(bytes([byte]))
+                    except trio.BrokenResourceError:
+                        return
+                    await trio.sleep(0.05)
+
+            nursery.start_soon(trickle)
+            assert await asked(path, Status())
+            assert b"no request came" in await slow.receive_some(1000)
+
+
+async def test_an_end_without_a_request(serving: Serving) -> None:
+    async with serving() as path:
+        assert b"no request came" in await said(path)
+        assert b"within a line" in await said(path, b"{")
+
+
+async def test_one_who_goes_away_before_the_answer(serving: Serving) -> None:
+    gone = trio.Event()
+
+    async def handle(request: Request, peer: Peer) -> object:
+        await gone.wait()
+        return "x" * 5_000_000
+
+    async with serving(handle) as path:
+        async with await trio.open_unix_socket(path) as stream:
+            await stream.send_all(encode_request(Status()))
+        gone.set()
+        assert len(await asked(path, Status())) == 5_000_000
+
+
+async def test_one_who_does_not_read_is_dropped(serving: Serving) -> None:
+    async def handle(request: Request, peer: Peer) -> object:
+        return "x" * 5_000_000
+
+    async with serving(handle, limits=Limits(connections=1, send=0.05)) as path:
+        async with await trio.open_unix_socket(path) as stream:
+            await stream.send_all(encode_request(Status()))
+            while True:
+                try:
+                    assert len(await asked(path, Status())) == 5_000_000
+                    break
+                except RequestFailed:
+                    await trio.sleep(0.01)
+
+
+async def test_too_many_at_once_are_told(serving: Serving) -> None:
+    async with serving(limits=Limits(connections=2)) as path:
+        async with (
+            await trio.open_unix_socket(path),
+            await trio.open_unix_socket(path),
+        ):
+            with pytest.raises(RequestFailed, match="too many connections"):
+                await asked(path, Status())
+        while True:
+            try:
+                assert await asked(path, Status())
+                break
+            except RequestFailed:
+                await trio.sleep(0.01)
+
+
+async def test_a_second_agent_is_refused(serving: Serving) -> None:
+    async with serving() as path:
+        with pytest.raises(AgentBusy):
+            await serve(path, echo, AGENT)
+
+
+@given(st.lists(st.lists(st.binary(max_size=100), max_size=3), min_size=1, max_size=5))
+@settings(
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+def test_random_bytes_never_end_the_server(
+    serving: Serving, conversations: list[list[bytes]]
+) -> None:
+    async def main() -> None:
+        async with serving() as path:
+            for pieces in conversations:
+                assert b'"ok":false' in await said(path, *pieces)
+            assert await asked(path, Status())
+
+    trio.run(main)
+
+
+ASK = """
+import os, sys
+from pathlib import Path
+from copyagent.control.client import ask
+from copyagent.control.protocol import Release, Status
+from vtsfs.contract.errors import VtsError
+from vtsfs.contract.naming import TapeId
+uid, gid, path = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+os.setgroups([])
+os.setgid(gid)
+os.setuid(uid)
+for request in (Status(), Release(TapeId.parse("/VAULT00/BILL/X00001"), "x")):
+    try:
+        ask(path, request)
+        print("answered")
+    except VtsError as error:
+        print(type(error).__name__)
+"""
+
+
+async def as_user(path: Path, uid: int, gid: int) -> list[str]:
+    done = await trio.run_process(
+        [sys.executable, "-c", ASK, str(uid), str(gid), str(path)],
+        capture_stdout=True,
+        stderr=subprocess.STDOUT,
+    )
+    return done.stdout.decode().split()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_peers_are_known_by_the_kernel(
+    serving: Serving, scratch: Path, expect_log: ExpectedLogs
+) -> None:
+    expect_log(r"\(uid \d+\) was refused: ")
+    await trio.Path(scratch).chmod(0o755)
+    group = 4242
+    keeper = Doorkeeper(owner=4000, service_user=4001, service_group=group)
+    async with serving(doorkeeper=keeper) as path:
+        os.chown(path, -1, NOBODY)  # lets the stranger in, so that the agent has to say no
+        assert await as_user(path, 4001, NOBODY) == ["answered", "answered"]
+        assert await as_user(path, 5000, NOBODY) == ["Refused", "Refused"]
+        os.chown(path, -1, group)
+        assert await as_user(path, 5000, group) == ["answered", "Refused"]
+        assert await as_user(path, 0, 0) == ["answered", "answered"]
+        assert await as_user(path, 5000, 5000) == ["Refused", "Refused"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket another group")
+async def test_the_sockets_own_permissions(serving: Serving) -> None:
+    async with serving() as path:
+        assert path.stat().st_mode & 0o777 == 0o600
+    async with serving(doorkeeper=Doorkeeper(owner=0, service_group=4242)) as path:
+        assert path.stat().st_mode & 0o777 == 0o660
+        assert path.stat().st_gid == 4242
+
+
+def test_no_agent(scratch: Path) -> None:
+    path = scratch / "agent.sock"
+    with pytest.raises(AgentUnreachable, match=r"No such file.*copyagent run"):
+        ask(path, Status())
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with pytest.raises(AgentUnreachable, match="Connection refused"):
+        ask(path, Status())
+
+
+def test_an_agent_that_hangs(scratch: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(scratch / "s"))
+        hanging.listen()
+        with pytest.raises(AgentUnreachable, match=r"did not answer status within 0\.05 s"):
+            ask(scratch / "s", Status(), timeout=0.05)
+
+
+async def answered_with(scratch: Path, answer: bytes) -> None:
+    """Ask somebody who is no agent and says *answer* to everything."""
+    listener = trio.socket.socket(socket.AF_UNIX)
+    with listener:
+        await listener.bind(str(scratch / "s"))
+        listener.listen()
+        async with trio.open_nursery() as nursery:
+
+            async def speak() -> None:
+                connection, _ = await listener.accept()
+                async with trio.SocketStream(connection) as stream:
+                    await stream.receive_some()
+                    try:
+                        await stream.send_all(answer)
+                    except trio.BrokenResourceError:
+                        pass
+
+            nursery.start_soon(speak)
+            try:
+                await asked(scratch / "s", Release(TAPE, "x"), timeout=10)
+            finally:
+                nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", AgentUnreachable),
+        (b'{"ok":true', AgentUnreachable),
+        (b"220 hello\n", FeedError),
+        (b'{"ok":"yes","result":1}\n', FeedError),
+        (b"x" * (17 << 20), FeedError),
+    ],
+    ids=["nothing", "cut off", "somebody else", "another form", "endless"],
+)
+async def test_one_who_is_no_agent(scratch: Path, answer: bytes, error: type[VtsError]) -> None:
+    with pytest.RaisesGroup(error, flatten_subgroups=True, allow_unwrapped=True):
+        await answered_with(scratch, answer)
+
+
+def test_a_path_that_is_too_long() -> None:
+    with pytest.raises(SettingsError, match="107"):
+        ask(Path("/" + "x" * 200), Status())

@@ -1,0 +1,213 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from copyagent.control.protocol import (
+    MAX_REASON,
+    RIGHTS,
+    Doorkeeper,
+    Explain,
+    Release,
+    Request,
+    Retry,
+    Right,
+    Status,
+    Sync,
+    command_of,
+    encode_error,
+    encode_request,
+    encode_result,
+    parse_request,
+    parse_response,
+    parse_where,
+)
+from vtsfs.contract.errors import (
+    FeedError,
+    NameInvalid,
+    Refused,
+    RequestFailed,
+    StateError,
+    UsageError,
+    VtsError,
+)
+from vtsfs.contract.naming import PoolId, TapeId
+
+TAPE = TapeId("VAULT00", "BILL", "X00001")
+REQUESTS: list[Request] = [
+    Status(),
+    Explain(TAPE),
+    Retry(TAPE),
+    Retry(None),
+    Sync(TAPE),
+    Sync(TAPE.pool_id),
+    Release(TAPE, "checked by hand"),
+]
+
+
+def line(command: object, args: object, version: object = 1) -> bytes:
+    return json.dumps({"version": version, "command": command, "args": args}).encode()
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=repr)
+def test_round_trip(request_: Request) -> None:
+    encoded = encode_request(request_)
+    assert encoded.endswith(b"\n")
+    assert encoded.count(b"\n") == 1
+    assert parse_request(encoded[:-1]) == request_
+
+
+def test_the_wire_form_of_version_1_never_changes() -> None:
+    assert encode_request(Release(TAPE, "x\ny")) == (
+        b'{"version":1,"command":"release",'
+        b'"args":{"tape":"/VAULT00/BILL/X00001","because":"x\\ny"}}\n'
+    )
+    assert (
+        encode_request(Retry(None)) == b'{"version":1,"command":"retry","args":{"failed":true}}\n'
+    )
+    assert encode_result([1]) == b'{"ok":true,"result":[1]}\n'
+    assert encode_error(Refused("no")) == b'{"ok":false,"error":{"code":41,"message":"no"}}\n'
+
+
+@given(st.text())
+def test_any_label_survives(label: str) -> None:
+    try:
+        tape = TapeId.parse(f"/VAULT00/BILL/{label}")
+    except NameInvalid:
+        return
+    assert parse_request(encode_request(Explain(tape))[:-1]) == Explain(tape)
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (line("explode", {}), "no command 'explode'"),
+        (line(["status"], {}), "no command"),
+        (line("status", {"pool": "x"}), "status does not take 'pool'"),
+        (line("explain", {}), "explain needs tape"),
+        (line("explain", {"tape": 7}), "explain needs tape"),
+        (line("explain", {"tape": "X00001"}), "is not a tape"),
+        (line("explain", {"tape": str(TAPE), "x": 1}), "does not take 'x'"),
+        (line("retry", {}), "retry needs tape"),
+        (line("retry", {"failed": False}), "retry needs tape"),
+        (line("retry", {"failed": True, "tape": str(TAPE)}), "does not take 'tape'"),
+        (line("retry", {"failed": 1}), "retry needs tape"),
+        (line("sync", {"where": "/VAULT00"}), "neither a tape nor a pool"),
+        (line("release", {"tape": str(TAPE)}), "release needs because"),
+        (line("release", {"tape": str(TAPE), "because": " \n "}), "needs a reason"),
+        (line("release", {"tape": str(TAPE), "because": "x" * (MAX_REASON + 1)}), "shorter"),
+    ],
+)
+def test_a_wrong_request_is_told(sent: bytes, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse_request(sent)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1",
+        b"[]",
+        b"null",
+        b"{}",
+        b"\xff\x00",
+        b"[" * 60_000,
+        line("status", []),
+        line("status", {}, version=2),
+        line("status", {}, version="1"),
+        line("status", {}, version=True),
+        b'{"version":1,"command":"status","args":{},"more":1}',
+    ],
+    ids=lambda sent: repr(sent[:30]),
+)
+def test_what_is_no_request_is_told(sent: bytes) -> None:
+    with pytest.raises(FeedError):
+        parse_request(sent)
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_refused(garbage: bytes) -> None:
+    with pytest.raises((FeedError, UsageError)):
+        parse_request(garbage)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+COMMANDS = st.sampled_from(["status", "explain", "retry", "sync", "release"])
+
+
+@given(COMMANDS, st.dictionaries(st.sampled_from(["tape", "where", "because", "failed"]), JSON))
+def test_odd_arguments_are_refused_or_understood(command: str, args: dict[str, object]) -> None:
+    try:
+        assert command_of(parse_request(line(command, args))) == command
+    except (FeedError, UsageError):
+        pass
+
+
+def test_a_reason_is_one_line() -> None:
+    asked = parse_request(line("release", {"tape": str(TAPE), "because": " seen\nby  me "}))
+    assert asked == Release(TAPE, "seen by me")
+
+
+@pytest.mark.parametrize(
+    "error", [Refused("a"), RequestFailed("b"), UsageError("c"), StateError("d")]
+)
+def test_an_error_comes_back_as_itself(error: VtsError) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        parse_response(encode_error(error)[:-1])
+
+
+def test_an_unknown_code_is_a_failed_request() -> None:
+    with pytest.raises(RequestFailed, match="newer"):
+        parse_response(b'{"ok":false,"error":{"code":99,"message":"newer"}}')
+
+
+@given(JSON)
+def test_any_result_survives(result: object) -> None:
+    assert parse_response(encode_result(result)[:-1]) == result
+
+
+@given(st.binary(max_size=100))
+def test_a_garbled_answer_is_told(garbage: bytes) -> None:
+    with pytest.raises(FeedError):
+        parse_response(garbage)
+
+
+def test_an_endless_answer_is_refused() -> None:
+    with pytest.raises(RequestFailed, match="ask for less"):
+        encode_result("x" * (16 << 20))
+
+
+def test_a_tape_or_a_pool() -> None:
+    assert parse_where("/VAULT00/BILL") == PoolId("VAULT00", "BILL")
+    assert parse_where("/VAULT00/BILL/X00001") == TAPE
+    for text in ("", "/", "BILL", "/VAULT00/BILL/X/Y", "/a/b"):
+        with pytest.raises(NameInvalid, match="neither"):
+            parse_where(text)
+
+
+ROOT, OWNER, SERVICE, SOMEBODY = 0, 100, 200, 300
+GROUP = 50
+
+
+@pytest.mark.parametrize("uid", [ROOT, OWNER, SERVICE, SOMEBODY])
+@pytest.mark.parametrize("member", [True, False])
+@pytest.mark.parametrize("request_", REQUESTS, ids=repr)
+def test_who_may_do_what(request_: Request, uid: int, member: bool) -> None:
+    right = RIGHTS[type(request_)]
+    groups = frozenset({GROUP, 7}) if member else frozenset({7})
+    keeper = Doorkeeper(owner=OWNER, service_user=SERVICE, service_group=GROUP)
+    expected = uid != SOMEBODY or (member and isinstance(request_, Status | Explain))
+    assert keeper.allows(right, uid, groups) is expected
+
+
+def test_without_service_names_nobody_gains() -> None:
+    keeper = Doorkeeper(owner=OWNER)
+    for right in Right:
+        assert not keeper.allows(right, SOMEBODY, frozenset({0, 7}))
+        assert keeper.allows(right, OWNER, frozenset())
