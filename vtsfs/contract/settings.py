@@ -211,6 +211,10 @@ class Settings(Model):
         """Return the Unix socket on which operators reach the agent."""
         return self.paths.run / "copyagent.sock"
 
+    def snapshot_path(self) -> Path:
+        """Return where the agent's last known state lies, for when it does not answer."""
+        return self.paths.state / "status.json"
+
     def agent_directory(self) -> Path:
         """Return the directory of the agent's durable state."""
         return self.paths.state / "agent"

@@ -1,0 +1,163 @@
+"""Every ``copyagent`` command. What a state means is decided in the agent; here it is only asked."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from copyagent.cli.display import explanation, overview
+from copyagent.cli.snapshot import last_known
+from copyagent.control.client import ask
+from copyagent.control.protocol import (
+    Explain,
+    Release,
+    Request,
+    Retry,
+    Status,
+    Sync,
+    parse_where,
+)
+from copyagent.daemon import run_agent
+from vtsfs import __version__
+from vtsfs.contract.errors import AgentUnreachable, SettingsError, UsageError
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings, read_settings
+from vtsfs.contract.settings_check import check_files
+from vtsfs.runtime.logs import configure_logging
+
+#: How often ``status --watch`` looks again, in seconds.
+WATCH_S = 1.0
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=f"Settings file (default: {ENVIRONMENT}, then {DEFAULT_PATH}).",
+)
+@click.version_option(__version__, prog_name="copyagent")
+@click.pass_context
+def copyagent(ctx: click.Context, config: Path | None) -> None:
+    """Copy changed virtual tapes to another system, and tell how they are protected."""
+    ctx.obj = config or Path(os.environ.get(ENVIRONMENT) or DEFAULT_PATH)
+
+
+@copyagent.command()
+@click.pass_obj
+def run(config: Path) -> None:
+    """Run the agent in the foreground until it is told to end (SIGTERM)."""
+    settings = read_settings(config)
+    configure_logging(sys.stderr, os.environ, quiet=("asyncssh",))
+    run_agent(settings)
+
+
+@copyagent.command()
+@click.option("--watch", is_flag=True, help="Keep showing it, with running copies' progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
+@click.pass_obj
+def status(config: Path, watch: bool, as_json: bool) -> None:
+    """Show what is protected, what is not, since when and why."""
+    settings = read_settings(config)
+    if watch and as_json:
+        raise UsageError("--watch shows a screen and --json prints a document; choose one")
+    if watch:
+        _watch(settings)
+        return
+    try:
+        document = ask(settings.control_socket(), Status())
+    except AgentUnreachable as error:
+        known = last_known(settings)
+        if known is not None:
+            _show_old(known, as_json=as_json)
+            raise AgentUnreachable(f"{error}; what is shown is of {known['at']}") from error
+        raise
+    _print(document, overview(document), as_json=as_json)
+
+
+@copyagent.command()
+@click.argument("tape")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
+@click.pass_obj
+def explain(config: Path, tape: str, as_json: bool) -> None:
+    """Tell everything about one TAPE: evidence, verdict, what was done, what comes next."""
+    document = _ask(config, Explain(TapeId.parse(tape)))
+    _print(document, explanation(document), as_json=as_json)
+
+
+@copyagent.command()
+@click.argument("tape", required=False)
+@click.option("--failed", is_flag=True, help="Every copy that has used up its attempts.")
+@click.pass_obj
+def retry(config: Path, tape: str | None, failed: bool) -> None:
+    """Start a new ladder of attempts for TAPE, or for all that failed."""
+    if (tape is None) != failed:
+        raise UsageError("name either one TAPE or --failed")
+    _say(_ask(config, Retry(TapeId.parse(tape) if tape is not None else None)))
+
+
+@copyagent.command()
+@click.argument("where", metavar="TAPE|POOL")
+@click.pass_obj
+def sync(config: Path, where: str) -> None:
+    """Copy tapes that were there before AutoCopy: one TAPE, or all of a POOL."""
+    _say(_ask(config, Sync(parse_where(where))))
+
+
+@copyagent.command()
+@click.argument("tape")
+@click.option("--because", required=True, metavar="TEXT", help="Why; it goes on record.")
+@click.pass_obj
+def release(config: Path, tape: str, because: str) -> None:
+    """Let a held TAPE be copied after all, on your responsibility."""
+    _say(_ask(config, Release(TapeId.parse(tape), because)))
+
+
+@copyagent.command()
+@click.pass_obj
+def check(config: Path) -> None:
+    """Check the settings and the files they name; change nothing, connect to nothing."""
+    settings = read_settings(config)
+    problems = check_files(settings, str(config))
+    if problems:
+        raise SettingsError("\n".join(problems), problems)
+    pools = len(settings.autocopy)
+    click.echo(f"{config}: in order ({len(settings.vaults)} vaults, {pools} watched pools)")
+
+
+def _ask(config: Path, request: Request) -> Any:
+    return ask(read_settings(config).control_socket(), request)
+
+
+def _say(answers: Any) -> None:
+    for line in answers:
+        click.echo(line)
+
+
+def _print(document: Any, shown: Any, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(document, indent=1))
+    else:
+        Console().print(shown)
+
+
+def _show_old(known: Any, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(known | {"stale": True}, indent=1))
+        return
+    console = Console()
+    console.print(f"The agent is NOT running. Its last known state, of {known['at']}:\n")
+    console.print(overview(known))
+
+
+def _watch(settings: Settings) -> None:
+    with Live(console=Console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
+        while True:
+            live.update(overview(ask(settings.control_socket(), Status())), refresh=True)
+            time.sleep(WATCH_S)  # noqa: TID251  # a person watches: this is the refresh rate

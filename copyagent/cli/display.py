@@ -1,0 +1,188 @@
+"""Status and explanation for people: tables and plain sentences, colours only on a terminal."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vtsfs.contract.units import format_duration, format_size
+
+Document = dict[str, Any]
+
+#: Tapes that need attention are listed up to this number; the rest is counted.
+MOST_LISTED = 20
+
+
+def overview(document: Document) -> RenderableType:
+    """Show a status document: pools, links, running copies, and what needs attention."""
+    parts: list[RenderableType] = [
+        Text(f"{document['system']}  {document['at']}  copyagent {document['version']}"),
+        _pools(document["pools"]),
+        _links(document),
+    ]
+    if document["copies"]:
+        parts.append(_copies(document["copies"]))
+    if document["attention"]:
+        parts.append(_attention(document["attention"]))
+    else:
+        parts.append(Text("Every known tape of the watched pools is protected.", style="green"))
+    return Group(*_spaced(parts))
+
+
+def explanation(document: Document) -> RenderableType:
+    """Show everything about one tape, in the order in which it came about."""
+    shield = "protected" if document["protected"] else "NOT PROTECTED"
+    since = document["unprotected_since"]
+    size = document["size"]
+    lines = [
+        f"{document['tape']}  {shield}{f' since {since}' if since else ''}",
+        f"  generation {document['generation']}, "
+        + ("content unknown" if size is None else f"{size} bytes, changed {document['modified']}"),
+        "",
+        "Evidence not judged yet",
+        *_evidence(document["evidence"]),
+        "",
+        "Last verdict",
+        *_verdict(document["verdict"]),
+        "",
+        "Copies",
+    ]
+    for copy in document["copies"]:
+        lines += _copy(copy)
+    lines += ["", "History"]
+    lines += [f"  {entry['at']}  {entry['what']}" for entry in document["history"]]
+    return Text("\n".join(lines))
+
+
+def _spaced(parts: Iterable[RenderableType]) -> list[RenderableType]:
+    spaced: list[RenderableType] = []
+    for part in parts:
+        spaced += [part, Text("")]
+    return spaced[:-1]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _pools(pools: list[Document]) -> Table:
+    table = _table("Pool", "Target", "Tapes", "Protected", "Unprotected", "Oldest", "States")
+    for pool in pools:
+        age = pool["oldest_unprotected_s"]
+        behind = pool["unprotected"]
+        table.add_row(
+            pool["pool"],
+            pool["target"],
+            str(pool["tapes"]),
+            str(pool["protected"]),
+            Text(str(behind), style="red" if behind else ""),
+            "-" if age is None else format_duration(age),
+            ", ".join(f"{count} {state}" for state, count in sorted(pool["states"].items())),
+        )
+    return table
+
+
+def _links(document: Document) -> Table:
+    table = _table("Link", "State", "Since", "Remark")
+    for vault in document["vaults"]:
+        remark = vault["trouble"]
+        if vault["not_tapes"]:
+            names = ", ".join(vault["not_tapes_examples"])
+            remark = f"{remark} {vault['not_tapes']} names are not tapes, not copied: {names}"
+        _link(table, f"vault {vault['vault']}", vault["attached"], vault["since"], remark)
+    for host in document["hosts"]:
+        remark = host["trouble"] or f"{host['events']} events, last {host['last_event'] or 'never'}"
+        _link(table, f"host {host['host']}", host["up"], host["since"], remark)
+    for target in document["targets"]:
+        _link(table, f"target {target['target']}", target["up"], target["since"], target["trouble"])
+    return table
+
+
+def _link(table: Table, name: str, up: bool, since: str | None, remark: str) -> None:
+    state = Text("up", style="green") if up else Text("DOWN", style="red")
+    table.add_row(name, state, since or "-", remark.strip())
+
+
+def _copies(copies: list[Document]) -> Table:
+    table = _table("Copying", "Target", "Phase", "Done", "Rate", "Left")
+    for copy in copies:
+        done = format_size(copy["done"])
+        if copy["total"]:
+            share = 100 * copy["done"] // copy["total"]
+            done = f"{done} of {format_size(copy['total'])} ({share} %)"
+        left = "-" if copy["left_s"] is None else format_duration(copy["left_s"])
+        rate = f"{format_size(copy['rate'])}/s"
+        table.add_row(copy["tape"], copy["target"], copy["phase"], done, rate, left)
+    return table
+
+
+def _attention(entries: list[Document]) -> Table:
+    table = _table("Not protected", "Target", "State", "Why", "Next")
+    for entry in entries[:MOST_LISTED]:
+        state = Text(entry["state"], style="yellow")
+        table.add_row(entry["tape"], entry["target"], state, entry["why"], entry["next"])
+    if len(entries) > MOST_LISTED:
+        table.add_row(f"... and {len(entries) - MOST_LISTED} more (--json lists all)")
+    return table
+
+
+def _evidence(evidence: Document) -> list[str]:
+    lines = [f"  open now: {_session(session)}" for session in evidence["open"]]
+    lines += [f"  overlay: {_session(session)}" for session in evidence["overlay"]]
+    lines += [f"  changed: {cause}" for cause in evidence["changes"]]
+    if evidence["host"] is not None:
+        lines.append(f"  host: {_host(evidence['host'])}")
+    return lines or ["  none"]
+
+
+def _session(session: Document) -> str:
+    wrote = f"{session['bytes']} bytes written" if session["wrote"] else "nothing written"
+    end = session["closed"] or "still open"
+    broken = ", INTERRUPTED" if session["interrupted"] else ""
+    return f"opened for {session['access']} {session['opened']}, {end}, {wrote}{broken}"
+
+
+def _host(mount: Document) -> str:
+    said = [f"{mount['host']} volume {mount['volume']}", mount["ring"] or "ring unknown"]
+    said += [
+        f"{what} {mount[what]}"
+        for what in ("requested", "mounted", "opened", "dismounted")
+        if mount[what]
+    ]
+    if mount["link_lost_since"]:
+        said.append("the link was lost since")
+    return ", ".join(said)
+
+
+def _verdict(verdict: Document | None) -> list[str]:
+    if verdict is None:
+        return ["  none"]
+    lines = [
+        f"  {verdict['verdict']} ({verdict['at']}, generation {verdict['generation']})",
+        f"  the overlay said: {verdict['overlay_said']}; the host said: {verdict['host_said']}",
+    ]
+    lines += [f"  overlay: {_session(session)}" for session in verdict["sessions"]]
+    lines += [f"  changed: {cause}" for cause in verdict["changes"]]
+    if verdict["host_mount"] is not None:
+        lines.append(f"  host: {_host(verdict['host_mount'])}")
+    return lines
+
+
+def _copy(copy: Document) -> list[str]:
+    why = f": {copy['why']}" if copy["why"] else ""
+    lines = [f"  {copy['target']}: {copy['state']}{why}", f"    next: {copy['next']}"]
+    published = copy.get("published")
+    if published:
+        lines += [
+            (
+                f"    published: generation {published['generation']}, {published['size']} bytes, "
+                f"{published['at']}, verified by {published['verified']}"
+            ),
+            f"    sha256: {published['sha256']}",
+        ]
+    return lines

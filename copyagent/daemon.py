@@ -1,0 +1,159 @@
+"""Puts the agent together and runs it: wiring only, nothing is decided here."""
+
+import json
+import logging
+import os
+import random
+import time
+from functools import partial
+from pwd import getpwnam
+
+import trio
+
+from copyagent.answers import question, status_of
+from copyagent.control.protocol import Doorkeeper, Request
+from copyagent.control.server import serve
+from copyagent.core.book import Book
+from copyagent.core.engine import Engine
+from copyagent.core.time import Moment
+from copyagent.ems.dialogue import Secret
+from copyagent.ems.link_settings import settings_of_link
+from copyagent.ems.session import run_link
+from copyagent.runner import Runner
+from copyagent.state.store import Store, open_store
+from copyagent.transfer.sftp import connect, open_bridge
+from vtsfs import __version__
+from vtsfs.contract import messages
+from vtsfs.contract.errors import SettingsError, StateError
+from vtsfs.contract.settings import EmsHost, Settings
+from vtsfs.runtime.clock import wall_ns
+from vtsfs.runtime.eventlog import EventLog
+from vtsfs.runtime.files import group_id, lock_file, private_directory, write_atomic
+from vtsfs.runtime.peers import Peer
+from vtsfs.runtime.systemd import Notifier
+from vtsfs.runtime.tasks import run_until_signalled
+
+log = logging.getLogger(__name__)
+
+#: How often the state that outlives the agent is refreshed, in seconds.
+SNAPSHOT_S = 5.0
+
+
+def now() -> Moment:
+    """Return the present moment on both clocks."""
+    return Moment(trio.current_time(), wall_ns())
+
+
+def run_agent(settings: Settings) -> None:
+    """Run the agent in the foreground until SIGTERM or SIGINT.
+
+    Raises `AgentBusy` when another agent works on the same state, `StateError` when the state
+    cannot be used, `SettingsError` for a password file that cannot be read.
+    """
+    private_directory(settings.paths.state, 0o755)
+    private_directory(settings.agent_directory())
+    private_directory(settings.paths.run, 0o755)
+    with lock_file(settings.agent_directory() / "lock"):
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        store, aside = open_store(settings.agent_directory() / "agent.sqlite", stamp)
+        try:
+            if aside is not None:
+                log.critical("the agent's state was damaged; it is kept as %s for inspection, and "
+                             "every tape is compared again", aside)  # fmt: skip
+            trio.run(_run, settings, store, strict_exception_groups=True)
+        finally:
+            store.close()
+
+
+async def _run(settings: Settings, store: Store) -> None:
+    event_log = EventLog(settings.paths.event_log, settings.system, program="copyagent")
+    notifier = Notifier.from_environment(os.environ, os.getpid())
+    runner = _assemble(settings, store, event_log)
+    event_log.write(
+        messages.AGENT_STARTED,
+        version=__version__,
+        detail=f"{len(runner.engine.book.records)} tapes known",
+    )
+    try:
+        number = await run_until_signalled(
+            partial(_serve, settings, runner, notifier),
+            stopping=lambda number: notifier.stopping(f"ending by {number.name}"),
+        )
+        detail = f"by {number.name}" if number else "by itself"
+    except BaseException as error:
+        detail = f"by an error: {error!r}"
+        raise
+    finally:
+        event_log.write(messages.AGENT_STOPPED, detail=detail)
+        event_log.close()
+
+
+def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
+    known = store.load()
+    book = Book(
+        settings,
+        records=known.records,
+        mounts=known.mounts,
+        acks=known.acks,
+        baselines=known.baselines,
+    )
+    return Runner(Engine(book), store, event_log, connect, now)
+
+
+async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None:
+    async def handle(request: Request, peer: Peer) -> object:
+        return await runner.ask(question(runner, request, peer.user))
+
+    async with open_bridge(), trio.open_nursery() as nursery:
+        await nursery.start(runner.run)
+        for name, host in settings.ems.hosts.items():
+            link = settings_of_link(name, host, _password(name, host))
+            nursery.start_soon(
+                partial(run_link, link, runner.post, runner.post, chance=random.random)
+            )
+        await nursery.start(serve, settings.control_socket(), handle, _doorkeeper(settings))
+        nursery.start_soon(_keep_snapshot, settings, runner)
+        notifier.ready("watching")
+        if notifier.watchdog_interval is not None:
+            nursery.start_soon(_stay_alive, notifier, runner)
+
+
+async def _keep_snapshot(settings: Settings, runner: Runner) -> None:
+    """Write the state down regularly, for whoever looks when there is no agent to ask."""
+    path = settings.snapshot_path()
+    while True:
+        document = await runner.ask(status_of(runner))
+        data = json.dumps(document, indent=1).encode()
+        try:
+            await trio.to_thread.run_sync(write_atomic, path, data, 0o644)
+        except OSError as error:
+            log.warning("the last known state cannot be written to %s: %s", path, error)
+        await trio.sleep(SNAPSHOT_S)
+
+
+async def _stay_alive(notifier: Notifier, runner: Runner) -> None:
+    """Feed systemd's watchdog only as long as the engine still answers."""
+    while True:
+        await runner.ask(lambda _: None)
+        notifier.alive()
+        await trio.sleep(notifier.watchdog_interval or 1.0)
+
+
+def _doorkeeper(settings: Settings) -> Doorkeeper:
+    """Turn the names of the settings into numbers; raises `SettingsError` for unknown ones."""
+    user, group = settings.service.user, settings.service.group
+    try:
+        uid = getpwnam(user).pw_uid if user is not None else None
+    except KeyError as error:
+        problem = f"service.user: there is no user {user!r}"
+        raise SettingsError(problem, (problem,)) from error
+    gid = group_id(group, StateError) if group is not None else None
+    return Doorkeeper(os.geteuid(), uid, gid)
+
+
+def _password(name: str, host: EmsHost) -> Secret:
+    try:
+        return Secret(host.password_file.read_text(encoding="utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"ems.hosts.{name}.password_file: {host.password_file} cannot be read: {error}"
+        raise SettingsError(problem, (problem,)) from error
