@@ -55,6 +55,13 @@ _SYNC_PATIENCE = 60
 #: AES first: processors have it in hardware. What follows is asyncssh's own list.
 _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 
+#: After the kinds of the pinned keys, offer the others: a server that has none of the pinned kinds
+#: would break off before we could say what is wrong.
+_HOST_KEYS = (
+    "+ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
+    "rsa-sha2-512,rsa-sha2-256"
+)
+
 #: What OpenSSH's server accepts in one request (limits@openssh.com); a longer WRITE ends the link.
 _LARGEST_BLOCK = 261_120
 _BLOCK_WITHOUT_LIMITS = 32_768
@@ -123,18 +130,24 @@ async def _log_in(target: settings.Target) -> asyncssh.SSHClientConnection:
         return await _in_asyncio(_handshake, target, pinned, key, link)
     except BaseException as error:
         link.close()
-        if isinstance(error, asyncssh.Error | OSError | asyncio.CancelledError | ValueError):
+        if isinstance(error, asyncssh.Error | OSError | asyncio.CancelledError):
             raise _of_login(error, target) from error
         raise
 
 
-def _read_keys(target: settings.Target) -> tuple[bytes, asyncssh.SSHKey]:
+def _read_keys(target: settings.Target) -> tuple[asyncssh.SSHKnownHosts, asyncssh.SSHKey]:
+    """Read the pinned host keys and our own; both are given to asyncssh as objects.
+
+    An empty known_hosts given as a path or as bytes would make it look in the user's own file.
+    """
     try:
-        pinned = target.known_hosts.read_bytes()
+        pinned = asyncssh.import_known_hosts(target.known_hosts.read_text(encoding="utf-8"))
     except OSError as error:
         raise HostKeyRejected(
             f"{target.known_hosts} with the pinned host keys cannot be read: {error.strerror}"
         ) from error
+    except ValueError as error:
+        raise HostKeyRejected(f"{target.known_hosts} holds no host keys: {error}") from error
     try:
         return pinned, asyncssh.read_private_key(str(target.key))
     except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
@@ -152,7 +165,10 @@ async def _open_socket(host: str, port: int) -> socket.socket:
         reason: BaseException | None = error.__cause__ or error
         while isinstance(reason, BaseExceptionGroup):
             reason = reason.exceptions[0]
-        text = getattr(reason, "strerror", None) or reason
+        if isinstance(reason, OSError) and not isinstance(reason, socket.gaierror):
+            text = os.strerror(reason.errno or 0)
+        else:
+            text = getattr(reason, "strerror", None) or str(reason)
         raise TargetUnreachable(f"{host}:{port} cannot be reached: {text}") from error
     link = socket.socket(fileno=stream.socket.detach())
     link.setblocking(False)
@@ -160,7 +176,10 @@ async def _open_socket(host: str, port: int) -> socket.socket:
 
 
 async def _handshake(
-    target: settings.Target, pinned: bytes, key: asyncssh.SSHKey, link: socket.socket
+    target: settings.Target,
+    pinned: asyncssh.SSHKnownHosts,
+    key: asyncssh.SSHKey,
+    link: socket.socket,
 ) -> asyncssh.SSHClientConnection:
     return await asyncssh.connect(
         target.host,
@@ -170,6 +189,7 @@ async def _handshake(
         username=target.user,
         known_hosts=pinned,
         client_keys=[key],
+        x509_trusted_certs=None,
         agent_path=None,
         preferred_auth="publickey",
         password_auth=False,
@@ -179,6 +199,7 @@ async def _handshake(
         gss_kex=False,
         compression_algs=None,
         encryption_algs=_CIPHERS,
+        server_host_key_algs=_HOST_KEYS,
         login_timeout=0,
         keepalive_interval=target.keepalive,
         keepalive_count_max=_KEEPALIVES,
@@ -193,7 +214,10 @@ async def _start_sftp(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTP
             "starting SFTP", str(error), "let the target's sshd serve the sftp subsystem"
         ) from error
     except (asyncssh.Error, OSError, asyncio.CancelledError) as error:
-        raise TargetUnreachable(f"the connection was lost during log-in: {error}") from error
+        raise TargetUnreachable(
+            f"the connection ended when SFTP was started: {error}",
+            "see the target's sshd log; the user there may be allowed no sftp subsystem",
+        ) from error
 
 
 async def _hang_up(connection: asyncssh.SSHClientConnection, *, politely: bool) -> None:
@@ -224,16 +248,12 @@ def _of_login(error: BaseException, target: settings.Target) -> TargetError:
     match error:
         case asyncssh.HostKeyNotVerifiable():
             return HostKeyRejected(f"the host key of {where} is not the pinned one ({text})")
-        case asyncssh.KeyExchangeFailed() if "host key" in text.lower():
-            return HostKeyRejected(f"{where} has no host key of a pinned kind ({text})")
         case asyncssh.PermissionDenied():
             return LoginRefused(f"{where} refuses user {target.user} with {target.key} ({text})")
         case asyncssh.KeyExchangeFailed():
             return TargetRefused(
                 f"logging in to {where}", text, "allow a cipher both sides have in its sshd_config"
             )
-        case ValueError():
-            return HostKeyRejected(f"{target.known_hosts} holds no usable host keys ({text})")
         case _:
             return TargetUnreachable(f"the connection to {where} was lost during log-in: {text}")
 
@@ -325,9 +345,15 @@ class SftpTarget:
                 os.fsencode(command), stdin=asyncssh.DEVNULL, encoding=None
             )
 
+        ended: asyncssh.SSHCompletedProcess | None = None
         try:
             ended = await self.ask(f"running {command}", run_it, patience_s=patience_s)
-        except TargetRefused:
+        except TargetRefused as error:
+            _log.debug("%s", error)
+        if ended is None or ended.exit_status is None:
+            # asyncssh reports a lost connection as a refused channel, or the command's end.
+            await self.lstat("/")
+        if ended is None:
             return None
         output = ended.stdout if isinstance(ended.stdout, bytes) else b""
         return CommandResult(ended.exit_status, output.decode("utf-8", "replace"))
