@@ -1,6 +1,7 @@
 """The command line's side of the control socket: one question, one answer, no loop."""
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ def ask(path: Path, request: Request, *, timeout: float = TIMEOUT) -> Any:
         try:
             connection.settimeout(timeout)
             connection.connect(str(path))
-            connection.sendall(encode_request(request))
+            with suppress(BrokenPipeError):
+                # An agent with too many connections answers, and closes, without listening.
+                connection.sendall(encode_request(request))
             line = _read_line(connection, deadline)
         except PermissionError as error:
             raise Refused(
