@@ -8,6 +8,7 @@ from copyagent.core import operator, report
 from copyagent.core.time import Moment
 from copyagent.runner import Runner
 from vtsfs import __version__
+from vtsfs.contract.naming import TapeId
 
 Question = Callable[[Moment], object]
 
@@ -25,10 +26,10 @@ def question(runner: Runner, request: Request, user: str) -> Question:
             return status_of(runner)
         case Explain(tape):
             return partial(report.explain, runner.engine, tape)
-        case Retry(None):
-            return lambda now: operator.retry_failed(book, user, now)
-        case Retry(tape):
+        case Retry(TapeId() as tape):
             return lambda now: operator.retry(book, tape, user, now)
+        case Retry():
+            return lambda now: operator.retry_failed(book, user, now)
         case Sync(where):
             return lambda now: operator.sync(book, where, user, now)
         case Release(tape, because):

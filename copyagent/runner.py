@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import trio
 
@@ -46,8 +45,8 @@ from copyagent.transfer.progress import CopyProgress
 from copyagent.transfer.target import Target
 from vtsfs.contract import settings
 from vtsfs.contract.errors import StateError
-from vtsfs.contract.messages import Message
 from vtsfs.runtime.clock import wall_ns
+from vtsfs.runtime.eventlog import EventLog
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +57,6 @@ BATCH = 200
 COMMIT_RETRY_S = 5.0
 
 Connect = Callable[[settings.Target], AbstractAsyncContextManager[Target]]
-
-
-class Log(Protocol):
-    """The event log, as far as it is needed here."""
-
-    def write(self, message: Message, *, now_ns: int | None = None, **fields: object) -> None:
-        """Append one message."""
 
 
 @dataclass(slots=True)
@@ -95,7 +87,7 @@ class Runner:
 
     engine: Engine
     store: Store
-    event_log: Log
+    event_log: EventLog
     connect: Connect
     clock: Callable[[], Moment]
     feeds: dict[str, FeedClient] = field(default_factory=dict)
