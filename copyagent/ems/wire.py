@@ -6,6 +6,7 @@ difference who closed it, and there is one path for it.
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Final
 
@@ -77,6 +78,8 @@ async def open_wire(
             return Wire(stream, write_timeout)
     except OSError as error:
         return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: {_cause(error)}")
+    except UnicodeError:
+        return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: not the form of a host name")
     return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: no answer")
 
 
@@ -86,6 +89,9 @@ def _cause(error: OSError) -> str:
     while isinstance(inner, BaseExceptionGroup):
         inner = inner.exceptions[0]
     best = inner if isinstance(inner, OSError) else error
+    # The text trio gives repeats address and port; a resolver's errors are numbered below zero.
+    if best.errno is not None and best.errno > 0:
+        return os.strerror(best.errno)
     return best.strerror or str(best)
 
 

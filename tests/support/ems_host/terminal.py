@@ -54,9 +54,9 @@ class Terminal:
     changed: Callable[[], Awaitable[None]]
     prints: bool = False
     typed: list[str] = field(default_factory=list)
+    sent: int = 0
     replies: bytearray = field(default_factory=bytearray)
     _buffer: bytearray = field(default_factory=bytearray)
-    _sent: int = 0
     _prompt_number: int = 1
     _lock: trio.Lock = field(default_factory=trio.Lock)
 
@@ -77,13 +77,13 @@ class Terminal:
         async with self._lock:
             cut = self.options.cut_after
             if cut is not None:
-                data = data[: max(0, cut - self._sent)]
-            self._sent += len(data)
+                data = data[: max(0, cut - self.sent)]
+            self.sent += len(data)
             try:
                 await self.stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise HungUp from error
-        if cut is not None and self._sent >= cut:
+        if cut is not None and self.sent >= cut:
             await self.stream.aclose()
             raise HungUp
 
@@ -164,8 +164,8 @@ class Terminal:
         await self.changed()
 
     async def _may_fall_silent(self, step: str) -> None:
-        if self.options.silent_at == step:
-            await trio.sleep_forever()
+        while self.options.silent_at == step:
+            await self._receive()
 
     async def read_line(self, *, secret: bool = False) -> str:
         """Read what is typed up to Enter, or the Break key; *secret* is not echoed."""
