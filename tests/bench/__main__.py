@@ -11,10 +11,11 @@ from rich.table import Table
 
 from tests.bench.ems import PARSE_FLOOD
 from tests.bench.frame import Work, run_work, select
+from tests.bench.overlay import WRITE_256K
 from tests.bench.ratios import Row
 from tests.bench.transfer import FULL_256M
 
-WORKS: Sequence[Work] = (FULL_256M, PARSE_FLOOD)
+WORKS: Sequence[Work] = (WRITE_256K, FULL_256M, PARSE_FLOOD)
 
 
 @click.command()
