@@ -1,0 +1,188 @@
+"""The command line: attach, detach and status of vaults."""
+
+import faulthandler
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+import vtsfs
+from vtsfs import daemon, launch
+from vtsfs.contract.errors import AttachError, Unprotected, VaultBusy
+from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings, read_settings
+from vtsfs.contract.units import format_duration, format_size
+from vtsfs.fuse import mounting
+from vtsfs.inquiry import VaultState, state_of
+from vtsfs.runtime.clock import wall_ns
+from vtsfs.runtime.logs import configure_logging
+from vtsfs.runtime.systemd import Notifier
+
+#: Seconds a detached daemon has to commit what is queued and end.
+END_LIMIT_S = 30.0
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar=ENVIRONMENT,
+    default=DEFAULT_PATH,
+    show_default=True,
+    help="The settings file.",
+)
+@click.version_option(vtsfs.__version__, prog_name="vtsfs")
+@click.pass_context
+def cli(context: click.Context, config: Path) -> None:
+    """Put the overlay over the vaults of virtual tapes, and take it off."""
+    context.obj = config.absolute()
+
+
+@cli.command()
+@click.argument("vault")
+@click.option("--foreground", is_flag=True, help="Do not return; for service managers.")
+@click.pass_obj
+def attach(config: Path, vault: str, *, foreground: bool) -> int:
+    """Attach VAULT; return when it is served."""
+    settings = read_settings(config)
+    daemon.known_vault(settings, vault)
+    _refuse_if_attached(settings, vault)
+    if foreground:
+        _serve(settings, vault)
+        return 0
+    entry = settings.vaults[vault]
+    daemon.check_mountpoint(vault, entry.backing, entry.mountpoint)
+    log = settings.paths.run / f"vtsfs-{vault}.log"
+    log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    status = launch.start_in_background(vault, config, log)
+    if status == 0:
+        click.echo(f"{vault} attached at {entry.mountpoint}; its messages go to {log}")
+    return status
+
+
+@cli.command()
+@click.argument("vault")
+@click.pass_obj
+def detach(config: Path, vault: str) -> None:
+    """Detach VAULT, unless tapes are open; return when its daemon has ended."""
+    settings = read_settings(config)
+    state = state_of(settings, daemon.known_vault(settings, vault))
+    if state.attached:
+        _refuse_if_open(state)
+        mounting.unmount_vault(vault, state.mountpoint)
+        _wait_for_end(settings, state)
+    elif not state.dead:
+        raise AttachError(f"vault {vault} is not attached at {state.mountpoint}")
+    mounting.remove_dead_layers(vault, state.mountpoint)
+    click.echo(f"{vault} detached from {state.mountpoint}")
+
+
+@cli.command()
+@click.argument("vault", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON: a list with one object a vault.")
+@click.pass_obj
+def status(config: Path, vault: str | None, *, as_json: bool) -> None:
+    """Show the state of VAULT, or of all vaults; exit with 50 if one is not attached."""
+    settings = read_settings(config)
+    wanted = list(settings.vaults) if vault is None else [daemon.known_vault(settings, vault)]
+    states = [state_of(settings, name) for name in wanted]
+    if as_json:
+        click.echo(json.dumps([state.to_json() for state in states], indent=2))
+    else:
+        for state in states:
+            _show(state)
+    missing = [state.vault for state in states if not state.attached]
+    if missing:
+        raise Unprotected("" if as_json else f"not attached: {', '.join(missing)}")
+
+
+def _serve(settings: Settings, vault: str) -> None:
+    configure_logging(sys.stderr, os.environ)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
+    notifier = Notifier.from_environment(os.environ, os.getpid())
+    # Nobody whom the daemon starts (fusermount3) may speak in its name.
+    os.environ.pop("NOTIFY_SOCKET", None)
+    daemon.run(daemon.Attachment(settings, vault, notifier))
+
+
+def _refuse_if_attached(settings: Settings, vault: str) -> None:
+    state = state_of(settings, vault)
+    if state.daemon is not None:
+        raise AttachError(
+            f"vault {vault} is already attached at {state.mountpoint} by process "
+            f"{state.daemon.get('pid')}; see: vtsfs status {vault}"
+        )
+
+
+def _refuse_if_open(state: VaultState) -> None:
+    tapes = [] if state.daemon is None else state.daemon["open_tapes"]
+    if tapes:
+        names = ", ".join(
+            f"{tape['tape']} ({tape['access']}, by process {_pids(tape)})" for tape in tapes
+        )
+        raise VaultBusy(
+            f"vault {state.vault} stays attached, tapes are open: {names}; "
+            "end what uses them, then detach again"
+        )
+
+
+def _wait_for_end(settings: Settings, state: VaultState) -> None:
+    pid = 0 if state.daemon is None else int(state.daemon["pid"])
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        # Readable when the process has ended (pidfd_open(2)), also while nobody has collected it.
+        ended, _, _ = select.select([process], [], [], END_LIMIT_S)
+    finally:
+        os.close(process)
+    if not ended:
+        raise AttachError(
+            f"vault {state.vault} is off {state.mountpoint}, but its daemon (process {pid}) has "
+            f"not ended within {END_LIMIT_S:g} s; see its messages in {settings.paths.run}"
+        )
+
+
+def _show(state: VaultState) -> None:
+    told = state.daemon
+    if told is None or not state.attached:
+        what = (
+            f"NOT ATTACHED: its overlay died, {state.mountpoint} is covered by a dead mount"
+            if state.dead
+            else "NOT ATTACHED"
+        )
+        click.echo(f"{state.vault}  {what}\n  next: vtsfs attach {state.vault}")
+        return
+    age = format_duration((wall_ns() - told["since_ns"]) / 1e9)
+    click.echo(f"{state.vault}  attached at {state.mountpoint} for {age} (backing {state.backing})")
+    click.echo(f"  process {told['pid']}, version {told['version']}")
+    outbox = told["outbox"]
+    trouble = f"; FAILING: {outbox['failure']}" if outbox["failure"] else ""
+    unclean = "; unclean: a sweep is due" if told["unclean"] else ""
+    click.echo(
+        f"  outbox: {outbox['depth']} signals wait, {told['subscribers']} subscribers"
+        f"{unclean}{trouble}"
+    )
+    for tape in told["open_tapes"]:
+        click.echo(f"  {_tape_line(tape)}")
+    if not told["open_tapes"]:
+        click.echo("  no tape is open")
+
+
+def _tape_line(tape: Mapping[str, Any]) -> str:
+    age = format_duration((wall_ns() - tape["since_ns"]) / 1e9)
+    if tape["access"] == "read":
+        return f"{tape['tape']} open for reading for {age} by process {_pids(tape)}"
+    size = format_size(tape["bytes_written"])
+    return f"{tape['tape']} open for writing for {age}, {size} written, by process {_pids(tape)}"
+
+
+def _pids(tape: Mapping[str, Any]) -> str:
+    return ", ".join(str(pid) for pid in tape["pids"]) or "unknown"

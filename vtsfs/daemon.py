@@ -1,0 +1,357 @@
+"""One vault's daemon: outbox, overlay, feed and FUSE loop put together, and their orderly end.
+
+How a run ends (DESIGN.md, failure matrix): unmounted by a detach: everything is reported, the end
+is clean. Told to stop with tapes open: new opens of tapes are refused until the open ones are
+released; after `STOP_LIMIT_S` the process leaves the mount point covered and the open tapes marked.
+"""
+
+import logging
+import os
+import pwd
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+import vtsfs
+from vtsfs import recovery
+from vtsfs.contract import messages
+from vtsfs.contract.errors import AttachError, SettingsError, StateError, UsageError, VaultBusy
+from vtsfs.contract.settings import Settings
+from vtsfs.contract.signals import Signal
+from vtsfs.fuse import mounting, session
+from vtsfs.fuse.boundary import UnforeseenErrors
+from vtsfs.fuse.operations import Operations
+from vtsfs.outbox.database import Mark
+from vtsfs.outbox.feed import Desk, Feed
+from vtsfs.outbox.outbox import Callbacks, Outbox
+from vtsfs.overlay.caller import keep_capabilities
+from vtsfs.overlay.overlay import Overlay, VaultView
+from vtsfs.overlay.reports import Clock, Reporter, SignalSink
+from vtsfs.runtime import clock as machine
+from vtsfs.runtime.eventlog import EventLog
+from vtsfs.runtime.files import lock_file, private_directory
+from vtsfs.runtime.sockets import unix_listener
+from vtsfs.runtime.systemd import Notifier
+
+_logger = logging.getLogger(__name__)
+
+#: Seconds a stop waits for open tapes; below systemd's own 90 s, after which it would kill us.
+STOP_LIMIT_S = 60.0
+_STOP_POLL_S = 0.25
+
+MakeOverlay = Callable[[VaultView, SignalSink, Clock, trio.Nursery], Overlay]
+
+
+class SystemClock:
+    """The machine's clocks, as the overlay wants them."""
+
+    def __init__(self) -> None:
+        self.boot_id = machine.boot_id()
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since the epoch."""
+        return machine.wall_ns()
+
+    def mono_ns(self) -> int:
+        """Nanoseconds of the monotonic clock."""
+        return machine.mono_ns()
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Which vault is attached, by which settings, and who is told of it."""
+
+    settings: Settings
+    vault: str
+    notifier: Notifier
+    make_overlay: MakeOverlay = Overlay
+
+    @property
+    def mountpoint(self) -> Path:
+        """Where the tape engine finds the vault."""
+        return self.settings.vaults[self.vault].mountpoint
+
+    @property
+    def backing(self) -> Path:
+        """Where the tapes lie."""
+        return self.settings.vaults[self.vault].backing
+
+    def view(self) -> VaultView:
+        """Return what the overlay must know."""
+        entry = self.settings.vaults[self.vault]
+        return VaultView(
+            self.vault,
+            entry.backing,
+            self.settings.naming.patterns(),
+            refuse=entry.outbox_failure == "refuse",
+        )
+
+
+def known_vault(settings: Settings, vault: str) -> str:
+    """Return *vault* if the settings know it; raise UsageError with those they know."""
+    if vault not in settings.vaults:
+        known = ", ".join(settings.vaults)
+        raise UsageError(f"{vault!r} is not under vaults: in the settings (known: {known})")
+    return vault
+
+
+def run(attachment: Attachment) -> None:
+    """Attach the vault and serve it until it is detached.
+
+    Raises `AttachError` when it cannot be attached, `VaultBusy` when it was told to stop and tapes
+    stayed open (the mount point is then covered by a dead mount).
+    """
+    settings = attachment.settings
+    os.umask(0)
+    try:
+        settings.paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"paths.run {settings.paths.run}: {error.strerror}") from error
+    _raise_descriptor_limit()
+    keep_capabilities()
+    lock = settings.paths.run / f"vtsfs-{attachment.vault}.lock"
+    with lock_file(lock, busy=AttachError), _event_log(settings) as events:
+        check_mountpoint(attachment.vault, attachment.backing, attachment.mountpoint)
+        trio.run(_Daemon(attachment, events).run, strict_exception_groups=True)
+
+
+def check_mountpoint(vault: str, backing: Path, mountpoint: Path) -> None:
+    """Raise `AttachError` unless *mountpoint* can be covered now."""
+    if not backing.is_dir():
+        raise AttachError(f"vault {vault}: backing directory {backing} is not there; create it")
+    if not mounting.is_dead(mountpoint):
+        if not mountpoint.is_dir():
+            raise AttachError(f"vault {vault}: mount point {mountpoint} is no directory; create it")
+        layers = mounting.layers_at(mountpoint)
+        if layers and mounting.is_ours(layers[-1], vault):
+            raise AttachError(
+                f"vault {vault} is already attached at {mountpoint}, by a process with other "
+                f"settings; detach it there first"
+            )
+
+
+class _Daemon:
+    """The parts of one run; `run` says in which order they begin and end."""
+
+    def __init__(self, attachment: Attachment, events: EventLog) -> None:
+        self._attachment = attachment
+        self._settings = attachment.settings
+        self._vault = attachment.vault
+        self._events = events
+        self._clock = SystemClock()
+        self._since_ns = self._clock.wall_ns()
+        self._errors = UnforeseenErrors(self._handler_failed)
+        self._outbox = Outbox(
+            self._settings.outbox_path(self._vault),
+            Callbacks(self._interrupted, self._outbox_failed, self._outbox_set_aside, _stamp),
+        )
+        self._overlay: Overlay | None = None
+        self._feed = Feed(
+            Desk(
+                vault=self._vault,
+                version=vtsfs.__version__,
+                outbox=self._outbox,
+                may_acknowledge=_trusted_users(self._settings),
+                status=self.status,
+            )
+        )
+        self._unmounted = False
+        self._left_open: VaultBusy | None = None
+
+    async def run(self) -> None:
+        self._prepare_outbox_directory()
+        async with trio.open_nursery() as background:
+            await background.start(self._outbox.run)
+            async with trio.open_nursery() as settling:
+                await self._serve(background, settling)
+            await self._end()
+            background.cancel_scope.cancel()
+        if self._left_open is not None:
+            raise self._left_open
+
+    async def _serve(self, background: trio.Nursery, settling: trio.Nursery) -> None:
+        attachment = self._attachment
+        self._overlay = attachment.make_overlay(
+            attachment.view(), self._outbox, self._clock, settling
+        )
+        with trio.CancelScope() as serving:
+            await background.start(self._serve_feed)
+            await background.start(self._stop_when_told, serving)
+            background.start_soon(self._overlay.readers.hand_over_forever)
+            session.attach(Operations(self._overlay, self._errors), self._vault, self._mountpoint)
+            background.start_soon(self._announce)
+            try:
+                await session.serve()
+            finally:
+                session.close()
+
+    async def _announce(self) -> None:
+        """Say that the vault is attached once the kernel has its first answer."""
+        await trio.to_thread.run_sync(os.stat, self._mountpoint)
+        self._events.write(messages.ATTACHED, vault=self._vault, mountpoint=self._mountpoint)
+        self._attachment.notifier.ready(f"vault {self._vault} attached at {self._mountpoint}")
+
+    async def _end(self) -> None:
+        """Nothing is open any more, or this process leaves a dead mount behind."""
+        self._attachment.notifier.stopping()
+        if self._overlay is not None:
+            self._overlay.readers.hand_over()
+        detached = self._left_open is None
+        if detached:
+            await trio.to_thread.run_sync(
+                mounting.remove_dead_layers, self._vault, self._mountpoint
+            )
+        await self._outbox.close(clean=detached)
+        if self._overlay is not None:
+            self._overlay.close()
+        if detached:
+            self._events.write(messages.DETACHED, vault=self._vault)
+
+    async def _serve_feed(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        path = self._settings.feed_socket(self._vault)
+        group = self._settings.service.group
+        async with unix_listener(
+            path, mode=0o660, group=group, busy=AttachError, failed=AttachError
+        ) as listener:
+            task_status.started()
+            await trio.serve_listeners(self._feed.serve, [listener])
+
+    async def _stop_when_told(
+        self,
+        serving: trio.CancelScope,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """At SIGTERM or SIGINT detach as soon as nothing is open; see the module's words."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as arriving:
+            task_status.started()
+            await anext(arriving)
+            self._attachment.notifier.stopping("waiting for open tapes")
+            if self._overlay is not None:
+                self._overlay.files.refusing = True
+            with trio.move_on_after(STOP_LIMIT_S):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._unmount_when_free, nursery.cancel_scope)
+                    # A second signal is a second wish: do not wait any longer.
+                    await anext(arriving)
+                    nursery.cancel_scope.cancel()
+            if not self._unmounted:
+                self._leave_covered(serving)
+
+    async def _unmount_when_free(self, waiting: trio.CancelScope) -> None:
+        """Unmount as soon as nothing is open; the loop then comes to its end by itself."""
+        while not self._unmounted:
+            try:
+                await trio.to_thread.run_sync(mounting.unmount_vault, self._vault, self._mountpoint)
+                self._unmounted = True
+            except VaultBusy:
+                await trio.sleep(_STOP_POLL_S)
+        waiting.cancel()
+
+    def _leave_covered(self, serving: trio.CancelScope) -> None:
+        tapes = [] if self._overlay is None else self._overlay.open_tapes()
+        names = ", ".join(str(tape.tape) for tape in tapes) or "files that are no tapes"
+        self._left_open = VaultBusy(
+            f"vault {self._vault}: told to stop while open: {names}; {self._mountpoint} stays "
+            f"covered; next: vtsfs attach {self._vault}"
+        )
+        serving.cancel()
+
+    def status(self) -> dict[str, Any]:
+        """Return what `vtsfs status` shows, as JSON values."""
+        overlay = self._overlay
+        meta = self._outbox.meta
+        tapes = [] if overlay is None else overlay.open_tapes()
+        return {
+            "vault": self._vault,
+            "attached": True,
+            "pid": os.getpid(),
+            "since_ns": self._since_ns,
+            "version": vtsfs.__version__,
+            "mountpoint": str(self._mountpoint),
+            "backing": str(self._attachment.backing),
+            "open_tapes": [{**asdict(tape), "tape": str(tape.tape)} for tape in tapes],
+            "open_files": 0 if overlay is None else len(overlay.files),
+            "known_files": 0 if overlay is None else len(overlay.inodes),
+            "unclean": self._outbox.needs_sweep,
+            "subscribers": self._feed.subscribers,
+            "outbox": {
+                "depth": self._outbox.depth,
+                "failure": self._outbox.failure,
+                "id": "" if meta is None else meta.outbox_id,
+                "floor": 0 if meta is None else meta.floor,
+                "highest": 0 if meta is None else meta.highest,
+            },
+            "unforeseen_errors": dict(self._errors.counts),
+        }
+
+    @property
+    def _mountpoint(self) -> Path:
+        return self._attachment.mountpoint
+
+    def _interrupted(self, marks: Sequence[Mark]) -> list[Signal]:
+        reporter = Reporter(self._vault, self._outbox, self._clock)
+        return recovery.interrupted(marks, reporter, self._attachment.backing)
+
+    def _prepare_outbox_directory(self) -> None:
+        """A state directory that cannot be made is the outbox's failure: tapes are served anyway."""
+        try:
+            private_directory(self._settings.outbox_path(self._vault).parent)
+        except StateError as error:
+            _logger.error("%s", error)
+
+    def _outbox_failed(self, cause: str) -> None:
+        self._events.write(messages.OUTBOX_FAILURE, vault=self._vault, cause=cause)
+
+    def _outbox_set_aside(self, path: Path) -> None:
+        cause = f"it was damaged and set aside as {path.name}; a new one was begun"
+        self._events.write(messages.OUTBOX_FAILURE, vault=self._vault, cause=cause)
+
+    def _handler_failed(self, cause: str) -> None:
+        self._events.write(messages.HANDLER_FAILED, vault=self._vault, cause=cause)
+
+
+@contextmanager
+def _event_log(settings: Settings) -> Iterator[EventLog]:
+    events = EventLog(settings.paths.event_log, settings.system, program="vtsfs")
+    try:
+        yield events
+    finally:
+        events.close()
+
+
+def _trusted_users(settings: Settings) -> frozenset[int]:
+    users = {0, os.geteuid()}
+    if settings.service.user is not None:
+        try:
+            users.add(pwd.getpwnam(settings.service.user).pw_uid)
+        except KeyError as error:
+            raise SettingsError(
+                f"service.user: there is no user {settings.service.user!r}"
+            ) from error
+    return frozenset(users)
+
+
+def _raise_descriptor_limit() -> None:
+    """Every file that the kernel knows costs a descriptor: take as many as we may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard
+    if os.geteuid() == 0:
+        wanted = int(Path("/proc/sys/fs/nr_open").read_text(encoding="ascii"))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, hard)))
+    except (OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _stamp() -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(machine.wall_ns() // 1_000_000_000))

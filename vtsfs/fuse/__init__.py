@@ -1,0 +1,1 @@
+"""One engine for the kernel's FUSE protocol: pyfuse3, imported in this package alone."""

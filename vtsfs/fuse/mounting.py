@@ -1,0 +1,164 @@
+"""mount(2) and umount(2) for vaults, and what lies on a mount point now.
+
+As root we mount by ourselves: fusermount3 cannot cover a mount point whose overlay died, and it
+would take the mount off when we end. Whoever is not root goes through pyfuse3 and fusermount3.
+"""
+
+import ctypes
+import errno
+import os
+import re
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from vtsfs.contract.errors import AttachError, VaultBusy
+
+_MS_NOSUID = 2
+_MS_NODEV = 4
+_MNT_DETACH = 2
+_UMOUNT_NOFOLLOW = 8
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+_MOUNTINFO = Path("/proc/self/mountinfo")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One mount on a mount point: its type, its source and its device as ``major:minor``."""
+
+    fstype: str
+    source: str
+    device: str
+
+
+def source_of(vault: str) -> str:
+    """Return the name under which the vault's mount appears in df(1) and mountinfo."""
+    return f"vtsfs#{vault}"
+
+
+def layers_at(mountpoint: Path, table: str | None = None) -> list[Layer]:
+    """List what is mounted at *mountpoint*, the topmost last; touches none of it.
+
+    *table* is the text of a mountinfo file (proc_pid_mountinfo(5)), by default our own.
+    """
+    if table is None:
+        table = _MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape")
+    wanted = os.path.realpath(mountpoint.parent) + "/" + mountpoint.name
+    layers = []
+    for line in table.splitlines():
+        fields, _, rest = line.partition(" - ")
+        head = fields.split(" ")
+        if _plain(head[4]) == wanted:
+            fstype, source, *_ = map(_plain, rest.split(" "))
+            layers.append(Layer(fstype, source, head[2]))
+    return layers
+
+
+def _plain(text: str) -> str:
+    """Blanks, and also the ``#`` of our own source, are written as octal numbers there."""
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def is_ours(layer: Layer, vault: str) -> bool:
+    """Tell whether *layer* is a mount of ours for *vault*."""
+    return layer.fstype.startswith("fuse") and layer.source == source_of(vault)
+
+
+def is_dead(mountpoint: Path) -> bool:
+    """Tell whether the topmost mount lost its overlay: every access says ENOTCONN.
+
+    Only for a mount whose overlay is known not to run, or this could wait for it.
+    """
+    try:
+        os.stat(mountpoint)
+    except OSError as error:
+        return error.errno in {errno.ENOTCONN, errno.ECONNABORTED}
+    return False
+
+
+def mount_vault(vault: str, mountpoint: Path) -> int:
+    """Mount over *mountpoint*, also over a dead overlay, and return the FUSE descriptor.
+
+    Needs root. The descriptor must be served at once. Raises `AttachError`.
+    """
+    try:
+        fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise AttachError(
+            f"vault {vault}: /dev/fuse cannot be opened: {error.strerror}; load the fuse module"
+        ) from error
+    options = (
+        f"fd={fd},rootmode={stat.S_IFDIR:o},user_id=0,group_id=0,default_permissions,allow_other"
+    )
+    done = _libc.mount(
+        source_of(vault).encode(),
+        os.fsencode(mountpoint),
+        b"fuse.vtsfs",
+        _MS_NOSUID | _MS_NODEV,
+        options.encode(),
+    )
+    if done != 0:
+        number = ctypes.get_errno()
+        os.close(fd)
+        raise AttachError(
+            f"vault {vault} cannot be mounted at {mountpoint}: {os.strerror(number)}; "
+            "see that the directory exists and that this user may mount"
+        )
+    return fd
+
+
+def unmount_vault(vault: str, mountpoint: Path) -> None:
+    """Take the topmost mount off, never lazily; raise `VaultBusy` if it is in use.
+
+    Raises `AttachError` for every other refusal.
+    """
+    if os.geteuid() != 0:
+        _unmount_with_helper(vault, mountpoint)
+        return
+    if _libc.umount2(os.fsencode(mountpoint), _UMOUNT_NOFOLLOW) != 0:
+        number = ctypes.get_errno()
+        if number == errno.EBUSY:
+            raise VaultBusy(_busy(vault, mountpoint))
+        raise AttachError(f"vault {vault}: umount {mountpoint}: {os.strerror(number)}")
+
+
+def remove_dead_layers(vault: str, mountpoint: Path) -> int:
+    """Take off what earlier overlays left, once the live one is gone; return how many there were.
+
+    Processes that still hold files of a dead overlay keep only errors; the mount goes without
+    waiting for them.
+    """
+    removed = 0
+    while (layers := layers_at(mountpoint)) and is_ours(layers[-1], vault) and is_dead(mountpoint):
+        if os.geteuid() != 0:
+            command = ["fusermount3", "-u", "-z", str(mountpoint)]
+            if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+                return removed
+        elif _libc.umount2(os.fsencode(mountpoint), _UMOUNT_NOFOLLOW | _MNT_DETACH) != 0:
+            return removed
+        removed += 1
+    return removed
+
+
+def _unmount_with_helper(vault: str, mountpoint: Path) -> None:
+    ended = subprocess.run(
+        ["fusermount3", "-u", str(mountpoint)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if ended.returncode != 0:
+        if "busy" in ended.stderr.lower():
+            raise VaultBusy(_busy(vault, mountpoint))
+        raise AttachError(f"vault {vault}: fusermount3 -u {mountpoint}: {ended.stderr.strip()}")
+
+
+def _busy(vault: str, mountpoint: Path) -> str:
+    return (
+        f"vault {vault} is in use at {mountpoint} (an open file, or a working directory); "
+        f"find out by whom with: fuser -vm {mountpoint}"
+    )

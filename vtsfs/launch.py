@@ -1,0 +1,80 @@
+"""Starting the daemon in the background: it tells its readiness as it would tell systemd."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from vtsfs.contract.errors import AttachError
+
+#: Seconds from the start of the process until it must serve the vault.
+START_LIMIT_S = 60.0
+
+
+def start_in_background(vault: str, config: Path, log: Path) -> int:
+    """Start the daemon, return 0 when it serves the vault; its own exit status if it ends before.
+
+    What it has to say goes to *log*, and its last words also to standard error if it ends.
+    Raises `AttachError` when it neither serves nor ends in time.
+    """
+    address = f"\0vtsfs-{os.getpid()}-{secrets.token_hex(8)}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, log.open("ab") as sink:
+        ready.bind(address)
+        ready.settimeout(0.05)
+        before = sink.tell()
+        child = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "vtsfs",
+                "--config",
+                str(config),
+                "attach",
+                vault,
+                "--foreground",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            cwd="/",
+            env=_environment(address),
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < deadline:
+            if _said_ready(ready):
+                # It lives on without us; Popen must not complain when it is collected.
+                child.returncode = 0
+                return 0
+            status = child.poll()
+            if status is not None:
+                click.echo(_words_since(log, before), nl=False, err=True)
+                return status if status > 0 else AttachError.exit_code
+        child.terminate()
+    raise AttachError(f"vault {vault}: not attached within {START_LIMIT_S:g} s; see {log}")
+
+
+def _environment(address: str) -> dict[str, str]:
+    """The child finds this package wherever we found it, and notifies nobody but us."""
+    package = str(Path(__file__).resolve().parent.parent)
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    kept = {k: v for k, v in os.environ.items() if k not in {"WATCHDOG_USEC", "JOURNAL_STREAM"}}
+    return {**kept, "NOTIFY_SOCKET": "@" + address[1:], "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _said_ready(ready: socket.socket) -> bool:
+    try:
+        return b"READY=1" in ready.recv(4096).split(b"\n")
+    except TimeoutError:
+        return False
+
+
+def _words_since(log: Path, offset: int) -> str:
+    with log.open("rb") as file:
+        file.seek(offset)
+        return file.read(65536).decode("utf-8", errors="replace")

@@ -1,0 +1,310 @@
+"""The outbox's file: SQLite in WAL mode with synchronous=FULL, so that a commit is durable.
+
+Everything here blocks and belongs to one thread at a time; `outbox` sees to that. What the tables
+and their sentinels mean stands in `_SCHEMA`.
+"""
+
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vtsfs.contract.errors import OutboxCorrupt, OutboxError
+from vtsfs.contract.signals import Access, Identity, Kind, Signal
+from vtsfs.outbox.folding import fold
+
+SCHEMA_VERSION = 1
+#: More unacknowledged signals than this are not kept: the oldest go, and a sweep replaces them.
+MAX_SIGNALS = 200_000
+
+_SCHEMA = """
+-- One row per key; values are text or integers:
+--   version    of this schema
+--   outbox_id  random, made with the file; another one means another history
+--   floor      highest number dropped (acknowledged, or given up for room); 0: none ever was
+--   highest    highest number ever given out; 0: none ever was
+--   attached   1 from attach to clean detach: found set at a start, the last run did not end cleanly
+--   sweep      1 while signals may have been missed and the agent has not swept since
+CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+
+-- What was not acknowledged yet. label '' is a whole pool, session '' no session.
+-- body is the signal as it goes over the feed, its number included.
+CREATE TABLE signals (
+    seq INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL, access TEXT NOT NULL,
+    pool TEXT NOT NULL, label TEXT NOT NULL, session TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX signals_by_tape ON signals (pool, label, seq);
+
+-- Tapes open for writing: a row comes with the session's 'mounted' and goes with its 'dismounted'.
+-- Rows found at a start are sessions that a crash cut off. opened is the identity before the
+-- session, as JSON; NULL: the session created the tape.
+CREATE TABLE open_sessions (
+    session TEXT PRIMARY KEY,
+    pool TEXT NOT NULL, label TEXT NOT NULL,
+    dev INTEGER NOT NULL, ino INTEGER NOT NULL,
+    opened TEXT
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A session that was open for writing when the overlay ended without its end being told."""
+
+    session: str
+    pool: str
+    label: str
+    dev: int
+    ino: int
+    opened: Identity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """The outbox's own facts; see `_SCHEMA`."""
+
+    outbox_id: str
+    floor: int
+    highest: int
+    attached: bool
+    sweep: bool
+
+
+class Database:
+    """One open outbox file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file at *path*.
+
+        Raises `OutboxCorrupt` when it is not an outbox of ours (set it aside then), `OutboxError`
+        when the disk or its permissions do not allow to work with it.
+        """
+        self.path = path
+        with _translated(path):
+            existed = path.exists() and path.stat().st_size > 0
+            self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            try:
+                self._sql.execute("PRAGMA journal_mode=WAL")
+                self._sql.execute("PRAGMA synchronous=FULL")
+                if existed:
+                    self._check()
+                else:
+                    self._create()
+            except BaseException:
+                self._sql.close()
+                raise
+        self.depth = self._sql.execute("SELECT count(*) FROM signals").fetchone()[0]
+
+    def meta(self) -> Meta:
+        """Read the outbox's own facts."""
+        with _translated(self.path):
+            rows = dict(self._sql.execute("SELECT key, value FROM meta"))
+        try:
+            return Meta(
+                outbox_id=str(rows["outbox_id"]),
+                floor=int(rows["floor"]),
+                highest=int(rows["highest"]),
+                attached=bool(rows["attached"]),
+                sweep=bool(rows["sweep"]),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise OutboxCorrupt(
+                f"outbox {self.path}: its facts are incomplete: {error!r}"
+            ) from error
+
+    def commit(
+        self,
+        signals: Sequence[Signal] = (),
+        *,
+        delivered: int = 0,
+        acknowledged: int = 0,
+        attached: bool | None = None,
+        sweep: bool | None = None,
+    ) -> None:
+        """Do all of it in one durable transaction, or nothing of it.
+
+        *delivered* is the highest number that a subscriber may have been sent: only later signals
+        are folded. Signals up to *acknowledged* are dropped.
+        """
+        depth = self.depth
+        with _translated(self.path):
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                highest = self._get("highest")
+                for signal in signals:
+                    highest += 1
+                    self._insert(signal.with_seq(highest), delivered)
+                if signals:
+                    self._set("highest", highest)
+                if acknowledged:
+                    self._drop(min(acknowledged, highest))
+                if self.depth > MAX_SIGNALS:
+                    self._make_room()
+                for key, value in (("attached", attached), ("sweep", sweep)):
+                    if value is not None:
+                        self._set(key, int(value))
+                self._sql.execute("COMMIT")
+            except BaseException:
+                self.depth = depth
+                if self._sql.in_transaction:
+                    self._sql.execute("ROLLBACK")
+                raise
+
+    def after(self, seq: int, limit: int) -> list[tuple[int, str]]:
+        """Return up to *limit* signals with numbers above *seq*, as number and JSON."""
+        with _translated(self.path):
+            return self._sql.execute(
+                "SELECT seq, body FROM signals WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+            ).fetchall()
+
+    def marks(self) -> list[Mark]:
+        """Return the sessions whose end was never told."""
+        with _translated(self.path):
+            rows = self._sql.execute(
+                "SELECT session, pool, label, dev, ino, opened FROM open_sessions ORDER BY session"
+            ).fetchall()
+        return [
+            Mark(session, pool, label, dev, ino, _identity(opened))
+            for session, pool, label, dev, ino, opened in rows
+        ]
+
+    def close(self) -> None:
+        """Close the file; what was committed stays."""
+        self._sql.close()
+
+    def _create(self) -> None:
+        facts = {
+            "version": SCHEMA_VERSION,
+            "outbox_id": secrets.token_hex(16),
+            "floor": 0,
+            "highest": 0,
+            "attached": 0,
+            "sweep": 0,
+        }
+        self._sql.executescript(f"BEGIN;{_SCHEMA}")
+        self._sql.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+        self._sql.execute("COMMIT")
+
+    def _check(self) -> None:
+        found = self._sql.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise OutboxCorrupt(f"outbox {self.path} is damaged: {found}")
+        version = self._get("version")
+        if version != SCHEMA_VERSION:
+            raise OutboxCorrupt(
+                f"outbox {self.path} is of version {version}, this program knows {SCHEMA_VERSION}"
+            )
+
+    def _get(self, key: str) -> int:
+        row = self._sql.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if row is None or not isinstance(row[0], int):
+            raise OutboxCorrupt(f"outbox {self.path}: meta {key!r} is missing or no number")
+        return row[0]
+
+    def _set(self, key: str, value: int) -> None:
+        self._sql.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
+
+    def _insert(self, signal: Signal, delivered: int) -> None:
+        earlier = [
+            Signal.from_json(body)
+            for (body,) in self._sql.execute(
+                "SELECT body FROM signals WHERE pool = ? AND label = ? AND seq > ? ORDER BY seq",
+                (signal.pool, signal.label, delivered),
+            )
+        ]
+        folded = fold(earlier, signal)
+        for seq in folded.replaced:
+            self._sql.execute("DELETE FROM signals WHERE seq = ?", (seq,))
+        made = folded.signal
+        self._sql.execute(
+            "INSERT INTO signals VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (made.seq, made.kind, made.access, made.pool, made.label, made.session, made.to_json()),
+        )
+        self.depth += 1 - len(folded.replaced)
+        self._keep_marks(signal)
+
+    def _keep_marks(self, signal: Signal) -> None:
+        """An open-for-write mark follows its session's signals, and its tape's renames."""
+        identity = signal.identity
+        if signal.kind is Kind.MOUNTED and signal.access is Access.WRITE and identity is not None:
+            opened = None if signal.opened is None else json.dumps(asdict(signal.opened))
+            self._sql.execute(
+                "INSERT OR REPLACE INTO open_sessions VALUES (?, ?, ?, ?, ?, ?)",
+                (signal.session, signal.pool, signal.label, identity.dev, identity.ino, opened),
+            )
+        elif signal.kind in {Kind.DISMOUNTED, Kind.INTERRUPTED}:
+            self._sql.execute("DELETE FROM open_sessions WHERE session = ?", (signal.session,))
+        elif signal.kind is Kind.MOVED and identity is not None:
+            self._sql.execute(
+                "UPDATE open_sessions SET pool = ?, label = ? WHERE dev = ? AND ino = ?",
+                (signal.pool, signal.label, identity.dev, identity.ino),
+            )
+        elif signal.kind is Kind.MOVED and signal.origin.count("/") == 2:
+            self._sql.execute(
+                "UPDATE open_sessions SET pool = ? WHERE pool = ?",
+                (signal.pool, signal.origin.rpartition("/")[2]),
+            )
+
+    def _drop(self, upto: int) -> None:
+        gone = self._sql.execute("DELETE FROM signals WHERE seq <= ?", (upto,)).rowcount
+        self.depth -= gone
+        if upto > self._get("floor"):
+            self._set("floor", upto)
+
+    def _make_room(self) -> None:
+        """Readers' signals go first: they protect nothing. Then the oldest, which is a gap."""
+        gone = self._sql.execute("DELETE FROM signals WHERE access = ?", (Access.READ,)).rowcount
+        self.depth -= gone
+        if self.depth > MAX_SIGNALS:
+            row = self._sql.execute(
+                "SELECT seq FROM signals ORDER BY seq LIMIT 1 OFFSET ?", (MAX_SIGNALS // 10,)
+            ).fetchone()
+            self._drop(row[0])
+            self._set("sweep", 1)
+
+
+def open_or_replace(path: Path, stamp: str) -> tuple[Database, Path | None]:
+    """Open the outbox; one that is damaged is set aside under a name with *stamp*, and a new begun.
+
+    Returns the outbox and where the damaged one lies now, if there was one. Raises `OutboxError`.
+    """
+    try:
+        return Database(path), None
+    except OutboxCorrupt:
+        aside = path.with_name(f"{path.name}.corrupt-{stamp}-{secrets.token_hex(2)}")
+        try:
+            os.rename(path, aside)
+            for suffix in ("-wal", "-shm"):
+                if path.with_name(path.name + suffix).exists():
+                    os.rename(path.with_name(path.name + suffix), Path(f"{aside}{suffix}"))
+        except OSError as error:
+            raise OutboxError(
+                f"outbox {path} is damaged and cannot be set aside: {error.strerror}"
+            ) from error
+        return Database(path), aside
+
+
+def _identity(text: str | None) -> Identity | None:
+    return None if text is None else Identity(**json.loads(text))
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours: damage apart from what the disk or its permissions refuse."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise OutboxCorrupt(f"outbox {path} is damaged: {error}") from error
+        if "no such table" in str(error):
+            raise OutboxCorrupt(f"outbox {path} is not an outbox: {error}") from error
+        raise OutboxError(f"outbox {path}: {error} {name}".rstrip()) from error
+    except OSError as error:
+        raise OutboxError(f"outbox {path}: {error.strerror}") from error

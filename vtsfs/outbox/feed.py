@@ -1,0 +1,148 @@
+"""The feed's server: hands committed signals to whoever subscribes (protocol: contract/feed.py).
+
+Each connection has tasks of its own; a slow or dead subscriber holds up nobody else, and host I/O
+never. Signals are read from the outbox, not kept for subscribers in memory.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from vtsfs.contract.errors import FeedError, OutboxError
+from vtsfs.contract.feed import Hello
+from vtsfs.outbox.outbox import Outbox
+from vtsfs.runtime.peers import Peer, peer_of
+from vtsfs.runtime.sockets import LineReader
+
+_logger = logging.getLogger(__name__)
+
+#: The longest request line, in bytes; requests are small.
+MAX_REQUEST = 4096
+#: Signals read and sent in one go.
+BATCH = 100
+
+Status = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a connection needs to know of the vault."""
+
+    vault: str
+    version: str
+    outbox: Outbox
+    #: Users who may acknowledge: root, the service's user, and our own.
+    may_acknowledge: frozenset[int]
+    status: Callable[[], Status]
+
+
+class Feed:
+    """Serves one connection after the other: give `serve` to trio.serve_listeners."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        #: How many subscribers are connected now.
+        self.subscribers = 0
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """Serve one connection until it ends, breaks, or must begin anew; raises nothing of it."""
+        try:
+            async with stream:
+                await _Connection(self, self._desk, stream).run()
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        except* (FeedError, OutboxError, OSError) as group:
+            _logger.info("feed connection ended: %s", group.exceptions[0])
+
+
+class _Connection:
+    """One peer: its requests are read by one task, signals sent by another."""
+
+    def __init__(self, feed: Feed, desk: Desk, stream: trio.SocketStream) -> None:
+        self._feed = feed
+        self._desk = desk
+        self._stream = stream
+        self._sending = trio.Lock()
+        self._peer: Peer = peer_of(stream)
+        self._trusted = self._peer.uid in desk.may_acknowledge
+        self._subscribed = False
+
+    async def run(self) -> None:
+        meta = self._desk.outbox.meta
+        renewed = self._desk.outbox.renewed
+        if meta is None:
+            await self._send({"status": self._desk.status()})
+            return
+        hello = Hello(
+            vault=self._desk.vault,
+            outbox_id=meta.outbox_id,
+            floor=meta.floor,
+            highest=meta.highest,
+            unclean=self._desk.outbox.needs_sweep,
+            version=self._desk.version,
+        )
+        await self._send_line(hello.to_json())
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._end_when, renewed, nursery.cancel_scope)
+                async for line in LineReader(self._stream, MAX_REQUEST):
+                    await self._answer(line, nursery)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._feed.subscribers -= self._subscribed
+
+    async def _end_when(self, renewed: trio.Event, scope: trio.CancelScope) -> None:
+        await renewed.wait()
+        scope.cancel()
+
+    async def _answer(self, line: bytes, nursery: trio.Nursery) -> None:
+        try:
+            request = json.loads(line)
+        except ValueError as error:
+            raise FeedError(f"the peer sent no JSON: {line[:80]!r}") from error
+        match request:
+            case {"status": True}:
+                await self._send({"status": self._desk.status()})
+            case {"subscribe": int(seq)} if not self._subscribed:
+                self._subscribed = True
+                self._feed.subscribers += 1
+                nursery.start_soon(self._send_signals, seq)
+            case {"ack": int(seq)}:
+                await self._only_trusted()
+                self._desk.outbox.acknowledge(seq)
+            case {"swept": True}:
+                await self._only_trusted()
+                self._desk.outbox.swept()
+            case _:
+                await self._refuse(f"not a request of this protocol: {str(request)[:80]}")
+
+    async def _send_signals(self, seq: int) -> None:
+        outbox = self._desk.outbox
+        while True:
+            committed = outbox.committed
+            batch = await outbox.after(seq, BATCH, deliver=self._trusted)
+            if not batch:
+                await committed.wait()
+                continue
+            seq = batch[-1][0]
+            for _, body in batch:
+                await self._send_line(f'{{"signal":{body}}}')
+
+    async def _only_trusted(self) -> None:
+        if not self._trusted:
+            await self._refuse(f"user {self._peer.user} may look at this feed, not acknowledge")
+
+    async def _refuse(self, text: str) -> None:
+        await self._send({"error": text})
+        raise FeedError(text)
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._send_line(json.dumps(message, separators=(",", ":")))
+
+    async def _send_line(self, line: str) -> None:
+        async with self._sending:
+            await self._stream.send_all(line.encode() + b"\n")

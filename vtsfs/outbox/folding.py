@@ -1,0 +1,68 @@
+"""Which signals of one tape become one while nobody listens: pure.
+
+A signal may only be folded away as long as no subscriber was sent it; otherwise the receiver would
+wait for the end of a session whose beginning it has seen. The caller passes only such signals.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from vtsfs.contract.extents import ExtentSet
+from vtsfs.contract.signals import Access, Kind, Signal, merge
+
+#: Kinds of which the latest says all that the earlier said.
+_REPEATABLE = frozenset({Kind.CHANGED, Kind.REMOVED, Kind.RECEIVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What to commit instead, and the numbers of the signals that it replaces."""
+
+    signal: Signal
+    replaced: tuple[int, ...] = ()
+
+
+def fold(earlier: Sequence[Signal], new: Signal) -> Folded:
+    """Fold *new* with *earlier*, the undelivered signals of the same tape in their order."""
+    if new.kind is Kind.DISMOUNTED:
+        return _fold_dismounted(earlier, new)
+    if new.kind in _REPEATABLE and earlier and earlier[-1].kind is new.kind:
+        return _fold_repeated(earlier[-1], new)
+    return Folded(new)
+
+
+def _fold_dismounted(earlier: Sequence[Signal], new: Signal) -> Folded:
+    """Two finished sessions become one, if nothing but sessions of that access lies between."""
+    own = [signal for signal in earlier if signal.session == new.session]
+    others = [
+        signal
+        for signal in earlier
+        if signal.session != new.session and not _is_reader_beside(signal, new)
+    ]
+    # A reader's beginning says nothing once its end is known; a writer's is kept, so that sessions
+    # stay pairs for whoever reads along.
+    dropped = [s.seq for s in own if new.access is Access.READ]
+    if not others or others[-1].kind is not Kind.DISMOUNTED or others[-1].access != new.access:
+        return Folded(new, tuple(dropped))
+    last = others[-1]
+    begun = [s.seq for s in others if s.session == last.session and s.kind is Kind.MOUNTED]
+    if not begun and new.access is Access.WRITE:
+        return Folded(new, tuple(dropped))
+    return Folded(merge(last, new), (*begun, last.seq, *dropped))
+
+
+def _is_reader_beside(signal: Signal, new: Signal) -> bool:
+    return new.access is Access.WRITE and bool(signal.session) and signal.access is Access.READ
+
+
+def _fold_repeated(last: Signal, new: Signal) -> Folded:
+    if new.kind is not Kind.CHANGED:
+        return Folded(new, (last.seq,))
+    extents = None
+    if last.extents is not None and new.extents is not None:
+        union = ExtentSet(last.extents)
+        union.update(new.extents)
+        extents = tuple(union)
+    wrote = last.wrote or new.wrote
+    cause = last.cause if last.wrote and not new.wrote else new.cause
+    return Folded(replace(new, extents=extents, wrote=wrote, cause=cause), (last.seq,))

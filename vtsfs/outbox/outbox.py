@@ -1,0 +1,275 @@
+"""The outbox in the loop: signals are queued, committed in groups, and never lost silently.
+
+One task writes. It takes everything that is queued into one transaction, in a thread, so that
+opens that come together share one fsync. What cannot be committed stays queued and is tried again;
+host I/O meanwhile goes on, and the vault counts as unclean until the agent has swept it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+
+from vtsfs.contract.errors import OutboxCorrupt, OutboxError
+from vtsfs.contract.signals import Signal
+from vtsfs.outbox.database import Database, Mark, Meta, open_or_replace
+
+_logger = logging.getLogger(__name__)
+
+#: Seconds a caller waits for its signals to be durable before host I/O goes on without.
+PATIENCE_S = 2.0
+#: Seconds between two attempts to write to an outbox that failed.
+RETRY_S = 1.0
+#: Most signals kept in memory while the outbox cannot be written.
+MAX_QUEUED = 50_000
+
+
+@dataclass(slots=True)
+class _Group:
+    """Signals that belong into one transaction, and whoever waits for them."""
+
+    signals: tuple[Signal, ...]
+    done: trio.Event = field(default_factory=trio.Event)
+    error: OutboxError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What the outbox asks of its owner. All are called in the loop, but *interrupted*.
+
+    *interrupted* turns marks of a run that was cut off into signals; it may look at the disk and is
+    called in a thread. *failed* is told once when writing begins to fail, *set_aside* where a
+    damaged file was put, *stamp* gives a date for its name.
+    """
+
+    interrupted: Callable[[Sequence[Mark]], list[Signal]]
+    failed: Callable[[str], None]
+    set_aside: Callable[[Path], None]
+    stamp: Callable[[], str]
+
+
+class Outbox:
+    """One vault's outbox. `run` must run for anything to become durable."""
+
+    def __init__(self, path: Path, callbacks: Callbacks, *, patience_s: float = PATIENCE_S) -> None:
+        self._path = path
+        self._callbacks = callbacks
+        self._patience_s = patience_s
+        self._database: Database | None = None
+        self._meta: Meta | None = None
+        self._queue: list[_Group] = []
+        self._queued = 0
+        self._acknowledged = 0
+        self._sweep: bool | None = None
+        self._work = trio.Event()
+        self._idle = trio.Event()
+        self._lock = trio.Lock()
+        self._limiter = trio.CapacityLimiter(1)
+        #: Why signals cannot be made durable at present; empty when they can.
+        self.failure = ""
+        #: The highest number that a subscriber was sent.
+        self.delivered = 0
+        #: Set and replaced whenever something was committed.
+        self.committed = trio.Event()
+        #: Set and replaced when what a hello said is no longer so: subscribers must begin anew.
+        self.renewed = trio.Event()
+
+    @property
+    def meta(self) -> Meta | None:
+        """The outbox's facts as last committed; None while there is no file to be had."""
+        return self._meta
+
+    @property
+    def needs_sweep(self) -> bool:
+        """Whether signals may have been missed since the agent last swept."""
+        if self._sweep is not None:
+            return self._sweep
+        return self._meta is None or self._meta.sweep
+
+    @property
+    def depth(self) -> int:
+        """How many signals are not acknowledged, those not yet durable included."""
+        return self._queued + (0 if self._database is None else self._database.depth)
+
+    def post(self, signals: Sequence[Signal]) -> None:
+        """Take signals to be committed as soon as possible, in this order; never blocks."""
+        self._enqueue(_Group(tuple(signals)))
+
+    async def commit(self, signals: Sequence[Signal]) -> None:
+        """Return when the signals are durable; raise `OutboxError` if that fails or takes too long.
+
+        They stay queued even then. While writing fails nobody is made to wait for it again.
+        """
+        group = _Group(tuple(signals))
+        failing = self.failure
+        self._enqueue(group)
+        if failing:
+            raise OutboxError(failing)
+        with trio.move_on_after(self._patience_s):
+            await group.done.wait()
+            if group.error is not None:
+                raise group.error
+            return
+        text = f"outbox {self._path}: a commit takes more than {self._patience_s:g} s"
+        self._begin_failing(text)
+        raise OutboxError(text)
+
+    def acknowledge(self, seq: int) -> None:
+        """Drop everything up to *seq*, soon."""
+        self._acknowledged = max(self._acknowledged, seq)
+        self._work.set()
+
+    def swept(self) -> None:
+        """The agent has looked at every tape: what was missed is known."""
+        if not self.failure:
+            self._sweep = False
+            self._work.set()
+
+    async def after(self, seq: int, limit: int, *, deliver: bool) -> list[tuple[int, str]]:
+        """Return up to *limit* committed signals with numbers above *seq*.
+
+        With *deliver* they are about to be sent, and are not folded with later ones any more.
+        """
+        async with self._lock:
+            if self._database is None:
+                raise OutboxError(self.failure)
+            found = await trio.to_thread.run_sync(
+                self._database.after, seq, limit, limiter=self._limiter
+            )
+            if deliver and found:
+                self.delivered = max(self.delivered, found[-1][0])
+            return found
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write what is queued until cancelled; reports as started after the first attempt to open."""
+        await self._write()
+        task_status.started()
+        while True:
+            if self.failure:
+                with trio.move_on_after(RETRY_S):
+                    await self._work.wait()
+            else:
+                await self._work.wait()
+            self._work = trio.Event()
+            await self._write()
+
+    async def close(self, *, clean: bool, deadline_s: float = 10.0) -> None:
+        """Wait until everything is durable and close; note a *clean* end if there is nothing left.
+
+        `run` must still be running, and nobody may hand over signals any more.
+        """
+        with trio.move_on_after(deadline_s):
+            while self._queue and not self.failure:
+                self._idle = trio.Event()
+                await self._idle.wait()
+        async with self._lock:
+            await trio.to_thread.run_sync(self._close, clean, limiter=self._limiter)
+
+    def _close(self, clean: bool) -> None:
+        database, self._database = self._database, None
+        if database is None:
+            return
+        try:
+            if clean and not self._queue and not self.failure:
+                database.commit(acknowledged=self._acknowledged, attached=False, sweep=self._sweep)
+        except OutboxError as error:
+            _logger.error("the clean end could not be noted: %s", error)
+        finally:
+            database.close()
+
+    def _enqueue(self, group: _Group) -> None:
+        self._queue.append(group)
+        self._queued += len(group.signals)
+        while self._queued > MAX_QUEUED and len(self._queue) > 1:
+            # The signals are gone; that they were is what `sweep` says.
+            lost = self._queue.pop(0)
+            self._queued -= len(lost.signals)
+            self._sweep = True
+        self._work.set()
+
+    async def _write(self) -> None:
+        """Commit everything queued at this moment in one transaction."""
+        groups = list(self._queue)
+        try:
+            async with self._lock:
+                if self._database is None:
+                    await self._open()
+                meta = await trio.to_thread.run_sync(self._commit, groups, limiter=self._limiter)
+        except OutboxError as error:
+            await self._failed(error, groups)
+            return
+        written = set(map(id, groups))
+        self._queue = [group for group in self._queue if id(group) not in written]
+        self._queued = sum(len(group.signals) for group in self._queue)
+        for group in groups:
+            group.done.set()
+        self._meta = meta
+        self._sweep = None if self._sweep is meta.sweep else self._sweep
+        self.failure = ""
+        self.committed.set()
+        self.committed = trio.Event()
+        if not self._queue:
+            self._idle.set()
+        if self._queue or self._sweep is not None:
+            self._work.set()
+
+    def _commit(self, groups: Sequence[_Group]) -> Meta:
+        database = self._database
+        if database is None:
+            raise OutboxError(f"outbox {self._path} is not open")
+        signals = [signal for group in groups for signal in group.signals]
+        acknowledged, sweep = self._acknowledged, self._sweep
+        if signals or acknowledged or sweep is not None:
+            database.commit(
+                signals, delivered=self.delivered, acknowledged=acknowledged, sweep=sweep
+            )
+        if self._acknowledged == acknowledged:
+            self._acknowledged = 0
+        return database.meta()
+
+    async def _open(self) -> None:
+        """Open the file, begin a new one if it is damaged, and report what a crash cut off."""
+        stamp = self._callbacks.stamp()
+        database, aside = await trio.to_thread.run_sync(
+            open_or_replace, self._path, stamp, limiter=self._limiter
+        )
+        if aside is not None:
+            self._callbacks.set_aside(aside)
+        try:
+            meta = await trio.to_thread.run_sync(self._take_over, database, limiter=self._limiter)
+        except BaseException:
+            database.close()
+            raise
+        self._database, self._meta = database, meta
+        # Whatever lies there may have been sent by the run before.
+        self.delivered = meta.highest
+
+    def _take_over(self, database: Database) -> Meta:
+        before = database.meta()
+        interrupted = self._callbacks.interrupted(database.marks())
+        # Set from here to the clean end: a run that finds it set knows that the last one was cut.
+        sweep = True if before.attached or self._sweep else None
+        database.commit(interrupted, delivered=before.highest, attached=True, sweep=sweep)
+        return database.meta()
+
+    async def _failed(self, error: OutboxError, groups: Sequence[_Group]) -> None:
+        for group in groups:
+            group.error = error
+            group.done.set()
+        if isinstance(error, OutboxCorrupt) and self._database is not None:
+            async with self._lock:
+                self._database.close()
+                self._database, self._meta = None, None
+        self._begin_failing(str(error))
+        self._idle.set()
+
+    def _begin_failing(self, text: str) -> None:
+        if not self.failure:
+            self._callbacks.failed(text)
+            # Subscribers learn from a new hello that they must sweep.
+            self.renewed.set()
+            self.renewed = trio.Event()
+        self.failure = text
+        self._sweep = True

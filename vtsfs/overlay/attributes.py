@@ -1,0 +1,57 @@
+"""Attributes: what stat tells and chmod, chown, utime and truncate change."""
+
+import os
+import stat
+
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Kind
+from vtsfs.overlay import store
+from vtsfs.overlay.files import OpenFile, Parts
+from vtsfs.overlay.inodes import Inode
+from vtsfs.overlay.moves import Report
+from vtsfs.overlay.store import Changes
+
+
+class Attributes:
+    """The attributes of one vault's files."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def get(self, inode: Inode) -> os.stat_result:
+        """Return the attributes as they are below."""
+        return os.stat(inode.fd)
+
+    async def set(self, inode: Inode, changes: Changes, file: OpenFile | None) -> os.stat_result:
+        """Change attributes and return the new ones.
+
+        A tape whose size or modification time changes without a session is reported before this
+        returns: the size changes bytes, the time is part of what is copied.
+        """
+        before = os.stat(inode.fd)
+        session = self._parts.sessions.of_file(before.st_dev, before.st_ino)
+        if changes.size is not None:
+            if session is not None:
+                session.mark_resize(before.st_size, changes.size)
+            elif file is not None:
+                file.wrote = True
+        store.apply(inode, changes, None if file is None else file.fd)
+        after = os.stat(inode.fd)
+        if session is None and (changes.size is not None or changes.mtime_ns is not None):
+            tape = self._parts.tape_of(inode.fd) if stat.S_ISREG(after.st_mode) else None
+            if tape is not None:
+                await self._report(tape, before, after, resized=changes.size is not None)
+        return after
+
+    async def _report(
+        self, tape: TapeId, before: os.stat_result, after: os.stat_result, *, resized: bool
+    ) -> None:
+        low, high = sorted((before.st_size, after.st_size))
+        cause = "truncate" if resized else "times"
+        signal = self._parts.reporter.of_report(
+            Report(Kind.CHANGED, tape.pool_id, tape, cause=cause),
+            store.identity_of(after),
+            ((low, high),) if low < high else (),
+            wrote=low < high,
+        )
+        await self._parts.reporter.commit(signal)

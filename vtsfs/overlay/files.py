@@ -1,0 +1,182 @@
+"""Open files: reading and writing the data, and telling sessions apart from mere files.
+
+One descriptor of ours per open of theirs, never shared: descriptors differ in access mode, and the
+last release of a tape must be seen. Reads and writes run in the loop; DESIGN.md says why.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Kind
+from vtsfs.overlay import store
+from vtsfs.overlay.caller import Caller, acting_for
+from vtsfs.overlay.inodes import Inode, InodeTable
+from vtsfs.overlay.moves import Report
+from vtsfs.overlay.readers import Readers, ReadSession
+from vtsfs.overlay.reports import Clock, Reporter
+from vtsfs.overlay.sessions import Sessions, WriteSession
+
+
+@dataclass(slots=True)
+class OpenFile:
+    """One open of theirs. A tape belongs to a session, of writers or of readers; others to none."""
+
+    fd: int
+    inode: Inode
+    writing: bool
+    session: WriteSession | None = None
+    reading: ReadSession | None = None
+    #: Written without a session: it was no tape when it was opened.
+    wrote: bool = False
+
+    def mark(self, start: int, end: int) -> None:
+        """Note that these bytes may be about to change."""
+        if self.session is not None:
+            self.session.mark(start, end)
+        else:
+            self.wrote = True
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the rooms of the overlay share."""
+
+    inodes: InodeTable
+    reporter: Reporter
+    sessions: Sessions
+    readers: Readers
+    clock: Clock
+    tape_of: Callable[[int], TapeId | None]
+
+
+class Files:
+    """All open files, by the handle number the kernel was given."""
+
+    def __init__(self, parts: Parts, sync_threads: int = 8) -> None:
+        self._parts = parts
+        self._open: dict[int, OpenFile] = {}
+        self._next = 1
+        self._limiter = trio.CapacityLimiter(sync_threads)
+        #: Set when a stop was asked for: tapes are not opened any more.
+        self.refusing = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __getitem__(self, handle: int) -> OpenFile:
+        return self._open[handle]
+
+    async def open(self, inode: Inode, flags: int, caller: Caller) -> int:
+        """Open a known file; for a tape, return only when its mount is durably recorded."""
+        fd = store.open_again(inode, flags)
+        return await self._register(fd, inode, flags, caller, created=False)
+
+    async def create(
+        self, parent: Inode, name: bytes, mode: int, flags: int, caller: Caller
+    ) -> tuple[int, Inode, os.stat_result]:
+        """Create *name*, or open it if it is there and *flags* lack O_EXCL."""
+        try:
+            with acting_for(caller):
+                fd = store.open_new(parent, name, flags, mode)
+        except FileExistsError:
+            if flags & os.O_EXCL:
+                raise
+            inode, _ = self._parts.inodes.lookup(parent, name)
+            fd = -1
+        else:
+            inode, _ = self._parts.inodes.lookup(parent, name)
+        try:
+            if fd < 0:
+                handle = await self.open(inode, flags, caller)
+            else:
+                handle = await self._register(fd, inode, flags, caller, created=True)
+        except BaseException:
+            self._parts.inodes.forget(inode.number, 1)
+            raise
+        return handle, inode, os.fstat(self._open[handle].fd)
+
+    def read(self, handle: int, offset: int, size: int) -> bytes:
+        """Read up to *size* bytes at *offset*."""
+        return os.pread(self._open[handle].fd, size, offset)
+
+    def write(self, handle: int, offset: int, data: bytes) -> int:
+        """Write at *offset*; what is returned is in the backing file."""
+        file = self._open[handle]
+        # Marked first: a write that fails may have changed a part.
+        file.mark(offset, offset + len(data))
+        written = os.pwrite(file.fd, data, offset)
+        if file.session is not None:
+            file.session.bytes_written += written
+        return written
+
+    async def sync(self, handle: int, *, data_only: bool) -> None:
+        """Make a file durable; the loop goes on meanwhile."""
+        duplicate = os.dup(self._open[handle].fd)
+        try:
+            await trio.to_thread.run_sync(
+                lambda: store.sync(duplicate, data_only=data_only), limiter=self._limiter
+            )
+        finally:
+            os.close(duplicate)
+
+    def release(self, handle: int) -> None:
+        """Forget a handle; the last writer's starts the end of the tape's session."""
+        file = self._open.pop(handle)
+        if file.session is not None:
+            self._parts.sessions.released(file.session, file.fd)
+            return
+        if file.reading is not None:
+            self._parts.readers.released(file.reading, store.identity_of(os.fstat(file.fd)))
+        elif file.wrote:
+            self._report_late_writes(file)
+        os.close(file.fd)
+
+    def _report_late_writes(self, file: OpenFile) -> None:
+        """A file that was no tape when it was opened may have become one since, by a rename."""
+        tape = self._parts.tape_of(file.fd)
+        if tape is not None:
+            report = Report(Kind.CHANGED, tape.pool_id, tape, cause="late-write")
+            identity = store.identity_of(os.fstat(file.fd))
+            self._parts.reporter.post(self._parts.reporter.of_report(report, identity))
+
+    async def _register(
+        self, fd: int, inode: Inode, flags: int, caller: Caller, *, created: bool
+    ) -> int:
+        """Enter an open descriptor under a new handle; closes it when that fails."""
+        file = OpenFile(fd, inode, writing=store.wants_writing(flags))
+        try:
+            found = os.fstat(fd)
+            tape = self._parts.tape_of(fd) if stat.S_ISREG(found.st_mode) else None
+            if tape is not None and self.refusing:
+                raise BlockingIOError(16, "the overlay is stopping")
+        except BaseException:
+            os.close(fd)
+            raise
+        now = self._parts.clock.wall_ns()
+        if tape is not None and file.writing:
+            file.session = await self._parts.sessions.opened(
+                tape, fd, created=created, since_ns=now, pid=caller.pid
+            )
+        elif tape is not None:
+            identity = store.identity_of(found)
+            file.reading = self._parts.readers.opened(tape, identity, now, caller.pid)
+        handle = self._next
+        self._next += 1
+        self._open[handle] = file
+        if flags & os.O_TRUNC and not created:
+            self._truncate(handle)
+        return handle
+
+    def _truncate(self, handle: int) -> None:
+        file = self._open[handle]
+        try:
+            file.mark(0, os.fstat(file.fd).st_size)
+            os.ftruncate(file.fd, 0)
+        except OSError:
+            self.release(handle)
+            raise

@@ -1,0 +1,171 @@
+"""Names: everything that makes, removes, renames or reads entries of directories.
+
+What concerns a tape's name is reported before the caller gets its answer; the report is committed
+after the fact, and a crash in between leaves the vault unclean, so that a sweep finds it.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+
+import trio
+
+from vtsfs.contract.naming import NamePatterns
+from vtsfs.contract.signals import Kind, Signal
+from vtsfs.overlay import store
+from vtsfs.overlay.caller import Caller, acting_for
+from vtsfs.overlay.files import Parts
+from vtsfs.overlay.inodes import Inode
+from vtsfs.overlay.moves import Report, reports_of_exchange, reports_of_rename
+from vtsfs.overlay.places import ELSEWHERE, Place, place_of
+
+#: An entry as the kernel gets it: the file and its attributes.
+Entry = tuple[Inode, os.stat_result]
+
+
+@dataclass(slots=True)
+class Listing:
+    """An open directory. Its names are read once, when reading starts from the beginning."""
+
+    inode: Inode
+    fd: int
+    names: list[bytes]
+
+
+class Names:
+    """The directories of one vault."""
+
+    def __init__(self, parts: Parts, vault: str, patterns: NamePatterns) -> None:
+        self._parts = parts
+        self._vault = vault
+        self._patterns = patterns
+        self._listings: dict[int, Listing] = {}
+        self._next = 1
+        self._limiter = trio.CapacityLimiter(4)
+
+    def place(self, parent: Inode, name: bytes) -> Place:
+        """Say what *name* in *parent* would be."""
+        root = self._parts.inodes.root
+        if parent is root:
+            return place_of(self._vault, name, self._patterns)
+        above = store.relative_path(parent.fd, root.fd)
+        if above is None:
+            return ELSEWHERE
+        return place_of(self._vault, above + b"/" + name, self._patterns)
+
+    def lookup(self, parent: Inode, name: bytes) -> Entry:
+        """Find *name*; raises FileNotFoundError."""
+        return self._parts.inodes.lookup(parent, name)
+
+    async def mknod(
+        self, parent: Inode, name: bytes, mode: int, device: int, caller: Caller
+    ) -> Entry:
+        """Make a file, FIFO, socket or device node of exactly *mode*."""
+        with acting_for(caller):
+            os.mknod(name, mode, device, dir_fd=parent.fd)
+        entry = self._parts.inodes.lookup(parent, name)
+        place = self.place(parent, name)
+        if place.tape is not None and stat.S_ISREG(entry[1].st_mode):
+            report = Report(Kind.CHANGED, place.tape.pool_id, place.tape, cause="create")
+            await self._report([report], entry[1])
+        return entry
+
+    def mkdir(self, parent: Inode, name: bytes, mode: int, caller: Caller) -> Entry:
+        """Make a directory of exactly *mode* (and the set-group-ID bit, where that is inherited)."""
+        with acting_for(caller):
+            os.mkdir(name, stat.S_IMODE(mode), dir_fd=parent.fd)
+        return self._parts.inodes.lookup(parent, name)
+
+    def symlink(self, parent: Inode, name: bytes, target: bytes, caller: Caller) -> Entry:
+        """Make a symbolic link to *target*."""
+        with acting_for(caller):
+            os.symlink(target, name, dir_fd=parent.fd)
+        return self._parts.inodes.lookup(parent, name)
+
+    async def link(self, inode: Inode, parent: Inode, name: bytes) -> Entry:
+        """Give a file a further name; if that is a tape's, a tape has come into being."""
+        store.link(inode, parent, name)
+        entry = self._parts.inodes.lookup(parent, name)
+        place = self.place(parent, name)
+        if place.tape is not None and stat.S_ISREG(entry[1].st_mode):
+            report = Report(Kind.MOVED, place.tape.pool_id, place.tape, cause="link")
+            await self._report([report], entry[1])
+        return entry
+
+    async def unlink(self, parent: Inode, name: bytes) -> None:
+        """Remove a name; open handles keep the file."""
+        tape = self.place(parent, name).tape
+        found = None if tape is None else store.lstat(parent, name)
+        os.unlink(name, dir_fd=parent.fd)
+        if tape is not None and found is not None and stat.S_ISREG(found.st_mode):
+            await self._report([Report(Kind.REMOVED, tape.pool_id, tape, cause="unlink")], None)
+
+    def rmdir(self, parent: Inode, name: bytes) -> None:
+        """Remove an empty directory."""
+        os.rmdir(name, dir_fd=parent.fd)
+
+    async def rename(self, old: tuple[Inode, bytes], new: tuple[Inode, bytes], flags: int) -> None:
+        """Rename in every form of renameat2(2)."""
+        source, target = self.place(*old), self.place(*new)
+        if source == target == ELSEWHERE:
+            store.rename(old, new, flags)
+            return
+        moved, over = store.lstat(*old), store.lstat(*new)
+        store.rename(old, new, flags)
+        if moved is None:
+            return
+        if flags & store.RENAME_EXCHANGE and over is not None:
+            reports = reports_of_exchange(source, target, (moved.st_mode, over.st_mode))
+        else:
+            replaced = over is not None and stat.S_ISREG(over.st_mode)
+            reports = reports_of_rename(source, target, moved.st_mode, replaced=replaced)
+        signals: list[Signal] = []
+        for report in reports:
+            at = new if report.tape == target.tape else old
+            signals.append(self._signal(report, store.lstat(*at)))
+        await self._parts.reporter.commit(*signals)
+
+    def open_directory(self, inode: Inode) -> int:
+        """Open a directory for reading and return its handle."""
+        fd = os.open(inode.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        handle = self._next
+        self._next += 1
+        self._listings[handle] = Listing(inode, fd, [])
+        return handle
+
+    def listing(self, handle: int, start: int) -> Listing:
+        """Return an open directory; its names are read anew when *start* is the beginning."""
+        listing = self._listings[handle]
+        if start == 0:
+            names = [os.fsencode(name) for name in os.listdir(listing.fd)]
+            listing.names = [b".", b"..", *names]
+        return listing
+
+    def dot_number(self, listing: Listing, name: bytes, found: os.stat_result) -> int:
+        """Return the node number of ``.`` or ``..``; above the root there is only the root."""
+        inodes = self._parts.inodes
+        if listing.inode is inodes.root or name == b".":
+            return listing.inode.number
+        return inodes.number_of(found)
+
+    async def sync_directory(self, handle: int, *, data_only: bool) -> None:
+        """Make a directory's names durable; the loop goes on meanwhile."""
+        duplicate = os.dup(self._listings[handle].fd)
+        try:
+            await trio.to_thread.run_sync(
+                lambda: store.sync(duplicate, data_only=data_only), limiter=self._limiter
+            )
+        finally:
+            os.close(duplicate)
+
+    def close_directory(self, handle: int) -> None:
+        """Forget an open directory."""
+        os.close(self._listings.pop(handle).fd)
+
+    def _signal(self, report: Report, found: os.stat_result | None) -> Signal:
+        gone = report.kind is Kind.REMOVED or report.tape is None or found is None
+        identity = None if gone or found is None else store.identity_of(found)
+        return self._parts.reporter.of_report(report, identity)
+
+    async def _report(self, reports: list[Report], found: os.stat_result | None) -> None:
+        await self._parts.reporter.commit(*(self._signal(report, found) for report in reports))

@@ -1,0 +1,87 @@
+"""The overlay of one vault: its rooms put together. Raises OSError and VtsError, nothing of FUSE."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from vtsfs.contract.naming import NamePatterns, TapeId
+from vtsfs.overlay import store
+from vtsfs.overlay.attributes import Attributes
+from vtsfs.overlay.files import Files, Parts
+from vtsfs.overlay.inodes import Inode, InodeTable
+from vtsfs.overlay.names import Names
+from vtsfs.overlay.places import place_of
+from vtsfs.overlay.readers import Readers
+from vtsfs.overlay.reports import Clock, Reporter, SignalSink
+from vtsfs.overlay.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class VaultView:
+    """What the overlay must know of its vault."""
+
+    name: str
+    backing: Path
+    patterns: NamePatterns
+    refuse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTape:
+    """A tape that is open through the overlay, for `vtsfs status`."""
+
+    tape: TapeId
+    access: str
+    since_ns: int
+    pids: tuple[int, ...]
+    bytes_written: int = 0
+
+
+class Overlay:
+    """One vault: files, names and attributes over one backing directory."""
+
+    def __init__(
+        self, vault: VaultView, sink: SignalSink, clock: Clock, nursery: trio.Nursery
+    ) -> None:
+        self._vault = vault
+        self.inodes = InodeTable(vault.backing)
+        reporter = Reporter(vault.name, sink, clock, refuse=vault.refuse)
+        self.sessions = Sessions(reporter, nursery, self.tape_of)
+        self.readers = Readers(reporter)
+        parts = Parts(self.inodes, reporter, self.sessions, self.readers, clock, self.tape_of)
+        self.files = Files(parts)
+        self.names = Names(parts, vault.name, vault.patterns)
+        self.attributes = Attributes(parts)
+
+    def tape_of(self, fd: int) -> TapeId | None:
+        """Say which tape an open regular file is by its present name, None if it is none."""
+        path = store.relative_path(fd, self.inodes.root.fd)
+        if path is None:
+            return None
+        return place_of(self._vault.name, path, self._vault.patterns).tape
+
+    def read_link(self, inode: Inode) -> bytes:
+        """Return what a symbolic link holds."""
+        return store.read_link(inode)
+
+    def statfs(self) -> os.statvfs_result:
+        """Return the room on the file system below."""
+        return os.fstatvfs(self.inodes.root.fd)
+
+    def open_tapes(self) -> list[OpenTape]:
+        """List the tapes that have a session now, writers first."""
+        writers = [
+            OpenTape(s.tape, "write", s.since_ns, tuple(sorted(s.pids)), s.bytes_written)
+            for s in self.sessions
+        ]
+        readers = [
+            OpenTape(s.tape, "read", s.since_ns, tuple(sorted(s.pids)))
+            for s in self.readers.sessions()
+        ]
+        return [*sorted(writers, key=lambda t: t.tape), *sorted(readers, key=lambda t: t.tape)]
+
+    def close(self) -> None:
+        """Close the descriptors of files the kernel never forgot; call it after the last request."""
+        self.inodes.close()
