@@ -36,8 +36,12 @@ PURE = (
     "copyagent.ems.policy",
     "copyagent.ems.tape_events",
     "copyagent.ems.telnet",
-    "copyagent.transfer.chunks",
-    "copyagent.transfer.plan",
+    "copyagent.transfer.commands",
+    "copyagent.transfer.layout",
+    "copyagent.transfer.manifest",
+    "copyagent.transfer.progress",
+    "vtsfs.contract.extents",
+    "vtsfs.contract.naming",
     "vtsfs.overlay.usage",
 )
 IMPURE = {
