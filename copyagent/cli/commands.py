@@ -28,7 +28,7 @@ from vtsfs import __version__
 from vtsfs.contract.errors import AgentUnreachable, SettingsError, UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings, read_settings
-from vtsfs.contract.settings_check import check_files
+from vtsfs.contract.settings_check import check_settings_file
 from vtsfs.runtime.logs import configure_logging
 
 #: How often ``status --watch`` looks again, in seconds.
@@ -123,9 +123,8 @@ def release(config: Path, tape: str, because: str) -> None:
 @click.pass_obj
 def check(config: Path) -> None:
     """Check the settings and the files they name; change nothing, connect to nothing."""
-    settings = read_settings(config)
-    problems = check_files(settings, str(config))
-    if problems:
+    settings, problems = check_settings_file(config)
+    if settings is None:
         raise SettingsError("\n".join(problems), problems)
     pools = len(settings.autocopy)
     click.echo(f"{config}: in order ({len(settings.vaults)} vaults, {pools} watched pools)")
