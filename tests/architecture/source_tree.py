@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,21 +27,24 @@ class Module:
         """Tell whether the module is one of *packages* or lies in one of them."""
         return any((self.name + ".").startswith(package + ".") for package in packages)
 
-    def imports(self) -> Iterator[str]:
-        """Name everything imported, wherever in the file the import stands.
+    @cached_property
+    def imports(self) -> frozenset[str]:
+        """Everything imported, wherever in the file the import stands.
 
         ``from a.b import c`` gives both ``a.b`` and ``a.b.c``, since c may be a module.
         """
+        names: set[str] = set()
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
+                names.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module is not None:
-                yield node.module
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+                names.add(node.module)
+                names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        return frozenset(names)
 
     def external_imports(self) -> set[str]:
         """Name the distributions and standard library modules imported, by their first word."""
-        return {name.partition(".")[0] for name in self.imports()} - {*PRODUCT, "tests"}
+        return {name.partition(".")[0] for name in self.imports} - {*PRODUCT, "tests"}
 
     def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
         for node in ast.walk(self.tree):
@@ -79,7 +82,7 @@ def reached_from(start: Module) -> dict[str, Module]:
         if module is None or name in reached:
             continue
         reached[name] = module
-        to_visit.extend(module.imports())
+        to_visit.extend(module.imports)
         words = name.split(".")
         to_visit.extend(".".join(words[:length]) for length in range(1, len(words)))
     return reached
