@@ -23,7 +23,6 @@ from copyagent.control.protocol import (
     Sync,
     parse_where,
 )
-from copyagent.daemon import run_agent
 from vtsfs import __version__
 from vtsfs.contract.errors import AgentUnreachable, SettingsError, UsageError
 from vtsfs.contract.naming import TapeId
@@ -53,6 +52,9 @@ def copyagent(ctx: click.Context, config: Path | None) -> None:
 @click.pass_obj
 def run(config: Path) -> None:
     """Run the agent in the foreground until it is told to end (SIGTERM)."""
+    # The SSH library takes most of a second to import, which no other command should wait for.
+    from copyagent.daemon import run_agent
+
     settings = read_settings(config)
     configure_logging(sys.stderr, os.environ, quiet=("asyncssh",))
     run_agent(settings)

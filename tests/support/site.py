@@ -17,11 +17,15 @@ from typing import Any, Self
 
 import yaml
 
+from copyagent.control.client import ask
+from copyagent.control.protocol import Explain, Status
 from tests.support.mountpoint import mounts_under, unmount_under
 from tests.support.nonstop import TREE, NonStop
 from tests.support.processes import Program, identify, send_signal
 from tests.support.sshd import ADDRESS, Sshd
 from tests.support.waiting import NotInTime, wait_until
+from vtsfs.contract.errors import AgentUnreachable, RequestFailed
+from vtsfs.contract.naming import TapeId
 
 
 @dataclass
@@ -108,6 +112,7 @@ class Site:
                     "port": host.port,
                     "user": host.user,
                     "password_file": str(host.password_file),
+                    "response_timeout": "1s",
                 }
             }
         }
@@ -182,7 +187,11 @@ class Site:
         agent = self.agent
         if agent is not None and not agent.is_running():
             raise RuntimeError(f"the agent ended at once:\n{agent.output()}")
-        return self.run("copyagent", "status", "--json").returncode == 0
+        try:
+            self.status()
+        except AgentUnreachable:
+            return False
+        return True
 
     def stop(self) -> None:
         """End the agent properly; harmless if it does not run."""
@@ -192,17 +201,21 @@ class Site:
     # ---- what an operator sees -------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """Return ``copyagent status --json``."""
-        document: dict[str, Any] = json.loads(self.must("copyagent", "status", "--json"))
+        """Return what ``copyagent status --json`` shows, without a process for each look."""
+        document: dict[str, Any] = ask(self._socket, Status())
         return document
 
     def explain(self, tape: str) -> dict[str, Any] | None:
-        """Return ``copyagent explain --json`` of *tape*, None while nobody knows of it."""
-        done = self.run("copyagent", "explain", tape, "--json")
-        if done.returncode:
+        """Return what ``copyagent explain --json`` shows, None while nobody knows of *tape*."""
+        try:
+            document: dict[str, Any] = ask(self._socket, Explain(TapeId.parse(tape)))
+        except RequestFailed:
             return None
-        document: dict[str, Any] = json.loads(done.stdout)
         return document
+
+    @property
+    def _socket(self) -> Path:
+        return self.root / "run" / "copyagent.sock"
 
     def state_of(self, tape: str) -> str:
         """Return the state of *tape*'s first copy in words, empty while nobody knows of it."""
