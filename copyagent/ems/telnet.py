@@ -29,6 +29,9 @@ NOP: Final = bytes((IAC, 0xF1))
 
 ECHO: Final = 1
 SUPPRESS_GO_AHEAD: Final = 3
+MAX_SUBNEGOTIATION: Final = 1024
+"""Bytes after which a subnegotiation that does not end is taken for none: a host that loses its
+end must not swallow all events after it. The longest one in use has some dozens."""
 _HOST_MAY: Final = frozenset({ECHO, SUPPRESS_GO_AHEAD})
 _WE_MAY: Final = frozenset({SUPPRESS_GO_AHEAD})
 
@@ -58,6 +61,7 @@ class TelnetDecoder:
     def __init__(self) -> None:
         self._at = _At.TEXT
         self._verb = 0
+        self._room = 0
         self._carriage_return = b""
         self._host_does: set[int] = set()
         self._we_do: set[int] = set()
@@ -83,11 +87,18 @@ class TelnetDecoder:
         stop = len(data) if end < 0 else end
         if self._at is _At.TEXT:
             text += data[start:stop]
-        if end < 0:
-            return stop
-        in_text = self._at is _At.TEXT
-        self._at = _At.COMMAND if in_text else _At.SUBNEGOTIATION_COMMAND
-        return end + 1
+            next_at = _At.COMMAND
+        else:
+            stop = min(stop, start + self._room)
+            self._room -= stop - start
+            next_at = _At.SUBNEGOTIATION_COMMAND
+            if self._room == 0:
+                self._at = _At.TEXT
+                return stop
+        if stop == end:
+            self._at = next_at
+            return end + 1
+        return stop
 
     def _command_byte(self, byte: int, text: bytearray, reply: bytearray) -> None:
         if self._at is _At.OPTION:
@@ -101,6 +112,7 @@ class TelnetDecoder:
             self._at = _At.OPTION
         elif byte == SB:
             self._at = _At.SUBNEGOTIATION
+            self._room = MAX_SUBNEGOTIATION
         else:
             if byte == IAC:
                 text.append(IAC)

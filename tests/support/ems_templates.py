@@ -91,79 +91,83 @@ def esm_requests(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def other_events(draw: st.DrawFn) -> Case:
-    n, v, w, d = draw(requests), draw(volumes), draw(plain_volumes), draw(drives)
-    comment = draw(comments)
-    rejected, cancelled = RequestOutcome.REJECTED, RequestOutcome.CANCELLED
-    return draw(
+def ends_of_requests(draw: st.DrawFn) -> Case:
+    n, v, d = draw(requests), draw(volumes), draw(drives)
+    number, words, event = draw(
         st.sampled_from(
             [
-                (648, f"{n:04d} VOLUME {v} MOUNTED", VolumeMounted(HOST, n, v)),
+                (648, f"VOLUME {v} MOUNTED", VolumeMounted(HOST, n, v)),
                 (
                     651,
-                    f"{n:04d} REQUEST FOR VOLUME {v} REJECTED BY OPERATOR",
-                    RequestEnded(HOST, n, v, rejected),
+                    f"REQUEST FOR VOLUME {v} REJECTED BY OPERATOR",
+                    RequestEnded(HOST, n, v, RequestOutcome.REJECTED),
                 ),
                 (
                     653,
-                    f"{n:04d} REQUEST FOR DEVICE {d} REJECTED BY OPERATOR",
-                    RequestEnded(HOST, n, None, rejected, d),
+                    f"REQUEST FOR DEVICE {d} REJECTED BY OPERATOR",
+                    RequestEnded(HOST, n, None, RequestOutcome.REJECTED, d),
                 ),
-                (649, f"{n:04d} REQUEST CANCELLED", RequestEnded(HOST, n, None, cancelled)),
-                (
-                    652,
-                    f"{n:04d} REQUEST FOR DEVICE {d} ACCEPTED BY OPERATOR",
-                    DeviceAccepted(HOST, n, d),
-                ),
-                (
-                    606,
-                    f"{n:04d} REQUEST TO USE {d} UNLABELED {comment}",
-                    DeviceRequested(HOST, n, d, DeviceUse.UNLABELLED),
-                ),
-                (
-                    607,
-                    f"{n:04d} REQUEST TO USE {d} WITH NO LABEL PROTECTION {comment}",
-                    DeviceRequested(HOST, n, d, DeviceUse.BYPASS_LABELS),
-                ),
-                (638, f"STATUS 1504 - {v} TAPE OPENED ON {d}", TapeOpened(HOST, v, d)),
-                (638, f"STATUS 1504 - TAPE OPENED ON {d}", TapeOpened(HOST, None, d)),
-                (
-                    699,
-                    f"STATUS 1516 - {v} TAPE ON DRIVE {d} USED BY \\DEV2.$Z4F1",
-                    TapeInUse(HOST, v, d, "\\DEV2.$Z4F1"),
-                ),
-                (
-                    659,
-                    f"STATUS 1512 - {v} TAPE DISMOUNTED FROM DRIVE {d}",
-                    TapeDismounted(HOST, v, d),
-                ),
+                (649, "REQUEST CANCELLED", RequestEnded(HOST, n, None, RequestOutcome.CANCELLED)),
+                (652, f"REQUEST FOR DEVICE {d} ACCEPTED BY OPERATOR", DeviceAccepted(HOST, n, d)),
+            ]
+        )
+    )
+    return number, f"{n:04d} {words}", event
+
+
+@st.composite
+def device_requests(draw: st.DrawFn) -> Case:
+    n, d = draw(requests), draw(drives)
+    number, wish, use = draw(
+        st.sampled_from(
+            [
+                (606, "UNLABELED", DeviceUse.UNLABELLED),
+                (607, "WITH NO LABEL PROTECTION", DeviceUse.BYPASS_LABELS),
+            ]
+        )
+    )
+    text = f"{n:04d} REQUEST TO USE {d} {wish} {draw(comments)}"
+    return number, text, DeviceRequested(HOST, n, d, use)
+
+
+@st.composite
+def uses(draw: st.DrawFn) -> Case:
+    v, w, d, user = draw(volumes), draw(plain_volumes), draw(drives), "\\DEV2.$Z4F1"
+    number, status, words, event = draw(
+        st.sampled_from(
+            [
+                (638, 1504, f"{v} TAPE OPENED ON {d}", TapeOpened(HOST, v, d)),
+                (638, 1504, f"TAPE OPENED ON {d}", TapeOpened(HOST, None, d)),
+                (699, 1516, f"{v} TAPE ON DRIVE {d} USED BY {user}", TapeInUse(HOST, v, d, user)),
+                (659, 1512, f"{v} TAPE DISMOUNTED FROM DRIVE {d}", TapeDismounted(HOST, v, d)),
                 (
                     640,
-                    f"STATUS 1506 - UNREQUESTED ANSI TAPE {v} ONLINE ON {d}",
+                    1506,
+                    f"UNREQUESTED ANSI TAPE {v} ONLINE ON {d}",
                     TapeOnline(HOST, v, d, LabelType.ANSI),
                 ),
                 (
                     639,
-                    f"STATUS 1505 - UNREQUESTED NL TAPE ONLINE ON {d}",
+                    1505,
+                    f"UNREQUESTED NL TAPE ONLINE ON {d}",
                     TapeOnline(HOST, None, d, LabelType.UNLABELLED),
                 ),
-                (
-                    703,
-                    f"STATUS 1518 - TAPE {w} USED INSTEAD OF TAPE {v}",
-                    VolumeSubstituted(HOST, v, w),
-                ),
-                (
-                    702,
-                    "STATUS 1517 - TAKEOVER BY BACKUP $ZSVR PROCESS STATUS: 3",
-                    RequestsForgotten(
-                        HOST, "STATUS 1517 - TAKEOVER BY BACKUP $ZSVR PROCESS STATUS: 3"
-                    ),
-                ),
-                (
-                    673,
-                    f"ERROR 1015 - DISMOUNT OF ACS TAPE, {v}, FAILED",
-                    TapeNotice(HOST, "ERROR", 1015, f"DISMOUNT OF ACS TAPE, {v}, FAILED"),
-                ),
+                (703, 1518, f"TAPE {w} USED INSTEAD OF TAPE {v}", VolumeSubstituted(HOST, v, w)),
+            ]
+        )
+    )
+    return number, f"STATUS {status} - {words}", event
+
+
+@st.composite
+def notices(draw: st.DrawFn) -> Case:
+    takeover = "STATUS 1517 - TAKEOVER BY BACKUP $ZSVR PROCESS STATUS: 3"
+    failed = f"DISMOUNT OF ACS TAPE, {draw(volumes)}, FAILED"
+    return draw(
+        st.sampled_from(
+            [
+                (702, takeover, RequestsForgotten(HOST, takeover)),
+                (673, f"ERROR 1015 - {failed}", TapeNotice(HOST, "ERROR", 1015, failed)),
             ]
         )
     )
@@ -173,7 +177,15 @@ def other_events(draw: st.DrawFn) -> Case:
 def printed_cases(draw: st.DrawFn) -> Case:
     """Give any template's text, with or without the sender's prefix."""
     number, text, event = draw(
-        st.one_of(mount_requests(), scratch_requests(), esm_requests(), other_events())
+        st.one_of(
+            mount_requests(),
+            scratch_requests(),
+            esm_requests(),
+            device_requests(),
+            ends_of_requests(),
+            uses(),
+            notices(),
+        )
     )
     prefix = draw(st.sampled_from(["$ZSVR: ", ""]))
     return number, prefix + text, event

@@ -1,6 +1,7 @@
 """The session against the scripted host, over real TCP."""
 
 import logging
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -316,6 +317,62 @@ async def test_garbage_is_counted_and_shown_without_the_password() -> None:
         assert heard.tally.garbage_lines >= 2
         assert "junk ***" in heard.tally.latest_garbage
         assert PASSWORD not in repr(heard.tally)
+
+
+async def test_bytes_at_random_neither_end_the_agent_nor_hide_the_next_event() -> None:
+    noise = random.Random(20060914)
+    async with open_ems_host() as host, linked(host) as heard:
+        await host.wait_printing()
+        for volume in range(20):
+            # No prompt by chance, which would rightly end the session.
+            junk = noise.randbytes(700).replace(b">", b"<")
+            await host.raw(junk.decode("latin-1") + "\xff\xf0\r\n")
+            await host.tape_dismounted(f"X{volume:05d}", "$VTAPE0")
+        await heard.until(lambda: len(heard.events) == 20, "twenty events")
+        assert heard.reported(LinkLost) == 0
+
+
+async def test_a_log_in_of_random_bytes_is_given_up_in_time() -> None:
+    noise = random.Random(2)
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+
+    async def serve(stream: trio.SocketStream) -> None:
+        try:
+            while True:
+                await stream.send_all(noise.randbytes(1000))
+                await trio.sleep(0.01)
+        except trio.BrokenResourceError:
+            pass
+
+    async with open_ems_host() as host, listener, trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, serve, [listener])
+        link = replace(settings(host), port=listener.socket.getsockname()[1])
+        started = trio.current_time()
+        failure = await one_session(host, link)
+        assert failure.trouble in {LinkTrouble.TIMED_OUT, LinkTrouble.UNEXPECTED_PROMPT}
+        assert trio.current_time() - started < 3.0
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_dismount_in_a_flood_is_heard_while_the_flood_goes_on() -> None:
+    other = Layout(process="$FTI1", ssid="TANDEM.MHS.G01")
+    flood = "".join(
+        f"{line}\r\n" for line in other.lines("06-09-14 22:00:01", 23, "problem with a device " * 6)
+    )
+    async with open_ems_host() as host, linked(host) as heard:
+        await host.wait_printing()
+        await host.raw(flood * 5000)
+        await host.tape_dismounted("X00001", "$VTAPE0")
+        async with trio.open_nursery() as nursery:
+
+            async def go_on() -> None:
+                while True:
+                    await host.raw(flood * 50)
+
+            nursery.start_soon(go_on)
+            await heard.until(lambda: heard.events, "the dismount")
+            nursery.cancel_scope.cancel()
+        await heard.until(lambda: heard.tally.events > 5000, "the flood read")
 
 
 async def test_a_silent_host_counts_as_dead_where_that_is_asked_for() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copyagent.ems.telnet import BREAK, NOP, TelnetDecoder, encode_line
+from copyagent.ems.telnet import BREAK, MAX_SUBNEGOTIATION, NOP, TelnetDecoder, encode_line
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 ECHO, SGA, TERMINAL_TYPE, NAWS, BINARY = 1, 3, 24, 31, 0
@@ -56,6 +56,15 @@ def test_a_doubled_escape_is_one_byte_of_text() -> None:
 def test_a_subnegotiation_is_left_out_whole() -> None:
     inside = bytes((IAC, SB, TERMINAL_TYPE, 1, IAC, IAC, 65, IAC, SE))
     assert decode(b"x" + inside + b"y") == (b"xy", b"")
+
+
+def test_a_subnegotiation_that_does_not_end_swallows_no_more_than_its_limit() -> None:
+    stream = b"a" + bytes((IAC, SB, TERMINAL_TYPE)) + b"x" * 5000 + b"\nSTATUS 1512\n"
+    text, _ = decode(stream)
+    assert text.startswith(b"ax")
+    assert text.endswith(b"\nSTATUS 1512\n")
+    assert len(stream) - len(text) == MAX_SUBNEGOTIATION + 2
+    assert decode(*one_by_one(stream))[0] == text
 
 
 def test_other_commands_are_left_out() -> None:
