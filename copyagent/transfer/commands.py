@@ -1,14 +1,15 @@
 """The two commands we run at a target that lets us: their text, and what their answers mean.
 
 Both are optional. A forced ``internal-sftp``, a restricted shell or a busybox answers something
-else, and what does not look exactly as expected counts as no answer.
+else, and a last line that does not look exactly as expected counts as no answer. (What a shell's
+start-up file prints comes before it.)
 """
 
 import re
 import shlex
 
-_SHA256 = re.compile(r"([0-9a-f]{64})\s+\*?-\s*")
-_TOKEN = re.compile(r"(\d+) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4})\s*")
+_SHA256 = re.compile(r"([0-9a-f]{64})\s+\*?-")
+_TOKEN = re.compile(r"(\d+) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4})")
 
 
 def sha256_command(path: str) -> str:
@@ -18,7 +19,7 @@ def sha256_command(path: str) -> str:
 
 def parse_sha256(output: str) -> str | None:
     """Read the hex digest, or None."""
-    match = _SHA256.fullmatch(output)
+    match = _SHA256.fullmatch(_last_line(output))
     return match[1] if match else None
 
 
@@ -29,5 +30,9 @@ def token_command(path: str) -> str:
 
 def parse_token(output: str) -> str:
     """Read the token that goes into a `TargetStamp`; empty if there is none."""
-    match = _TOKEN.fullmatch(output)
+    match = _TOKEN.fullmatch(_last_line(output))
     return f"{match[1]} {match[2]}" if match else ""
+
+
+def _last_line(output: str) -> str:
+    return output.rstrip().rpartition("\n")[2]

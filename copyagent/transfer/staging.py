@@ -46,7 +46,6 @@ async def prepare(target: Target, layout: Layout) -> None:
     for name in await target.list_names(layout.directory):
         if layout.is_stage(name):
             await target.remove(f"{layout.directory}/{name}")
-    await sync(target, layout.directory)
 
 
 async def ensure_directory(target: Target, path: str, mode: int) -> None:

@@ -12,7 +12,7 @@ from copyagent.transfer.copier import copy_tape
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.progress import CopyProgress
 from copyagent.transfer.sftp import SftpTarget, connect
-from copyagent.transfer.source import open_tape
+from copyagent.transfer.source import identity_of
 from copyagent.transfer.target import Target
 from tests.support.sshd import ADDRESS, Sshd
 from vtsfs.contract.naming import TapeId
@@ -85,11 +85,15 @@ class CopyRig:
     def job(self, label: str = "X00001", generation: int = 1, pool: str = "BILL") -> CopyJob:
         """Order a copy of the tape as it is now; the identity is left out if it cannot be had."""
         tape = TapeId("VAULT00", pool, label)
-        identity = None
-        if os.path.lexists(self.tape(label, pool)) and self.tape(label, pool).is_file():
-            with open_tape(self.backing, tape) as source:
-                identity = source.identity
+        try:
+            identity = identity_of(os.lstat(self.tape(label, pool)))
+        except FileNotFoundError:
+            identity = None
         return CopyJob(tape, "drsite", tape, generation, identity)
+
+    def at(self, path: str) -> Path:
+        """Give a path of the layout as one of this machine, which is the target as well."""
+        return Path(path)
 
     async def copy(
         self,

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,13 @@ async def bridge() -> AsyncIterator[None]:
     """Run the test with asyncio at hand."""
     async with open_bridge():
         yield
+
+
+@pytest.fixture
+def sshd(scratch: Path) -> Iterator[Sshd]:
+    """Run an sshd whose commands are not slowed down by the tester's own shell start-up files."""
+    with Sshd(scratch / "sshd", options=["SetEnv HOME=/nonexistent"]) as server:
+        yield server
 
 
 @pytest.fixture
