@@ -21,6 +21,12 @@ faulthandler.register(signal.SIGUSR1, all_threads=True)
 pytest_configure = must_run.pytest_configure
 
 
+def pytest_collection_finish() -> None:
+    """Take what is imported by now out of the garbage collections that follow each test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def expect_log() -> ExpectedLogs:
     """Declare a warning or error that the test causes: ``expect_log(pattern, level)``."""
