@@ -4,6 +4,7 @@ One descriptor of ours per open of theirs, never shared: descriptors differ in a
 last release of a tape must be seen. Reads and writes run in the loop; DESIGN.md says why.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -153,7 +154,7 @@ class Files:
             found = os.fstat(fd)
             tape = self._parts.tape_of(fd) if stat.S_ISREG(found.st_mode) else None
             if tape is not None and self.refusing:
-                raise BlockingIOError(16, "the overlay is stopping")
+                raise OSError(errno.EBUSY, "the overlay is stopping")
         except BaseException:
             os.close(fd)
             raise
@@ -169,14 +170,27 @@ class Files:
         self._next += 1
         self._open[handle] = file
         if flags & os.O_TRUNC and not created:
-            self._truncate(handle)
+            self._truncate(handle, caller)
         return handle
 
-    def _truncate(self, handle: int) -> None:
+    def _truncate(self, handle: int, caller: Caller) -> None:
+        """Cut the file as O_TRUNC says; also its set-id bits, which the kernel leaves to us here."""
         file = self._open[handle]
         try:
-            file.mark(0, os.fstat(file.fd).st_size)
+            found = os.fstat(file.fd)
+            file.mark(0, found.st_size)
             os.ftruncate(file.fd, 0)
+            if caller.uid != 0 and found.st_mode & (stat.S_ISUID | stat.S_ISGID):
+                os.fchmod(file.fd, _without_set_id(found.st_mode))
         except OSError:
             self.release(handle)
             raise
+
+
+def _without_set_id(mode: int) -> int:
+    """Return the permissions as a write by an ordinary user leaves them (inode(7)).
+
+    Without group execution the set-group-ID bit means mandatory locking and stays.
+    """
+    kept = stat.S_IMODE(mode) & ~stat.S_ISUID
+    return kept & ~stat.S_ISGID if mode & stat.S_IXGRP else kept

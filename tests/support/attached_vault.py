@@ -1,0 +1,165 @@
+"""A vault with its overlay attached, for tests on a real kernel mount."""
+
+import json
+import os
+import signal as signals
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from tests.support.processes import ProcessId, identify, is_alive, send_signal
+from tests.support.waiting import wait_until
+from vtsfs.contract.feed import Hello
+from vtsfs.contract.settings import Settings, parse_settings
+from vtsfs.contract.signals import Kind, Signal
+
+VAULT = "VAULT00"
+POOL = "BILL"
+
+
+class Vault:
+    """Directories, settings and commands of one vault in *top*; nothing is attached at first."""
+
+    def __init__(self, top: Path, **vault_settings: object) -> None:
+        self.top = top
+        self.backing = top / "backing"
+        self.mount = top / "mount"
+        self.config = top / "vts.yaml"
+        for directory in (self.backing / POOL, self.mount):
+            directory.mkdir(parents=True)
+        entry = {"backing": str(self.backing), "mountpoint": str(self.mount), **vault_settings}
+        self.config.write_text(
+            yaml.safe_dump(
+                {
+                    "system": {"name": "TEST"},
+                    "paths": {
+                        "state": str(top / "state"),
+                        "run": str(top / "run"),
+                        "event_log": str(top / "log" / "event.log"),
+                    },
+                    "vaults": {VAULT: entry},
+                }
+            ),
+            encoding="utf-8",
+        )
+        self._processes: list[ProcessId] = []
+
+    @property
+    def settings(self) -> Settings:
+        return parse_settings(self.config.read_text(encoding="utf-8"), str(self.config))
+
+    @property
+    def pool(self) -> Path:
+        return self.mount / POOL
+
+    @property
+    def log(self) -> str:
+        path = self.top / "run" / f"vtsfs-{VAULT}.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the command `vtsfs` with the vault's settings."""
+        return subprocess.run(
+            [sys.executable, "-m", "vtsfs", "--config", str(self.config), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def attach(self) -> None:
+        """Attach, and fail with the command's own words if that does not work."""
+        ended = self.run("attach", VAULT)
+        assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}\n{self.log}"
+        self._processes.append(self.daemon())
+
+    def detach(self) -> None:
+        """Detach, and fail with the command's own words if that does not work."""
+        ended = self.run("detach", VAULT)
+        assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}\n{self.log}"
+
+    def status(self) -> Mapping[str, Any]:
+        """Return what `vtsfs status --json` says."""
+        answer = json.loads(self.run("status", VAULT, "--json").stdout)
+        assert isinstance(answer[0], dict)
+        return answer[0]
+
+    def daemon(self) -> ProcessId:
+        """Say which process serves the vault."""
+        found = identify(int(self.status()["pid"]))
+        assert found is not None
+        return found
+
+    def kill(self) -> None:
+        """Kill the daemon as a crash would, and wait until the kernel has noticed."""
+        _kill(self._processes[-1])
+
+    def follow(self) -> "Follower":
+        """Connect to the feed and subscribe from the beginning."""
+        return Follower(self.settings.feed_socket(VAULT))
+
+    def end(self) -> None:
+        """Kill what still runs; the mounts are the `scratch` fixture's business."""
+        for process in self._processes:
+            _kill(process)
+
+
+def _kill(process: ProcessId) -> None:
+    send_signal(process, signals.SIGKILL)
+    wait_until(lambda: not is_alive(process), 10, "the daemon is dead")
+
+
+class Follower:
+    """A subscriber to a vault's feed, as the agent is one."""
+
+    def __init__(self, path: Path, after: int = 0) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(10)
+        self._socket.connect(str(path))
+        self._lines = self._socket.makefile("rb")
+        self.hello = Hello.from_json(self._lines.readline())
+        self.send({"subscribe": after})
+
+    def send(self, message: Mapping[str, object]) -> None:
+        self._socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def next(self) -> Signal:
+        """Return the next signal; fail after ten seconds without one."""
+        line = self._lines.readline()
+        assert line, "the feed was closed"
+        return Signal.from_mapping(json.loads(line)["signal"])
+
+    def until(self, kind: Kind, label: str) -> Signal:
+        """Skip signals until that one comes."""
+        while True:
+            found = self.next()
+            if (found.kind, found.label) == (kind, label):
+                return found
+
+    def close(self) -> None:
+        self._lines.close()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def attached_vault(top: Path, **vault_settings: object) -> Iterator[Vault]:
+    """Attach a vault in *top* for the length of the block; its daemon is dead afterwards."""
+    os.chmod(top, 0o755)  # noqa: S103 - other users of the tests come through here
+    vault = Vault(top, **vault_settings)
+    try:
+        vault.attach()
+        yield vault
+    finally:
+        vault.end()

@@ -1,0 +1,10 @@
+"""What any file system does, as one suite: run on a plain directory first, then on the mount.
+
+A case that fails on the plain directory is a wrong case. Each gets an empty directory. Importing
+the modules below enters their cases.
+"""
+
+from tests.support import posix_attributes, posix_data, posix_names
+from tests.support.posix_case import ALL
+
+__all__ = ["ALL", "posix_attributes", "posix_data", "posix_names"]
