@@ -1,0 +1,214 @@
+"""Every pair of state and event: what becomes of it, or that it cannot happen."""
+
+import pytest
+
+from copyagent.core import tape as states
+from copyagent.core.copying import (
+    CopyDone,
+    CopyFailed,
+    CopyHeld,
+    CopyJob,
+    CopyOutcome,
+    CopyStopped,
+    CopyWaits,
+    HoldReason,
+    SourceChanged,
+    SourceErased,
+    TargetStamp,
+    WaitReason,
+)
+from copyagent.core.retry import Ladder
+from copyagent.core.tape import (
+    Approved,
+    Clean,
+    Context,
+    Copied,
+    Copying,
+    Ended,
+    Failed,
+    Held,
+    HoldDecided,
+    Kept,
+    Queued,
+    Received,
+    Restarted,
+    RetryAsked,
+    Retrying,
+    Started,
+    Superseded,
+    TargetDown,
+    TargetReturned,
+    Unchanged,
+    Unsynced,
+    Vanished,
+    Waiting,
+    WriterCame,
+)
+from copyagent.core.time import Moment
+from tests.support import transition_rows
+from tests.support.histories import TAPE, TARGET, published
+
+NOW = Moment(1000.0, 50 * 10**9)
+CTX = Context(NOW, Ladder(attempts=3, interval_s=300.0))
+LATER = NOW.after(300.0)
+STAMP = TargetStamp(7, 8)
+
+CLEAN = Clean()
+UNSYNCED = Unsynced()
+QUEUED = Queued(4, failures=1)
+COPYING = Copying(4, 1, 9)
+RETRYING = Retrying(4, 1, "why", "do", NOW.after(100.0))
+DUE = Retrying(4, 1, "why", "do", NOW)
+FAILED = Failed(4, 3, "why", "do", unreachable=False, at_ns=9)
+UNREACHED = Failed(4, 3, "why", "do", unreachable=True, at_ns=9)
+WAITING = Waiting(4, 1, WaitReason.FENCED, "why", NOW.after(100.0))
+HELD = Held(4, HoldReason.CONFLICT, "why", 9)
+SUPERSEDED = Superseded(4)
+COPIED = Copied(4, 9)
+KEPT = Kept("erased", 9)
+EVERY: tuple[states.State, ...] = (
+    CLEAN, UNSYNCED, QUEUED, COPYING, RETRYING, FAILED, WAITING, HELD, SUPERSEDED, COPIED, KEPT,
+)  # fmt: skip
+PENDING: tuple[states.State, ...] = (QUEUED, COPYING, RETRYING, WAITING)
+
+HOLD = HoldDecided(5, HoldReason.INTERRUPTED, "torn")
+DOWN = TargetDown("refused", "start sshd")
+JOB = CopyJob(TAPE, TARGET, TAPE, 4, None)
+DONE = CopyDone(published(JOB), 1, 1.0)
+
+
+def expected() -> dict[tuple[states.State, states.Event], states.State]:
+    """Every pair that changes something, by hand. What is missing here must change nothing."""
+    table: dict[tuple[states.State, states.Event], states.State] = {}
+    for state in EVERY:
+        table[state, Approved(5)] = Queued(5)
+        table[state, HOLD] = Held(5, HoldReason.INTERRUPTED, "torn", NOW.wall_ns)
+        table[state, Vanished("deleted")] = Kept("deleted", NOW.wall_ns)
+        table[state, Received()] = Clean()
+        if state not in {*PENDING, HELD, COPIED}:
+            table[state, Approved(4)] = Queued(4)
+        if state not in {COPYING, KEPT}:
+            table[state, RetryAsked(4)] = Queued(4)
+    table[COPIED, Approved(4, again=True)] = Queued(4)
+    for state in (*PENDING, FAILED):
+        table[state, WriterCame()] = Superseded(4)
+    table[SUPERSEDED, Unchanged(4)] = Queued(4)
+    for state in (QUEUED, RETRYING, WAITING):
+        table[state, Started()] = Copying(4, 1, NOW.wall_ns)
+    table[QUEUED, DOWN] = Retrying(4, 2, "refused", "start sshd", LATER)
+    table[DUE, DOWN] = Retrying(4, 2, "refused", "start sshd", LATER)
+    table[UNREACHED, TargetReturned()] = Queued(4)
+    table[COPYING, Restarted()] = Queued(4, failures=1)
+    table[COPYING, Ended(DONE)] = Copied(4, NOW.wall_ns)
+    return table
+
+
+EXPECTED = expected()
+ILLEGAL = {
+    *((state, Started()) for state in EVERY if state not in {QUEUED, RETRYING, WAITING}),
+    (KEPT, RetryAsked(4)),
+}
+EVENTS: tuple[states.Event, ...] = (
+    Approved(5), Approved(4), HOLD, WriterCame(), Unchanged(4), Started(), Ended(DONE), DOWN,
+    TargetReturned(), RetryAsked(4), Vanished("deleted"), Received(), Restarted(),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=repr)
+@pytest.mark.parametrize("state", EVERY, ids=lambda state: state.kind)
+def test_every_pair(state: states.State, event: states.Event) -> None:
+    if (state, event) in ILLEGAL:
+        with pytest.raises(states.IllegalTransition, match=type(event).__name__):
+            states.step(state, event, CTX)
+    else:
+        assert states.step(state, event, CTX) == EXPECTED.get((state, event), state)
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [(COPIED, Approved(4, again=True)), (DUE, DOWN), (UNREACHED, TargetReturned())],
+    ids=repr,
+)
+def test_pairs_that_depend_on_more_than_the_kind(state: states.State, event: states.Event) -> None:
+    assert states.step(state, event, CTX) == EXPECTED[state, event]
+
+
+def test_the_hand_written_table_covers_every_kind_of_state_and_event() -> None:
+    assert {type(state) for state in EVERY} == set(transition_rows.STATES)
+    assert {type(event) for event in EVENTS} == set(transition_rows.EVENTS)
+
+
+def test_what_is_missing_in_the_table_is_what_cannot_happen() -> None:
+    every = {(s, e) for s in transition_rows.STATES for e in transition_rows.EVENTS}
+    missing = {(state.__name__, event.__name__) for state, event in every - set(states.TRANSITIONS)}
+    assert missing == {(type(s).__name__, type(e).__name__) for s, e in ILLEGAL}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (DONE, Copied(4, NOW.wall_ns)),
+        (CopyFailed("full", "tidy"), Retrying(4, 2, "full", "tidy", LATER)),
+        (CopyFailed("gone", "x", unreachable=True), Retrying(4, 2, "gone", "x", LATER)),
+        (
+            CopyHeld(HoldReason.TARGET_CHANGED, "edited", STAMP),
+            Held(4, HoldReason.TARGET_CHANGED, "edited", NOW.wall_ns, STAMP),
+        ),
+        (
+            CopyWaits(WaitReason.FENCED, "fenced"),
+            Waiting(4, 1, WaitReason.FENCED, "fenced", LATER),
+        ),
+        (
+            CopyWaits(WaitReason.OPEN, "open"),
+            Waiting(4, 1, WaitReason.OPEN, "open", NOW.after(10.0)),
+        ),
+        (SourceErased(gone=True), Kept("deleted", NOW.wall_ns)),
+        (SourceErased(gone=False), Kept("erased", NOW.wall_ns)),
+        (SourceChanged(None), Superseded(4)),
+        (CopyStopped("withdrawn"), Queued(4, failures=1)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_how_a_copy_ends(outcome: CopyOutcome, state: states.State) -> None:
+    assert states.step(COPYING, Ended(outcome), CTX) == state
+    # The same news for a copy that was called off meanwhile changes nothing.
+    for other in set(EVERY) - {COPYING}:
+        assert states.step(other, Ended(outcome), CTX) is other
+
+
+def test_the_last_attempt_fails_for_good() -> None:
+    last = Copying(4, 2, 9)
+    assert states.step(last, Ended(CopyFailed("full", "tidy")), CTX) == Failed(
+        4, 3, "full", "tidy", unreachable=False, at_ns=NOW.wall_ns
+    )
+    assert states.step(Queued(4, failures=2), DOWN, CTX) == Failed(
+        4, 3, "refused", "start sshd", unreachable=True, at_ns=NOW.wall_ns
+    )
+
+
+def test_a_newer_order_begins_a_new_ladder_and_the_same_order_does_not() -> None:
+    for state in PENDING:
+        assert states.step(state, Approved(4), CTX) is state
+        assert states.step(state, Approved(5), CTX) == Queued(5, failures=0)
+
+
+def test_a_restart_keeps_a_due_time_by_the_wall_clock() -> None:
+    restarted = Context(Moment(3.0, NOW.wall_ns + 40 * 10**9), CTX.ladder)
+    for state in (RETRYING, WAITING):
+        after = states.step(state, Restarted(), restarted)
+        assert isinstance(after, Retrying | Waiting)
+        assert after.due == Moment(63.0, NOW.wall_ns + 100 * 10**9)
+        assert after.failures == 1
+
+
+def test_the_states_that_need_nothing_and_those_that_wait_for_their_turn() -> None:
+    assert set(states.PROTECTED) == {Clean, Copied, Kept}
+    assert set(states.PENDING) == {Queued, Retrying, Waiting}
+
+
+def test_every_kind_is_a_word_of_its_own() -> None:
+    assert len({state.kind for state in EVERY}) == len(transition_rows.STATES)
+
+
+def test_the_design_notes_hold_the_table_as_it_is() -> None:
+    assert transition_rows.section() in transition_rows.DESIGN.read_text(encoding="utf-8")
