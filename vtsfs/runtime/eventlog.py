@@ -33,7 +33,7 @@ _LEVELS = {
     Severity.CRITICAL: logging.CRITICAL,
 }
 #: O_NONBLOCK does nothing for a file and keeps a FIFO without a reader from stopping the daemon.
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 _logger = logging.getLogger(__name__)
 
@@ -74,6 +74,9 @@ def format_line(message: Message, fields: Mapping[str, object], origin: Origin, 
 
 class EventLog:
     """Appends messages to the event log at *path*; may be rotated away at any time.
+
+    A log that root begins belongs to its directory's owner and group, so that both programs can
+    append to it whichever was first.
 
     A log that cannot be written never disturbs the caller: that is reported once to the journal,
     every message still goes there, the file is tried again with each one, and the first that
@@ -161,7 +164,17 @@ class EventLog:
                 return
             self.close()
         self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        self._fd = os.open(self._path, _FLAGS, 0o640)
+        try:
+            self._fd = os.open(self._path, _FLAGS)
+        except FileNotFoundError:
+            self._begin()
+
+    def _begin(self) -> None:
+        """The overlay, as root, may be first; the agent's user must be able to append then."""
+        self._fd = os.open(self._path, _FLAGS | os.O_CREAT, 0o640)
+        if os.geteuid() == 0:
+            directory = os.stat(self._path.parent)
+            os.fchown(self._fd, directory.st_uid, directory.st_gid)
 
 
 def _complete(message: Message, fields: dict[str, object]) -> dict[str, object]:

@@ -93,6 +93,23 @@ def test_a_rotated_log_is_begun_anew(log: EventLog, path: Path, moved: bool) -> 
     assert "TWO" in lines(path)[0]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_log_that_root_begins_belongs_to_the_directorys_owner(tmp_path: Path) -> None:
+    """Otherwise the agent, under a user of its own, could not append to what the overlay began."""
+    directory = tmp_path / "log"
+    directory.mkdir()
+    os.chown(directory, 4001, 4242)
+    log = EventLog(directory / "event.log", SYSTEM, program="vtsfs")
+    log.write(messages.LINK_UP, now_ns=NOW, host="DEV2")
+    log.close()
+    found = (directory / "event.log").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (4001, 4242, 0o640)
+    os.chown(directory / "event.log", 4002, 4243)
+    log.write(messages.LINK_UP, now_ns=NOW, host="DEV2")
+    log.close()
+    assert (directory / "event.log").stat().st_uid == 4002
+
+
 def test_two_programs_share_one_file(log: EventLog, path: Path) -> None:
     other = EventLog(path, SYSTEM, program="vtsfs")
     for _ in range(3):
