@@ -210,6 +210,10 @@ async def _start_sftp(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTP
     try:
         return await _in_asyncio(connection.start_sftp_client)
     except (asyncssh.ChannelOpenError, asyncssh.SFTPBadMessage) as error:
+        if error.code == asyncssh.OPEN_CONNECT_FAILED:
+            raise TargetUnreachable(
+                f"the connection ended when SFTP was started: {error}"
+            ) from error
         raise TargetRefused(
             "starting SFTP", str(error), "let the target's sshd serve the sftp subsystem"
         ) from error

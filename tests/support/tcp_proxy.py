@@ -36,6 +36,10 @@ class TcpProxy:
         """Let nothing pass any more, either way, after *more* bytes; the connection stays open."""
         self._plan = (self.sent + more, "stall")
 
+    def spare(self) -> None:
+        """Forget the plan, if it was not carried out."""
+        self._plan = None
+
     async def cut_now(self) -> None:
         """Reset every connection."""
         for link in self._links:
