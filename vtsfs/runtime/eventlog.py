@@ -33,7 +33,8 @@ _LEVELS = {
     Severity.CRITICAL: logging.CRITICAL,
 }
 #: O_NONBLOCK does nothing for a file and keeps a FIFO without a reader from stopping the daemon.
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+#: The directory may be an unprivileged user's: root follows no link that was put there.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 _logger = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ class EventLog:
 
     def _begin(self) -> None:
         """The overlay, as root, may be first; the agent's user must be able to append then."""
-        self._fd = os.open(self._path, _FLAGS | os.O_CREAT, 0o640)
+        self._fd = os.open(self._path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o640)
         if os.geteuid() == 0:
             directory = os.stat(self._path.parent)
             os.fchown(self._fd, directory.st_uid, directory.st_gid)

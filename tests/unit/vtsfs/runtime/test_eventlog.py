@@ -1,6 +1,8 @@
 import logging
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,17 +149,55 @@ def test_a_fifo_without_a_reader_stops_nobody(
     log.write(messages.LINK_UP, now_ns=NOW, host="DEV2")
 
 
-def test_a_full_disk_is_told_and_its_torn_line_ended(path: Path, expect_log: ExpectedLogs) -> None:
+def test_a_full_disk_is_told(expect_log: ExpectedLogs) -> None:
     """/dev/full answers ENOSPC to every write."""
-    expect_log("cannot be written: No space left", logging.ERROR)
-    path.parent.mkdir()
-    path.symlink_to("/dev/full")
-    log = EventLog(path, SYSTEM, program="copyagent")
+    expect_log("/dev/full cannot be written: No space left", logging.ERROR)
+    log = EventLog(Path("/dev/full"), SYSTEM, program="copyagent")
     log.write(messages.LINK_UP, now_ns=NOW, host="ONE")
-    path.unlink()
-    log.write(messages.LINK_UP, now_ns=NOW, host="TWO")
     log.close()
-    assert len(lines(path)) == 2
+
+
+def test_a_line_that_was_cut_off_is_ended_before_the_next(tmp_path: Path) -> None:
+    """The child's files may have 120 bytes at first: the second line is written in part."""
+    path = tmp_path / "event.log"
+    code = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from vtsfs.contract.messages import LINK_UP\n"
+        "from vtsfs.contract.settings import System\n"
+        "from vtsfs.runtime.eventlog import EventLog\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "log = EventLog(Path(sys.argv[1]), System(name='T'), program='copyagent')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (120, -1))\n"
+        "log.write(LINK_UP, host='ONE')\n"
+        "log.write(LINK_UP, host='TWO')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))\n"
+        "log.write(LINK_UP, host='THREE')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, path], check=True, capture_output=True, text=True
+    )
+    assert "only a part of the line fitted" in ended.stderr
+    first, cut, missing, last = lines(path)
+    assert LINE.fullmatch(first)
+    assert not LINE.fullmatch(cut)
+    assert "1 messages are missing" in missing
+    assert last.endswith("|EMS link to THREE is up")
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_symlink_is_not_followed(
+    log: EventLog, path: Path, tmp_path: Path, exists: bool, expect_log: ExpectedLogs
+) -> None:
+    """Whoever owns the log's directory could else have root write, or make, any file."""
+    expect_log("cannot be written", logging.ERROR)
+    path.parent.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    if exists:
+        elsewhere.touch()
+    path.symlink_to(elsewhere)
+    log.write(messages.LINK_UP, now_ns=NOW, host="DEV2")
+    assert elsewhere.exists() is exists
+    assert not exists or elsewhere.read_bytes() == b""
 
 
 def test_a_wrong_field_is_reported_and_the_message_still_written(
