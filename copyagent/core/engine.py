@@ -281,6 +281,10 @@ class Engine:
         link.last_ns = now.wall_ns
         match event:
             case LinkUp():
+                if link.since_ns and not link.up:
+                    age = format_duration((now.wall_ns - link.since_ns) / 1e9)
+                    cause = f"the link was down for {age}"
+                    self.book.say(messages.EMS_GAP, host=event.host, cause=cause)
                 self.links[event.host] = replace(link, up=True, since_ns=now.wall_ns, trouble="")
                 self.judge.links[event.host] = True
                 self.book.say(messages.LINK_UP, host=event.host)

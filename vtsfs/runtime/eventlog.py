@@ -106,7 +106,8 @@ class EventLog:
         """Append *message* with its *fields*; *now_ns* is since the epoch, the clock's if None.
 
         *user* and *ip* tell who asked for what is reported, *program* is this program unless given.
-        A message whose text names the user takes it from *user*.
+        A message whose text names the user takes it from *user*. Fields that the text does not have
+        are welcome: the next step may name them.
         """
         now = wall_ns() if now_ns is None else now_ns
         complete = _complete(message, {**fields, "user": user} if user else fields)
@@ -181,12 +182,8 @@ class EventLog:
 def _complete(message: Message, fields: dict[str, object]) -> dict[str, object]:
     """A message with a field too few is still worth more than an exception in the caller."""
     missing = [name for name in message.fields if name not in fields]
-    unknown = fields.keys() - {*message.fields, "user"}
-    if missing or unknown:
+    if missing:
         _logger.error(
-            "message %d is written with fields missing %s, unknown %s; report this to the makers",
-            message.id,
-            missing,
-            sorted(unknown),
+            "message %d is written without %s; report this to the makers", message.id, missing
         )
     return fields | dict.fromkeys(missing, "?")
