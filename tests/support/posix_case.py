@@ -4,7 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,12 @@ def opened(path: Path | str, flags: int, mode: int = 0o666) -> Iterator[int]:
     try:
         yield fd
     finally:
+        os.close(fd)
+
+
+def close_dead(fd: int) -> None:
+    """Close a descriptor whose file system died; the descriptor goes, whatever close(2) says."""
+    with suppress(OSError):
         os.close(fd)
 
 

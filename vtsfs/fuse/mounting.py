@@ -70,10 +70,11 @@ def is_ours(layer: Layer, vault: str) -> bool:
 def is_dead(mountpoint: Path) -> bool:
     """Tell whether the topmost mount lost its overlay: every access says ENOTCONN.
 
-    Only for a mount whose overlay is known not to run, or this could wait for it.
+    Asked with statfs, which the kernel never answers from its caches as it does a stat. Only for a
+    mount whose overlay is known not to run, or this could wait for it.
     """
     try:
-        os.stat(mountpoint)
+        os.statvfs(mountpoint)
     except OSError as error:
         return error.errno in {errno.ENOTCONN, errno.ECONNABORTED}
     return False

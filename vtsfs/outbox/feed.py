@@ -72,11 +72,23 @@ class _Connection:
         self._subscribed = False
 
     async def run(self) -> None:
-        meta = self._desk.outbox.meta
         renewed = self._desk.outbox.renewed
-        if meta is None:
-            await self._send({"status": self._desk.status()})
+        if not await self._greet():
+            await self._serve_without_outbox()
             return
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._end_when, renewed, nursery.cancel_scope)
+                async for line in LineReader(self._stream, MAX_REQUEST):
+                    await self._answer(_parsed(line), nursery)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._feed.subscribers -= self._subscribed
+
+    async def _greet(self) -> bool:
+        meta = self._desk.outbox.meta
+        if meta is None:
+            return False
         hello = Hello(
             vault=self._desk.vault,
             outbox_id=meta.outbox_id,
@@ -86,24 +98,20 @@ class _Connection:
             version=self._desk.version,
         )
         await self._send_line(hello.to_json())
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._end_when, renewed, nursery.cancel_scope)
-                async for line in LineReader(self._stream, MAX_REQUEST):
-                    await self._answer(line, nursery)
-                nursery.cancel_scope.cancel()
-        finally:
-            self._feed.subscribers -= self._subscribed
+        return True
+
+    async def _serve_without_outbox(self) -> None:
+        """While there is no outbox to be had there is nothing to subscribe to, but a status."""
+        async for line in LineReader(self._stream, MAX_REQUEST):
+            if _parsed(line) != {"status": True}:
+                await self._refuse(f"the outbox cannot be used: {self._desk.outbox.failure}")
+            await self._send({"status": self._desk.status()})
 
     async def _end_when(self, renewed: trio.Event, scope: trio.CancelScope) -> None:
         await renewed.wait()
         scope.cancel()
 
-    async def _answer(self, line: bytes, nursery: trio.Nursery) -> None:
-        try:
-            request = json.loads(line)
-        except ValueError as error:
-            raise FeedError(f"the peer sent no JSON: {line[:80]!r}") from error
+    async def _answer(self, request: object, nursery: trio.Nursery) -> None:
         match request:
             case {"status": True}:
                 await self._send({"status": self._desk.status()})
@@ -146,3 +154,10 @@ class _Connection:
     async def _send_line(self, line: str) -> None:
         async with self._sending:
             await self._stream.send_all(line.encode() + b"\n")
+
+
+def _parsed(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise FeedError(f"the peer sent no JSON: {line[:80]!r}") from error

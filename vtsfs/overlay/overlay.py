@@ -50,7 +50,9 @@ class Overlay:
         reporter = Reporter(vault.name, sink, clock, refuse=vault.refuse)
         self.sessions = Sessions(reporter, nursery, self.tape_of)
         self.readers = Readers(reporter)
-        parts = Parts(self.inodes, reporter, self.sessions, self.readers, clock, self.tape_of)
+        self.parts = parts = Parts(
+            self.inodes, reporter, self.sessions, self.readers, clock, self.tape_of
+        )
         self.files = Files(parts)
         self.names = Names(parts, vault.name, vault.patterns)
         self.attributes = Attributes(parts)

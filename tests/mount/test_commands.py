@@ -1,0 +1,192 @@
+"""attach, detach and status, as an operator meets them."""
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tests.support.attached_vault import POOL, VAULT, Vault, attached_vault
+from tests.support.mountpoint import mounts_under
+from tests.support.posix_case import close_dead, fails_with, opened
+from tests.support.processes import is_alive, send_signal
+from tests.support.waiting import wait_until
+from vtsfs.contract.signals import Kind
+
+
+def test_attaching_twice_is_refused(vault: Vault) -> None:
+    ended = vault.run("attach", VAULT)
+    assert ended.returncode == 20
+    assert "already attached" in ended.stderr
+
+
+def test_an_unknown_vault(vault: Vault) -> None:
+    ended = vault.run("attach", "VAULT99")
+    assert ended.returncode == 2
+    assert VAULT in ended.stderr
+
+
+def test_a_missing_mount_point(scratch: Path) -> None:
+    vault = Vault(scratch)
+    vault.mount.rmdir()
+    ended = vault.run("attach", VAULT)
+    assert ended.returncode == 20
+    assert str(vault.mount) in ended.stderr
+
+
+def test_detach_names_the_open_tapes_and_changes_nothing(vault: Vault) -> None:
+    with opened(vault.pool / "X00001", os.O_WRONLY | os.O_CREAT) as fd:
+        ended = vault.run("detach", VAULT)
+        assert ended.returncode == 21
+        assert f"/{VAULT}/{POOL}/X00001" in ended.stderr
+        assert str(os.getpid()) in ended.stderr
+        os.write(fd, b"still served")
+    with vault.follow() as feed:
+        feed.until(Kind.DISMOUNTED, "X00001")
+    vault.detach()
+    assert os.listdir(vault.mount) == []
+    assert vault.run("detach", VAULT).returncode == 20
+
+
+def test_detach_while_somebody_stands_in_the_vault(vault: Vault) -> None:
+    with opened(vault.pool, os.O_RDONLY | os.O_DIRECTORY):
+        ended = vault.run("detach", VAULT)
+        assert ended.returncode == 21
+        assert "fuser" in ended.stderr
+    vault.detach()
+
+
+def test_status(vault: Vault) -> None:
+    with opened(vault.pool / "X00001", os.O_WRONLY | os.O_CREAT) as fd:
+        os.write(fd, bytes(2048))
+        status = vault.status()
+        assert status["attached"]
+        assert status["open_tapes"][0]["tape"] == f"/{VAULT}/{POOL}/X00001"
+        assert status["open_tapes"][0]["bytes_written"] == 2048
+        assert status["open_tapes"][0]["pids"] == [os.getpid()]
+        text = vault.run("status").stdout
+        assert "X00001 open for writing" in text
+        assert "2.0 KiB" in text
+    assert vault.run("status", VAULT).returncode == 0
+
+
+def test_status_of_what_is_not_attached(scratch: Path) -> None:
+    vault = Vault(scratch)
+    ended = vault.run("status")
+    assert ended.returncode == 50
+    assert "NOT ATTACHED" in ended.stdout
+
+
+def test_sigterm_with_nothing_open_is_a_detach(vault: Vault) -> None:
+    (vault.pool / "X00001").write_bytes(b"0")
+    daemon = vault.daemon()
+    send_signal(daemon, signal.SIGTERM)
+    wait_until(lambda: not is_alive(daemon), 20, "the daemon has ended")
+    assert mounts_under(vault.mount) == []
+    vault.attach()
+    assert not vault.status()["unclean"]
+
+
+def test_sigterm_waits_for_an_open_tape(vault: Vault) -> None:
+    daemon = vault.daemon()
+    with opened(vault.pool / "X00001", os.O_WRONLY | os.O_CREAT) as fd:
+        send_signal(daemon, signal.SIGTERM)
+        wait_until(lambda: _is_refused(vault), 10, "new opens are refused")
+        os.write(fd, b"to the end")
+        assert is_alive(daemon)
+    wait_until(lambda: not is_alive(daemon), 20, "the daemon has ended")
+    assert (vault.backing / POOL / "X00001").read_bytes() == b"to the end"
+    vault.attach()
+    with vault.follow() as feed:
+        assert feed.until(Kind.DISMOUNTED, "X00001").bytes_written == 10
+
+
+def _is_refused(vault: Vault) -> bool:
+    try:
+        with opened(vault.pool / "X00002", os.O_WRONLY | os.O_CREAT):
+            return False
+    except OSError:
+        return True
+
+
+def test_a_second_sigterm_leaves_the_mount_point_covered(vault: Vault) -> None:
+    daemon = vault.daemon()
+    fd = os.open(vault.pool / "X00001", os.O_WRONLY | os.O_CREAT)
+    send_signal(daemon, signal.SIGTERM)
+    wait_until(lambda: _is_refused(vault), 10, "new opens are refused")
+    send_signal(daemon, signal.SIGTERM)
+    wait_until(lambda: not is_alive(daemon), 20, "the daemon has ended")
+    assert vault.status()["dead"]
+    close_dead(fd)
+    vault.attach()
+    with vault.follow() as feed:
+        assert feed.hello.unclean
+        feed.until(Kind.INTERRUPTED, "X00001")
+
+
+def test_two_hundred_opens_at_once_and_a_stat(vault: Vault) -> None:
+    barrier = threading.Barrier(201)
+    failures: list[BaseException] = []
+
+    def open_one(number: int) -> None:
+        barrier.wait()
+        try:
+            with opened(vault.pool / f"X{number:05}", os.O_WRONLY | os.O_CREAT) as fd:
+                os.write(fd, b"x")
+        except OSError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=open_one, args=(n,)) for n in range(200)]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    begun = time.monotonic()
+    os.stat(vault.pool)
+    assert time.monotonic() - begun < 5
+    for thread in threads:
+        thread.join()
+    assert not failures
+    with vault.follow() as feed:
+        seen = {feed.next() for _ in range(400)}
+    assert len({s.label for s in seen if s.kind is Kind.DISMOUNTED}) == 200
+
+
+def test_an_outbox_that_cannot_be_written_does_not_stop_the_engine(scratch: Path) -> None:
+    (scratch / "state").write_text("a file where the directory should be")
+    with attached_vault(scratch) as vault:
+        (vault.pool / "X00001").write_bytes(b"served all the same")
+        assert (vault.pool / "X00001").read_bytes() == b"served all the same"
+        status = vault.status()
+        assert status["unclean"]
+        assert status["outbox"]["failure"]
+        assert (vault.top / "log" / "event.log").read_text().count("824141") == 1
+
+
+def test_an_outbox_that_cannot_be_written_refuses_where_the_site_wants_it(scratch: Path) -> None:
+    (scratch / "state").write_text("a file where the directory should be")
+    with attached_vault(scratch, outbox_failure="refuse") as vault:
+        (vault.backing / POOL / "X00001").write_bytes(b"old")
+        with fails_with(errno.EIO):
+            (vault.pool / "X00001").write_bytes(b"new")
+        assert (vault.backing / POOL / "X00001").read_bytes() == b"old"
+        assert (vault.pool / "X00001").read_bytes() == b"old"
+
+
+def test_the_daemon_runs_in_the_foreground_for_a_service(scratch: Path) -> None:
+    vault = Vault(scratch)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.settimeout(20)
+        notify.bind(str(scratch / "notify"))
+        environment = {**os.environ, "NOTIFY_SOCKET": str(scratch / "notify")}
+        command = [sys.executable, "-m", "vtsfs", "--config", str(vault.config)]
+        with subprocess.Popen(
+            [*command, "attach", VAULT, "--foreground"], env=environment, stderr=subprocess.PIPE
+        ) as process:
+            assert b"READY=1" in notify.recv(4096)
+            process.terminate()
+            assert b"STOPPING=1" in notify.recv(4096)
+            assert process.wait(20) == 0
