@@ -5,6 +5,13 @@ Each direction is lines of JSON. The overlay speaks first with a `Hello`; the ag
 ``{"signal": {...}}`` lines as they are committed, and the agent ``{"ack": N}`` when the effects of
 everything up to N are durable on its side.
 
+``{"swept": true}`` says that every tape was compared since the hello: the overlay's *unclean* is
+over. ``{"status": true}`` is answered by one line ``{"status": {...}}``. ``{"error": TEXT}`` comes
+before the overlay ends a connection because of a request it does not take: only root, the service's
+user and the overlay's own may acknowledge. While the outbox cannot be opened there is no hello, and
+a status is all there is. When a hello is no longer true (the outbox was begun anew, or signals may
+be missing) the overlay ends the connection, so that the agent reads the next one.
+
 A gap is visible from the hello alone: the agent has acknowledged less than *floor* (what it
 acknowledged is forgotten here, so its own state is older than it was: lost, or restored from a
 backup), or more than *highest* (this outbox is the one that is older).

@@ -72,15 +72,18 @@ class _Connection:
         self._subscribed = False
 
     async def run(self) -> None:
-        renewed = self._desk.outbox.renewed
-        if not await self._greet():
-            await self._serve_without_outbox()
-            return
+        outbox = self._desk.outbox
+        # What the peer was greeted with holds until then; afterwards it must begin anew.
+        over = outbox.committed if outbox.meta is None else outbox.renewed
+        greeted = await self._greet()
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._end_when, renewed, nursery.cancel_scope)
+                nursery.start_soon(self._end_when, over, nursery.cancel_scope)
                 async for line in LineReader(self._stream, MAX_REQUEST):
-                    await self._answer(_parsed(line), nursery)
+                    if greeted:
+                        await self._answer(_parsed(line), nursery)
+                    else:
+                        await self._answer_without_outbox(_parsed(line))
                 nursery.cancel_scope.cancel()
         finally:
             self._feed.subscribers -= self._subscribed
@@ -100,15 +103,14 @@ class _Connection:
         await self._send_line(hello.to_json())
         return True
 
-    async def _serve_without_outbox(self) -> None:
+    async def _answer_without_outbox(self, request: object) -> None:
         """While there is no outbox to be had there is nothing to subscribe to, but a status."""
-        async for line in LineReader(self._stream, MAX_REQUEST):
-            if _parsed(line) != {"status": True}:
-                await self._refuse(f"the outbox cannot be used: {self._desk.outbox.failure}")
-            await self._send({"status": self._desk.status()})
+        if request != {"status": True}:
+            await self._refuse(f"the outbox cannot be used: {self._desk.outbox.failure}")
+        await self._send({"status": self._desk.status()})
 
-    async def _end_when(self, renewed: trio.Event, scope: trio.CancelScope) -> None:
-        await renewed.wait()
+    async def _end_when(self, over: trio.Event, scope: trio.CancelScope) -> None:
+        await over.wait()
         scope.cancel()
 
     async def _answer(self, request: object, nursery: trio.Nursery) -> None:
