@@ -83,7 +83,7 @@ class FeedClient:
         if hello.vault != self.vault:
             raise FeedError(f"{self.path} belongs to vault {hello.vault}, not {self.vault}")
         await self.post(FeedOpened(hello))
-        async for line in lines:
+        while (line := await lines.read_line()) is not None:
             await self.post(SignalSeen(hello.outbox_id, _signal(line)))
 
 

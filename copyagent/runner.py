@@ -95,7 +95,6 @@ class Runner:
     _copies: dict[CopyKey, trio.CancelScope] = field(default_factory=dict)
     _sweeping: set[str] = field(default_factory=set)
     _again: dict[str, str] = field(default_factory=dict)
-    _written: list[int] = field(default_factory=list)
     _acked: dict[str, Acknowledged] = field(default_factory=dict)
     _saved_acks: dict[str, Acknowledged] = field(default_factory=dict)
     _saved_baselines: set[str] = field(default_factory=set)
@@ -112,7 +111,7 @@ class Runner:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; reports started when the recovered state is acted on."""
         async with trio.open_nursery() as self._nursery:
-            self._write_leftovers()
+            await self._write_leftovers()
             await self._process([_Posted(AgentStarted())])
             for feed in self.feeds.values():
                 self._nursery.start_soon(feed.run)
@@ -168,9 +167,9 @@ class Runner:
             commands += self._decide(posted, now)
         says = [command for command in commands if isinstance(command, Say)]
         numbers = await self._commit(self._changes(says, now))
-        for say, number in zip(says, numbers, strict=True):
+        for say in says:
             self.event_log.write(say.message, now_ns=now.wall_ns, **say.fields)
-            self._written.append(number)
+        await self._commit(Changes(written=numbers))
         self._acknowledge()
         for command in commands:
             self._execute(command)
@@ -203,8 +202,6 @@ class Runner:
             changes.put_baselines(book.baselines)
         for say in says:
             changes.put_message(say, now.wall_ns)
-        if not changes.empty:
-            changes.written, self._written = self._written, []
         book.dirty.clear()
         book.dropped.clear()
         book.mounts_dirty = False
@@ -228,10 +225,12 @@ class Runner:
                 self._acked[vault] = ack
                 self.feeds[vault].acknowledge(ack.seq)
 
-    def _write_leftovers(self) -> None:
-        for left in self.store.unwritten():
-            self.event_log.write(left.say.message, now_ns=left.at_ns, **left.say.fields)
-            self._written.append(left.number)
+    async def _write_leftovers(self) -> None:
+        """A crash between commit and log must not swallow a message; it may double one."""
+        left = await trio.to_thread.run_sync(self.store.unwritten)
+        for message in left:
+            self.event_log.write(message.say.message, now_ns=message.at_ns, **message.say.fields)
+        await self._commit(Changes(written=[message.number for message in left]))
 
     def _execute(self, command: Command) -> None:
         match command:
