@@ -2,9 +2,7 @@
 
 import faulthandler
 import gc
-import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 
 from tests.support import must_run
 from tests.support.expected_logs import ExpectedLogs
-from tests.support.mountpoint import remove_tree, unmounted_after
+from tests.support.scratch import scratch_directory
 from tests.support.sshd import Sshd
 
 # `kill -USR1 PID` shows where a test hangs, without ending it.
@@ -51,16 +49,9 @@ def _nothing_left_open() -> Iterator[None]:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """Give a directory with a short name on a disk; mounts in it are taken off afterwards.
-
-    Short, because the path of a Unix socket has room for 107 bytes; on a disk, because tmpfs, which
-    may lie under /tmp, knows neither fsync nor leases as the tapes' file systems do.
-    """
-    where = os.environ.get("VTS_TEST_SCRATCH", "/var/tmp")
-    directory = Path(tempfile.mkdtemp(prefix="vts-", dir=where))
-    with unmounted_after(directory):
+    """Give a directory for the length of the test; see `scratch_directory`."""
+    with scratch_directory() as directory:
         yield directory
-    remove_tree(directory)
 
 
 @pytest.fixture
