@@ -82,6 +82,10 @@ class Book:
         """Tell whether *pool* is copied anywhere."""
         return bool(self.settings.copies_of(pool))
 
+    def pools_of(self, vault: str) -> set[str]:
+        """Return the names of the watched pools of *vault*."""
+        return {str(e.pool) for e in self.settings.autocopy if e.pool.vault == vault}
+
     def record(self, tape: TapeId) -> TapeRecord:
         """Return the record of *tape*, a new one if there is none; it counts as changed."""
         found = self.records.get(tape)
@@ -126,7 +130,8 @@ class Book:
             self.pending.add(key)
         else:
             self.pending.discard(key)
-        if key in self.running and not isinstance(after, states.Copying):
+        stops = isinstance(before, states.Copying) and not isinstance(after, states.Copying)
+        if stops and key in self.running:
             self.commands.append(StopCopy(record.tape, target, f"now {after.kind}"))
         if after is not before:
             record.note(now.wall_ns, f"{target}: {before.kind} -> {after.kind}")
@@ -185,9 +190,9 @@ class Book:
             case states.Held():
                 self.say(_HOLD_MESSAGES[state.reason], **fields, detail=state.detail)
             case states.Waiting(reason=WaitReason.FENCED):
-                self.say_once(messages.FENCED, target, now, **fields)
+                self.say_once(messages.FENCED, target, now, target=target)
             case states.Waiting(reason=WaitReason.HOST_KEY):
-                self.say_once(messages.HOST_KEY, target, now, **fields, cause=state.detail)
+                self.say_once(messages.HOST_KEY, target, now, target=target, cause=state.detail)
             case states.Kept() if record.copies[target].base is not None:
                 self.say_once(messages.KEPT, record.tape.pool_id, now, **fields, how=state.how)
             case _:

@@ -8,14 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from copyagent.core import tape as states
 from copyagent.core.book import Acknowledged, Book, CopyKey, reset_clocks
-from copyagent.core.commands import Command, ProbeTarget, StartCopy, Subscribe, SweepVault
-from copyagent.core.copying import (
-    CopyDone,
-    CopyFailed,
-    CopyJob,
-    CopyOutcome,
-    SourceChanged,
-)
+from copyagent.core.commands import Command, StartCopy, Subscribe, SweepVault
+from copyagent.core.copying import CopyDone, CopyJob, SourceChanged
 from copyagent.core.events import (
     AgentStarted,
     CopyEnded,
@@ -44,8 +38,10 @@ from copyagent.core.sightings import (
     close_lost_sessions,
     enter_signal,
     enter_sweep,
+    lose_sessions,
     removed,
 )
+from copyagent.core.targets import Targets
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.naming import TapeId
@@ -80,16 +76,6 @@ class Feed:
 
 
 @dataclass(slots=True)
-class TargetHealth:
-    """What is known of one target. *asked* is when it was probed last (monotonic seconds)."""
-
-    trouble: str = ""
-    since_ns: int = 0
-    asked: float = 0.0
-    probing: bool = False
-
-
-@dataclass(slots=True)
 class Engine:
     """All decisions over one `Book`."""
 
@@ -97,10 +83,9 @@ class Engine:
     judge: Judge = field(init=False)
     links: dict[str, Link] = field(default_factory=dict)
     feeds: dict[str, Feed] = field(default_factory=dict)
-    targets: dict[str, TargetHealth] = field(default_factory=dict)
-    stranger: set[str] = field(default_factory=set)
-    lost_sessions: dict[str, set[str]] = field(default_factory=dict)
+    targets: Targets = field(init=False)
     next_sweep: float = 0.0
+    handled: float = 0.0
 
     def __post_init__(self) -> None:
         settings = self.book.settings
@@ -108,7 +93,7 @@ class Engine:
         self.judge = Judge(self.book, links=dict.fromkeys(settings.ems.hosts, True))
         self.links = {host: Link() for host in settings.ems.hosts}
         self.feeds = {vault: Feed() for vault in settings.vaults}
-        self.targets = {target: TargetHealth() for target in settings.targets}
+        self.targets = Targets(self.book)
 
     def handle(self, event: Event | HostEvent, now: Moment) -> list[Command]:
         """Take in *event*; return what is to be done, once the changes are durable."""
@@ -124,12 +109,11 @@ class Engine:
             case VaultSwept():
                 self._swept(event, now)
             case CopyIntended():
-                self.book.records[event.tape].copies[event.target].intent = event.copy
-                self.book.dirty.add(event.tape)
+                self._intended(event)
             case CopyEnded():
                 self._copy_ended(event, now)
             case TargetProbed():
-                self._probed(event, now)
+                self.targets.probed(event, now)
             case HostEvent():
                 self._host_event(event, now)
             case WakeupDue():
@@ -137,6 +121,8 @@ class Engine:
         self._judge_due(now)
         self._sweep_due(now)
         self._schedule(now)
+        self.targets.probe_due(now)
+        self.handled = now.mono
         return self.book.take_commands()
 
     def may_publish(self, tape: TapeId, target: str, generation: int) -> bool:
@@ -150,12 +136,9 @@ class Engine:
     def next_wakeup(self) -> float | None:
         """Return the monotonic second at which `WakeupDue` is wanted, or None."""
         times = list(self.book.deadlines.values())
-        times += [state.due.mono for _, state in self._waiting()]
-        times += [
-            health.asked + self.book.ladder.interval_s
-            for target, health in self.targets.items()
-            if self._needs_probe(target)
-        ]
+        times += [at for _, at in self.targets.probe_times()]
+        # What is due and was not started waits for something else than time.
+        times += [s.due.mono for _, s in self._waiting() if s.due.mono > self.handled]
         if self.next_sweep:
             times.append(self.next_sweep)
         return min(times, default=None)
@@ -165,11 +148,14 @@ class Engine:
     def _started(self, now: Moment) -> None:
         book = self.book
         reset_clocks(book.records.values(), now)
+        for host in self.links:
+            # What the hosts said meanwhile is lost, as if the link had been down.
+            book.mounts.lose(host)
+        book.mounts_dirty = True
+        self.targets.recover(now)
         for record in list(book.watched()):
-            for target in record.copies:
-                book.apply(record, target, states.Restarted(), now)
-            if not record.evidence.empty:
-                self.judge.consider(record, now)
+            book.apply_all(record, states.Restarted(), now)
+            self.judge.consider(record, now)
 
     def _feed_opened(self, event: FeedOpened, now: Moment) -> None:
         hello, book = event.hello, self.book
@@ -179,18 +165,15 @@ class Engine:
         why = "at start"
         if known is not None and not same:
             why = "the overlay has a new outbox"
-            self.lost_sessions[hello.vault] = {
-                name
-                for record in book.watched()
-                if record.tape.vault == hello.vault
-                for name in record.open
-            }
+            lose_sessions(book, hello.vault)
         elif known is None and hello.floor > 0:
-            # Somebody acknowledged signals, and we know nothing of it: our state was lost.
-            self.stranger.add(hello.vault)
+            # Somebody acknowledged signals, and we know nothing of it: our state was lost. No tape
+            # may pass for one that was there before; all are compared.
+            book.baselines |= book.pools_of(hello.vault)
             why = "the agent's state was lost"
         elif same and (after < hello.floor or after > hello.highest):
             why = "a gap in the signals"
+            lose_sessions(book, hello.vault)
         elif hello.unclean:
             why = "the overlay did not end cleanly"
         after = min(max(after, hello.floor), hello.highest)
@@ -222,6 +205,7 @@ class Engine:
         if not book.watches(tape.pool_id):
             return
         if signal.kind is Kind.REMOVED and tape not in book.records:
+            book.touched[tape] = now.mono
             return
         if signal.access is Access.READ and tape not in book.records:
             return
@@ -235,17 +219,14 @@ class Engine:
         if record is not None and self.book.watches(tape.pool_id):
             record.open.clear()
             self.book.dirty.add(tape)
+            self.book.touched[tape] = now.mono
             removed(self.book, record, now)
 
     def _swept(self, event: VaultSwept, now: Moment) -> None:
         book = self.book
-        lost = self.lost_sessions.pop(event.vault, set())
-        for record in close_lost_sessions(book, event.vault, lost, event.found, now):
+        for record in close_lost_sessions(book, event, now):
             self.judge.consider(record, now)
-        baseline = event.vault not in book.baselines and event.vault not in self.stranger
-        changed_count, gone, affected = enter_sweep(book, event, now, baseline=baseline)
-        book.baselines.add(event.vault)
-        self.stranger.discard(event.vault)
+        changed_count, gone, affected = enter_sweep(book, event, now)
         feed = self.feeds[event.vault]
         feed.sweeps += 1
         feed.ignored, feed.examples = event.ignored, event.examples
@@ -293,7 +274,7 @@ class Engine:
             case _:
                 link.events += 1
         if isinstance(event, MountRequested) and event.volume is not None:
-            self._end_former_mount(event.volume, now)
+            self._end_former_mount(event, event.volume, now)
         volumes = self.book.mounts.handle(event, now.wall_ns)
         self.book.mounts_dirty = self.book.mounts_dirty or bool(volumes)
         for volume in volumes:
@@ -305,17 +286,19 @@ class Engine:
             return
         self.book.dirty.add(record.tape)
         record.note(now.wall_ns, f"{event.host}: {_in_words(event)}")
-        if isinstance(event, TapeDismounted) and record.evidence.empty and not record.unconfirmed:
+        if isinstance(event, TapeDismounted) and record.evidence.empty:
             record.evidence = replace(record.evidence, began=now.mono, quiet_since=now.mono)
         self.judge.consider(record, now)
 
-    def _end_former_mount(self, volume: str, now: Moment) -> None:
+    def _end_former_mount(self, event: MountRequested, volume: str, now: Moment) -> None:
         """A new request for a volume means that its last mount is over, whether we heard so or not.
 
         Without this, sessions that wait for a lost dismount would be judged by the new mount's ring.
         """
         former = self.book.mounts.of(volume)
         if former is None or former.dismounted_ns or former.ring is None:
+            return
+        if event.request is not None and former.told_by(event):
             return
         for record in self.book.called(volume):
             if record.writers or record.evidence.empty:
@@ -343,9 +326,13 @@ class Engine:
     def _copy_ended(self, event: CopyEnded, now: Moment) -> None:
         key = (event.tape, event.target)
         generation = self.book.running.pop(key, None)
-        record = self.book.records.get(event.tape)
-        if record is None or generation is None:
+        if generation is None:
             return
+        record = self.book.records.get(event.tape)
+        if record is None:
+            if not isinstance(event.outcome, CopyDone):
+                return
+            record = self._remembered(event.tape, generation, now)
         copy = record.copies[event.target]
         self.book.dirty.add(event.tape)
         current = isinstance(copy.state, states.Copying) and copy.state.generation == generation
@@ -358,9 +345,23 @@ class Engine:
                 record.identity = event.outcome.copy.source
             self.book.apply(record, event.target, states.Ended(event.outcome), now)
         if isinstance(event.outcome, SourceChanged) and current:
+            self.book.touched[event.tape] = now.mono
             changed(self.book, record, event.outcome.identity, "changed before it was copied", now)
             self.judge.consider(record, now)
-        self._target_spoke(event.target, event.outcome, now)
+        self.targets.heard(event.target, event.outcome, now)
+
+    def _intended(self, event: CopyIntended) -> None:
+        record = self.book.records.get(event.tape)
+        if record is not None:  # else it was deleted meanwhile, and `may_publish` says no
+            record.copies[event.target].intent = event.copy
+            self.book.dirty.add(event.tape)
+
+    def _remembered(self, tape: TapeId, generation: int, now: Moment) -> TapeRecord:
+        """A tape was forgotten as never copied while its first copy was being published."""
+        record = self.book.record(tape)
+        record.generation = generation
+        self.book.apply_all(record, states.Vanished("deleted"), now)
+        return record
 
     def _say_copied(self, record: TapeRecord, target: str, done: CopyDone) -> None:
         self.book.say(
@@ -369,51 +370,6 @@ class Engine:
             target=target,
             size=format_size(done.copy.size) if done.sent else "nothing to send",
             took=format_duration(done.took_s),
-        )
-
-    def _target_spoke(self, target: str, outcome: CopyOutcome, now: Moment) -> None:
-        if isinstance(outcome, CopyFailed) and outcome.unreachable:
-            self._target_down(target, outcome.cause, outcome.next_step, now)
-        elif isinstance(outcome, CopyDone):
-            self._target_up(target, now)
-
-    def _target_down(self, target: str, cause: str, next_step: str, now: Moment) -> None:
-        """One tape's connection stands for all that are due: each has had its attempt."""
-        health = self.targets[target]
-        health.asked = now.mono
-        if not health.trouble:
-            health.since_ns = now.wall_ns
-        health.trouble = cause
-        down = states.TargetDown(cause, next_step)
-        for tape, name in sorted(self.book.pending):
-            if name == target and (tape, name) not in self.book.running:
-                self.book.apply(self.book.records[tape], target, down, now)
-
-    def _target_up(self, target: str, now: Moment) -> None:
-        self.targets[target] = TargetHealth(asked=now.mono)
-        if self.book.settings.retry.rearm == "never":
-            return
-        for record in self.book.watched():
-            if target in record.copies and isinstance(record.copies[target].state, states.Failed):
-                self.book.apply(record, target, states.TargetReturned(), now)
-
-    def _probed(self, event: TargetProbed, now: Moment) -> None:
-        health = self.targets[event.target]
-        health.probing, health.asked = False, now.mono
-        if event.cause is None:
-            self._target_up(event.target, now)
-        else:
-            health.trouble = event.cause
-
-    def _needs_probe(self, target: str) -> bool:
-        """Nobody asks a target whose copies have all been given up; its return would go unseen."""
-        if self.book.settings.retry.rearm == "never" or not self.targets[target].trouble:
-            return False
-        return not self.targets[target].probing and any(
-            isinstance(copy.state, states.Failed) and copy.state.unreachable
-            for record in self.book.watched()
-            for name, copy in record.copies.items()
-            if name == target
         )
 
     # ---- time ------------------------------------------------------------------------------------
@@ -448,17 +404,11 @@ class Engine:
         due = [
             Due(tape, target, book.records[tape].behind_ns)
             for tape, target in book.pending - not_yet
-            if (tape, target) not in book.running and not book.records[tape].writers
+            if (tape, target) not in book.running and not book.records[tape].unsettled
         ]
         limits = {name: target.parallel for name, target in book.settings.targets.items()}
         for chosen in plan(due, [target for _, target in book.running], limits):
             self._start(book.records[chosen.tape], chosen.target, now)
-        for target in self.targets:
-            if self._needs_probe(target) and (
-                now.mono >= self.targets[target].asked + book.ladder.interval_s
-            ):
-                self.targets[target].probing = True
-                book.commands.append(ProbeTarget(target))
 
     def _start(self, record: TapeRecord, target: str, now: Moment) -> None:
         destination = self.book.settings.target_tape(record.tape, target)

@@ -55,6 +55,11 @@ class HostMount:
             (t for t in (self.requested_ns, self.mounted_ns, self.opened_ns) if t), default=0
         )
 
+    def told_by(self, event: MountRequested) -> bool:
+        """Tell whether *event* is the request of this very mount, printed once more."""
+        same = self.host == event.host and self.request == event.request
+        return same and not self.dismounted_ns and self.ring is event.ring
+
 
 @dataclass(slots=True)
 class HostMounts:
@@ -87,7 +92,7 @@ class HostMounts:
             case RequestsForgotten():
                 self._forget_requests(event.host)
             case LinkLost():
-                return self._link_lost(event.host)
+                return self.lose(event.host)
             case _:
                 pass
         return ()
@@ -108,8 +113,7 @@ class HostMounts:
         if event.volume is None:
             return ()
         known = self.mounts.get(event.volume)
-        again = known is not None and not known.dismounted_ns and known.request == event.request
-        if again and known is not None and known.ring is event.ring:
+        if known is not None and known.told_by(event):
             return ()
         return self._put(_from_request(event, event.volume, now_ns))
 
@@ -118,9 +122,9 @@ class HostMounts:
         request = self.requests.pop(key, None)
         asked_ns = self.requested_ns.pop(key, now_ns)
         known = self.mounts.get(event.volume)
-        if request is not None and request.volume != event.volume:
+        if request is not None and (known is None or request.volume != event.volume):
             # A scratch request learns its volume here; so does a request met by another tape.
-            if request.volume is not None:
+            if request.volume != event.volume and request.volume is not None:
                 self.mounts.pop(request.volume, None)
             known = _from_request(request, event.volume, asked_ns)
         if known is None:
@@ -155,7 +159,8 @@ class HostMounts:
             del self.requests[key]
             self.requested_ns.pop(key, None)
 
-    def _link_lost(self, host: str) -> tuple[str, ...]:
+    def lose(self, host: str) -> tuple[str, ...]:
+        """Take in that events of *host* may have been missed; return the volumes concerned."""
         self._forget_requests(host)
         touched = [m for m in self.mounts.values() if m.host == host and not m.dismounted_ns]
         for mount in touched:

@@ -29,6 +29,13 @@ from vtsfs.contract import messages
 
 _NS = 1_000_000_000
 
+#: A host's first word about a mount that comes this many seconds after a tape was copied without it
+#: is about another mount.
+LATE_S = 300.0
+
+#: The soonest that a tape which the host still has is looked at again, in seconds.
+SOONEST_S = 1.0
+
 #: A verdict and the two words it was made of.
 Finding = tuple[Verdict, Overlay, Host]
 
@@ -62,10 +69,9 @@ class Judge:
         self.book.deadlines.pop(record.tape, None)
         mount = self.mount_of(record)
         overlay = overlay_says(record.evidence, writers=record.writers)
-        if overlay is Overlay.NOTHING and mount is not None and record.unconfirmed:
-            self._hear_late(record, mount, now)
-            return
-        if overlay is Overlay.NOTHING and (mount is None or not mount.dismounted_ns):
+        if overlay is Overlay.NOTHING:
+            if mount is not None:
+                self._consider_unseen(record, mount, now)
             return
         if not record.evidence.quiet_since:
             record.evidence = replace(record.evidence, began=now.mono, quiet_since=now.mono)
@@ -75,7 +81,7 @@ class Judge:
             return
         host = self._host(record, mount, now)
         verdict = judge(overlay, host)
-        if verdict in WAITING or self._overlay_may_be_late(verdict, record, now):
+        if verdict in WAITING:
             self._wait(record, verdict, mount, now)
             return
         self._conclude(record, (verdict, overlay, host), mount, now)
@@ -84,25 +90,67 @@ class Judge:
         cross_check = self.book.settings.cross_check
         return host_says(
             mount,
-            listening=self.listening(record.tape.vault),
-            waited_s=now.mono - record.evidence.quiet_since,
-            grace_s=cross_check.grace,
+            expected=self.listening(record.tape.vault) and now.mono < self._patience(record),
             age_s=_age_s(mount, now),
             mounted_max_s=cross_check.mounted_max,
         )
 
-    def _overlay_may_be_late(self, verdict: Verdict, record: TapeRecord, now: Moment) -> bool:
-        """A bypassed overlay is a grave thing to say: the overlay gets its time to speak, too."""
-        waited = now.mono - record.evidence.quiet_since
-        return verdict is Verdict.HOST_ONLY and waited < self.book.settings.cross_check.grace
+    def _patience(self, record: TapeRecord) -> float:
+        """Return when (monotonic seconds) the other witness has had its time to speak."""
+        return record.evidence.quiet_since + self.book.settings.cross_check.grace
+
+    def _consider_unseen(self, record: TapeRecord, mount: HostMount, now: Moment) -> None:
+        """A host speaks of a tape, and the overlay has nothing to be judged.
+
+        A bypassed overlay is a grave thing to say: the overlay gets its time to speak, too. A mount
+        that is over and of which nothing came must not speak for the next one.
+        """
+        if record.unconfirmed:
+            if self._may_be_late(record, mount, now):
+                self._hear_late(record, mount, now)
+                return
+            record.unconfirmed = ()
+        if not mount.dismounted_ns or self._seen_elsewhere(record):
+            return
+        if not record.evidence.quiet_since:
+            record.evidence = replace(record.evidence, began=now.mono, quiet_since=now.mono)
+        if now.mono < self._patience(record):
+            self.book.deadlines[record.tape] = self._patience(record)
+            return
+        host = self._host(record, mount, now)
+        verdict = judge(Overlay.NOTHING, host)
+        if verdict is Verdict.HOST_ONLY:
+            self._conclude(record, (verdict, Overlay.NOTHING, host), mount, now)
+        else:
+            record.evidence = Evidence()
+            self._consume(mount)
+
+    def _seen_elsewhere(self, record: TapeRecord) -> bool:
+        """Tell whether a tape that the host can have meant is open, or is being judged."""
+        return any(
+            other.open or (other is not record and not other.evidence.empty)
+            for other in self.book.called(record.tape.label)
+        )
+
+    def _may_be_late(self, record: TapeRecord, mount: HostMount, now: Moment) -> bool:
+        """Tell whether *mount* can be the one of the sessions that were judged without the host.
+
+        What is not published yet is stopped by any word. Later, only a mount that had begun before
+        the verdict, or one that comes soon after it, is not a new one.
+        """
+        settled = all(isinstance(copy.state, states.PROTECTED) for copy in record.copies.values())
+        if not settled or record.judgement is None:
+            return True
+        judged_ns = record.judgement.at_ns
+        return 0 < mount.began_ns <= judged_ns or now.wall_ns - judged_ns < LATE_S * _NS
 
     def _wait(
         self, record: TapeRecord, verdict: Verdict, mount: HostMount | None, now: Moment
     ) -> None:
         cross_check = self.book.settings.cross_check
-        until = record.evidence.quiet_since + cross_check.grace
+        until = self._patience(record)
         if verdict is Verdict.HOST_HAS_IT:
-            until = now.mono + cross_check.mounted_max - _age_s(mount, now)
+            until = now.mono + max(cross_check.mounted_max - _age_s(mount, now), SOONEST_S)
         if verdict is Verdict.OPEN:
             if mount is None or not mount.dismounted_ns or record.warned_open:
                 return
@@ -112,8 +160,7 @@ class Judge:
                 record.warned_open = True
                 self.book.say(messages.STILL_OPEN, tape=record.tape)
                 return
-        if verdict is not Verdict.NONE:
-            self.book.deadlines[record.tape] = until
+        self.book.deadlines[record.tape] = until
 
     def _hear_late(self, record: TapeRecord, mount: HostMount, now: Moment) -> None:
         """A host speaks about sessions that were judged without it.
@@ -148,12 +195,15 @@ class Judge:
         record.unconfirmed = evidence.sessions if late else ()
         record.warned_open = False
         if mount is not None and mount.dismounted_ns:
-            self.book.mounts.consume(mount.volume)
-            self.book.mounts_dirty = True
+            self._consume(mount)
         self._remember(record, finding, mount, evidence, now)
         self._act(record, verdict, evidence, mount, now)
         self.book.dirty.add(record.tape)
         self.book.settle_age(record, now)
+
+    def _consume(self, mount: HostMount) -> None:
+        self.book.mounts.consume(mount.volume)
+        self.book.mounts_dirty = True
 
     def _remember(
         self,

@@ -80,10 +80,15 @@ class TapeRecord:
         return any(session.access is Access.WRITE for session in self.open.values())
 
     @property
+    def unsettled(self) -> bool:
+        """Whether a session is open for writing or not judged yet: nothing may be copied now."""
+        return self.writers or self.evidence.unsettling
+
+    @property
     def protected(self) -> bool:
         """Whether every target has all there is (DESIGN section 11)."""
-        settled = not self.writers and not self.evidence.unsettling
-        return settled and all(isinstance(c.state, PROTECTED) for c in self.copies.values())
+        kept = all(isinstance(copy.state, PROTECTED) for copy in self.copies.values())
+        return kept and not self.unsettled
 
     def note(self, at_ns: int, text: str) -> None:
         """Add a line to the tape's history."""

@@ -85,7 +85,7 @@ def status(
                 "since": iso(health.since_ns),
                 "running": sum(1 for _, target in book.running if target == name),
             }
-            for name, health in engine.targets.items()
+            for name, health in engine.targets.health.items()
         ],
     }
 

@@ -5,7 +5,6 @@ gets: a held session's changes must not vanish from the next copy (DESIGN sectio
 idempotent as far as identities tell: the same bytes seen twice are one generation.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from copyagent.core import tape as states
@@ -14,14 +13,16 @@ from copyagent.core.copying import HoldReason
 from copyagent.core.events import VaultSwept
 from copyagent.core.records import TapeRecord
 from copyagent.core.time import Moment
-from copyagent.core.witness import Session
-from vtsfs.contract.naming import TapeId
+from copyagent.core.witness import Evidence, Session
+from vtsfs.contract.naming import PoolId
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
 
 
 def enter_signal(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
     """Enter a signal about the tape of *record*."""
-    book.touched[record.tape] = now.mono
+    if signal.access is Access.WRITE:
+        # A reader says nothing that a sweep could be wrong about.
+        book.touched[record.tape] = now.mono
     match signal.kind:
         case Kind.MOUNTED:
             _mounted(book, record, signal, now)
@@ -35,9 +36,10 @@ def enter_signal(book: Book, record: TapeRecord, signal: Signal, now: Moment) ->
         case Kind.REMOVED:
             removed(book, record, now)
         case Kind.RECEIVED:
-            record.identity = signal.identity
-            record.generation += 1
-            record.evidence = replace(record.evidence, received=True)
+            # The peer's file is in the place of whatever was seen, or ordered, before.
+            record.evidence = Evidence(received=True)
+            record.unconfirmed = ()
+            _renew(book, record, signal.identity, now)
             _quiet(record, now)
     book.settle_age(record, now)
 
@@ -85,10 +87,10 @@ def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
     )
     record.note(now.wall_ns, word)
     if not signal.identity.same_bytes(record.identity):
-        record.generation += 1
         if not signal.wrote and not interrupted and record.identity is not None:
             changed_by = ("changed unseen before it was mounted",)
             record.evidence = replace(record.evidence, changes=record.evidence.changes + changed_by)
+        _renew(book, record, signal.identity, now)
     record.identity = signal.identity
     _add(record, session, now)
 
@@ -98,9 +100,7 @@ def changed(
 ) -> None:
     """Enter that the tape has other bytes, without a session."""
     if identity is None or not identity.same_bytes(record.identity):
-        record.generation += 1
-        # The order that is under way is for bytes that are no more.
-        book.apply_all(record, states.WriterCame(), now)
+        _renew(book, record, identity, now)
     record.identity = identity
     record.evidence = replace(record.evidence, changes=(*record.evidence.changes, cause)[-8:])
     record.note(now.wall_ns, cause)
@@ -113,7 +113,7 @@ def removed(book: Book, record: TapeRecord, now: Moment) -> None:
     if record.writers:
         return  # unlinked while open: the end of the session will say so again
     record.identity = None
-    record.evidence = type(record.evidence)()
+    record.evidence = Evidence()
     record.unconfirmed = ()
     if all(copy.base is None and copy.intent is None for copy in record.copies.values()):
         for target in record.copies:
@@ -124,14 +124,12 @@ def removed(book: Book, record: TapeRecord, now: Moment) -> None:
     book.apply_all(record, states.Vanished("deleted"), now)
 
 
-def enter_sweep(
-    book: Book, sweep: VaultSwept, now: Moment, *, baseline: bool
-) -> tuple[int, int, list[TapeRecord]]:
+def enter_sweep(book: Book, sweep: VaultSwept, now: Moment) -> tuple[int, int, list[TapeRecord]]:
     """Compare what *sweep* found with the records; return how many changed and went, and who changed.
 
-    With *baseline* the vault is seen for the first time: tapes nobody knows were there before and
-    wait for the operator's `sync`. Otherwise an unknown tape came while nobody looked. A record
-    that a witness has touched since the sweep began knows better than the sweep.
+    In a pool that is seen for the first time, tapes nobody knows were there before and wait for the
+    operator's `sync`. Otherwise an unknown tape came while nobody looked. A record that a witness
+    has touched since the sweep began knows better than the sweep.
     """
     affected: list[TapeRecord] = []
     vault, found, started, unread = sweep.vault, sweep.found, sweep.started, sweep.unread
@@ -139,7 +137,7 @@ def enter_sweep(
         if not book.watches(tape.pool_id) or book.touched.get(tape, -1.0) >= started:
             continue
         record = book.records.get(tape)
-        if record is None and baseline:
+        if record is None and str(tape.pool_id) not in book.baselines:
             _unsynced(book, book.record(tape), identity, now)
         elif record is None:
             record = book.record(tape)
@@ -153,6 +151,8 @@ def enter_sweep(
     for tape, what in sweep.unfit.items():
         if book.watches(tape.pool_id):
             _unfit(book, book.record(tape), what, now)
+    read = (p for p in book.pools_of(vault) if PoolId.parse(p).pool not in unread)
+    book.baselines.update(read)
     gone = [
         record
         for record in list(book.watched())
@@ -170,30 +170,48 @@ def enter_sweep(
     return len(affected), len(gone), affected
 
 
-def close_lost_sessions(
-    book: Book, vault: str, lost: set[str], found: Mapping[TapeId, Identity], now: Moment
-) -> list[TapeRecord]:
-    """End the sessions in *lost*: the outbox that knew them is gone, and so is that overlay.
+def lose_sessions(book: Book, vault: str) -> None:
+    """Mark the open sessions of *vault*: the outbox may have forgotten how they ended.
+
+    The mark is the session's `interrupted`; it lies in the record, so that a crash before the sweep
+    does not leave the tape open for ever.
+    """
+    for record in book.watched():
+        if record.tape.vault == vault and record.open:
+            book.dirty.add(record.tape)
+            for name, session in record.open.items():
+                record.open[name] = replace(session, interrupted=True)
+
+
+def close_lost_sessions(book: Book, sweep: VaultSwept, now: Moment) -> list[TapeRecord]:
+    """End the sessions that `lose_sessions` marked; return the tapes they were of.
 
     Each counts as interrupted, with the identity that the sweep found.
     """
     affected = []
     for record in list(book.watched()):
-        ended = lost & record.open.keys()
-        if record.tape.vault != vault or not ended:
+        lost = [name for name, session in record.open.items() if session.interrupted]
+        tape = record.tape
+        if tape.vault != sweep.vault or tape.pool in sweep.unread or not lost:
             continue
-        for name in ended:
-            session = record.open.pop(name)
-            identity = found.get(record.tape)
-            if session.access is Access.READ:
-                continue
-            if identity is not None and not identity.same_bytes(record.identity):
-                record.generation += 1
-                record.identity = identity
-            over = replace(session, closed_ns=now.wall_ns, identity=identity, interrupted=True)
-            _add(record, over, now)
-        book.touched[record.tape] = now.mono
-        book.dirty.add(record.tape)
+        ended = [record.open.pop(name) for name in lost]
+        book.dirty.add(tape)
+        newer = book.touched.get(tape, -1.0) >= sweep.started
+        identity = record.identity if newer else sweep.found.get(tape)
+        if identity is None:
+            removed(book, record, now)
+            continue
+        if not identity.same_bytes(record.identity):
+            _renew(book, record, identity, now)
+        over = tuple(
+            replace(session, closed_ns=now.wall_ns, identity=identity)
+            for session in ended
+            if session.access is Access.WRITE
+        )
+        # They are older than anything that the new outbox has told.
+        record.evidence = replace(record.evidence, sessions=over + record.evidence.sessions)
+        _quiet(record, now)
+        book.touched[tape] = now.mono
         affected.append(record)
     return affected
 
@@ -208,11 +226,19 @@ def _unfit(book: Book, record: TapeRecord, what: str, now: Moment) -> None:
             book.apply(record, target, unfit, now)
 
 
+def _renew(book: Book, record: TapeRecord, identity: Identity | None, now: Moment) -> None:
+    """Begin a new generation: an order that is under way is for bytes that are no more."""
+    record.generation += 1
+    record.identity = identity
+    book.apply_all(record, states.WriterCame(), now)
+
+
 def _unsynced(book: Book, record: TapeRecord, identity: Identity, now: Moment) -> None:
     record.identity = identity
     record.generation = 1
+    empty = identity.size == 0
     for copy in record.copies.values():
-        copy.state = states.Unsynced()
+        copy.state = states.Kept("erased", now.wall_ns) if empty else states.Unsynced()
     record.note(now.wall_ns, "was there before AutoCopy")
     book.settle_age(record, now)
 

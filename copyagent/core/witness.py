@@ -169,17 +169,16 @@ def _changed(session: Session) -> bool:
 def host_says(
     mount: HostMount | None,
     *,
-    listening: bool,
-    waited_s: float,
-    grace_s: float,
+    expected: bool,
     age_s: float,
     mounted_max_s: float,
 ) -> Host:
     """Reduce a host's evidence to a word.
 
-    *listening* tells whether a link is up that could have spoken; *waited_s* how long ago the
-    overlay's evidence ended; *age_s* how long ago the mount began. A mount whose link was lost
-    before its dismount counts as silence, never as a denial; its NO RING still counts.
+    *expected* tells whether more may still come in time: a link is up that could speak, and the
+    overlay's evidence ended less than the grace ago. *age_s* is how long ago the mount began. A
+    mount whose link was lost before its dismount counts as silence, never as a denial; its NO RING
+    still counts.
     """
     if mount is not None:
         if mount.ring is Ring.NO_RING:
@@ -188,9 +187,7 @@ def host_says(
             return Host.DISMOUNTED
         if mount.ring is Ring.WITH_RING and not mount.lost:
             return Host.WITH_RING if age_s < mounted_max_s else Host.OVERDUE
-    if listening and waited_s < grace_s:
-        return Host.PENDING
-    return Host.SILENT
+    return Host.PENDING if expected else Host.SILENT
 
 
 def judge(overlay: Overlay, host: Host) -> Verdict:

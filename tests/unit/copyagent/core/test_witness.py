@@ -1,0 +1,172 @@
+"""The verdict table over the whole product, and how evidence becomes the words it is made of."""
+
+from itertools import product
+
+import pytest
+
+from copyagent.core.host_events import Ring
+from copyagent.core.host_mounts import HostMount
+from copyagent.core.witness import (
+    VERDICTS,
+    WAITING,
+    WITHOUT_HOST,
+    Evidence,
+    Host,
+    Overlay,
+    Session,
+    Verdict,
+    host_says,
+    judge,
+    overlay_says,
+)
+from vtsfs.contract.signals import Access, Identity
+
+BEFORE = Identity(1, 2, 100, 5, 5)
+AFTER = Identity(1, 2, 200, 6, 6)
+
+# DESIGN section 5, row by row: what the overlay saw, what the hosts say in the order of `HOST`.
+HOST = (
+    Host.NO_RING, Host.WITH_RING, Host.OVERDUE, Host.DISMOUNTED, Host.SILENT, Host.PENDING,
+)  # fmt: skip
+BY_HAND = {
+    # Row 1: whatever a host says, an open tape is open.
+    Overlay.OPEN: "open | open | open | open | open | open",
+    # Row 2
+    Overlay.INTERRUPTED: "interrupted | interrupted | interrupted | interrupted | interrupted"
+    " | interrupted",
+    # Rows 3, 5, 5 after mounted_max, 6, 8; and before the grace is over nothing yet
+    Overlay.WROTE: "conflict | host still has it | with the host for too long | agreed"
+    " | overlay only | awaiting host",
+    # Rows 4, 5, 5 after mounted_max, 7, 9
+    Overlay.UNWRITTEN: "agreed, read only | host still has it | with the host for too long"
+    " | agreed, unwritten | unconfirmed, unchanged | awaiting host",
+    # Row 11
+    Overlay.CHANGED: "changed without a mount | changed without a mount | changed without a mount"
+    " | changed without a mount | changed without a mount | changed without a mount",
+    # Row 12
+    Overlay.RECEIVED: "received | received | received | received | received | received",
+    # Row 10
+    Overlay.NOTHING: "nothing to judge | nothing to judge | nothing to judge | host only"
+    " | nothing to judge | nothing to judge",
+}
+
+
+@pytest.mark.parametrize(("overlay", "host"), [*product(Overlay, Host)])
+def test_the_verdict_on_every_pair(overlay: Overlay, host: Host) -> None:
+    assert judge(overlay, host).value == BY_HAND[overlay].split(" | ")[HOST.index(host)]
+
+
+def test_every_verdict_can_be_reached_and_no_pair_is_left_out() -> None:
+    reached = {VERDICTS[overlay][host] for overlay, host in product(Overlay, Host)}
+    assert reached == set(Verdict)
+    assert set(HOST) == set(Host)
+
+
+def test_a_no_ring_mount_and_an_open_tape_never_lead_to_a_copy_by_themselves() -> None:
+    copying = {Verdict.AGREED, Verdict.UNWRITTEN, Verdict.OVERLAY_ONLY, Verdict.OVERDUE}
+    assert not copying & {judge(overlay, Host.NO_RING) for overlay in Overlay}
+    assert not copying & {judge(Overlay.OPEN, host) for host in Host}
+
+
+def test_which_verdicts_end_nothing_and_which_were_reached_without_the_host() -> None:
+    assert {v.value for v in WAITING} == {
+        "open", "host still has it", "awaiting host", "nothing to judge",
+    }  # fmt: skip
+    assert {v.value for v in WITHOUT_HOST} == {"overlay only", "unconfirmed, unchanged"}
+
+
+def session(
+    *, wrote: bool = False, interrupted: bool = False, changed: bool | None = None
+) -> Session:
+    differs = (wrote or interrupted) if changed is None else changed
+    return Session(
+        "s",
+        Access.WRITE,
+        opened_ns=1,
+        opened=BEFORE,
+        closed_ns=2,
+        identity=AFTER if differs else BEFORE,
+        wrote=wrote,
+        interrupted=interrupted,
+    )
+
+
+WROTE = session(wrote=True)
+UNWRITTEN = session()
+INTERRUPTED = session(interrupted=True)
+CUT_SHORT_UNCHANGED = session(interrupted=True, changed=False)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "word"),
+    [
+        ((), Overlay.NOTHING),
+        ((WROTE,), Overlay.WROTE),
+        ((UNWRITTEN,), Overlay.UNWRITTEN),
+        ((WROTE, UNWRITTEN), Overlay.WROTE),
+        ((INTERRUPTED,), Overlay.INTERRUPTED),
+        ((CUT_SHORT_UNCHANGED,), Overlay.UNWRITTEN),
+        ((INTERRUPTED, UNWRITTEN), Overlay.INTERRUPTED),
+        ((INTERRUPTED, WROTE), Overlay.WROTE),
+        ((WROTE, INTERRUPTED), Overlay.INTERRUPTED),
+        ((WROTE, CUT_SHORT_UNCHANGED), Overlay.WROTE),
+    ],
+)
+def test_sessions_become_one_word(sessions: tuple[Session, ...], word: Overlay) -> None:
+    assert overlay_says(Evidence(sessions=sessions), writers=False) is word
+    assert overlay_says(Evidence(sessions=sessions), writers=True) is Overlay.OPEN
+
+
+def test_changes_and_received_tapes_count_when_no_session_tells_more() -> None:
+    changed, received = Evidence(changes=("truncate",)), Evidence(received=True)
+    assert overlay_says(changed, writers=False) is Overlay.CHANGED
+    assert overlay_says(received, writers=False) is Overlay.RECEIVED
+    both = Evidence(sessions=(UNWRITTEN,), changes=("truncate",), received=True)
+    assert overlay_says(both, writers=False) is Overlay.CHANGED
+    assert overlay_says(Evidence((WROTE,), ("truncate",)), writers=False) is Overlay.WROTE
+    assert overlay_says(Evidence((UNWRITTEN,), received=True), writers=False) is Overlay.RECEIVED
+
+
+def test_an_interrupted_session_whose_beginning_is_unknown_counts_unless_the_tape_is_empty() -> (
+    None
+):
+    empty = Identity(1, 2, 0, 6, 6)
+    for identity, word in ((AFTER, Overlay.INTERRUPTED), (empty, Overlay.UNWRITTEN)):
+        torn = Session("s", Access.WRITE, 1, None, 2, identity, interrupted=True)
+        assert overlay_says(Evidence((torn,)), writers=False) is word
+
+
+def test_what_can_mean_that_the_target_has_not_all_there_is() -> None:
+    reader = Session("s", Access.READ, 1, BEFORE, 2, BEFORE)
+    assert not Evidence().unsettling
+    assert not Evidence((reader,)).unsettling
+    assert Evidence((UNWRITTEN,)).unsettling
+    assert Evidence(changes=("truncate",)).unsettling
+    assert Evidence(received=True).unsettling
+
+
+def mount(ring: Ring | None, *, dismounted: bool = False, lost: bool = False) -> HostMount:
+    return HostMount("DEV2", "X00001", ring, dismounted_ns=9 if dismounted else 0, lost=lost)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected", "age", "word"),
+    [
+        (None, True, 0.0, Host.PENDING),
+        (None, False, 0.0, Host.SILENT),
+        (mount(None), True, 0.0, Host.PENDING),
+        (mount(None, dismounted=True), False, 0.0, Host.SILENT),
+        (mount(Ring.NO_RING), True, 0.0, Host.NO_RING),
+        (mount(Ring.NO_RING, lost=True), False, 0.0, Host.NO_RING),
+        (mount(Ring.WITH_RING), False, 59.9, Host.WITH_RING),
+        (mount(Ring.WITH_RING), False, 60.0, Host.OVERDUE),
+        (mount(Ring.WITH_RING, lost=True), False, 0.0, Host.SILENT),
+        (mount(Ring.WITH_RING, lost=True), True, 0.0, Host.PENDING),
+        (mount(Ring.WITH_RING, dismounted=True), True, 99.0, Host.DISMOUNTED),
+        (mount(Ring.WITH_RING, dismounted=True, lost=True), True, 0.0, Host.DISMOUNTED),
+    ],
+)
+def test_a_hosts_evidence_becomes_one_word(
+    seen: HostMount | None, *, expected: bool, age: float, word: Host
+) -> None:
+    assert host_says(seen, expected=expected, age_s=age, mounted_max_s=60.0) is word
