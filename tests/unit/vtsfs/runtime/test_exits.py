@@ -130,7 +130,7 @@ def test_a_closed_pipe_ends_quietly(lines: int) -> None:
 
 def test_the_table_is_the_tree() -> None:
     table = exit_codes()
-    assert table[10] == (SettingsError,)
-    assert VtsError in table[70]
-    assert [kind.__name__ for kind in table[2]] == ["UsageError", "NameInvalid"]
+    assert table[10][0] is SettingsError
+    assert table[70][0] is VtsError
+    assert [kind.__name__ for kind in table[2]][:2] == ["UsageError", "NameInvalid"]
     assert list(table) == sorted(table)
