@@ -9,6 +9,8 @@ import errno
 import fcntl
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 
 
@@ -27,14 +29,26 @@ def probe_writers(fd: int) -> Writers:
     CAP_LEASE.
     """
     try:
-        # Should somebody open the file in between, the kernel signals the holder, and the default
-        # signal, SIGIO, would end this process. SIGURG is ignored unless somebody wants it.
-        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        with read_lease(fd):
+            return Writers.NONE
     except OSError as error:
         return Writers.SOME if error.errno == errno.EAGAIN else Writers.UNKNOWN
-    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    return Writers.NONE
+
+
+@contextmanager
+def read_lease(fd: int) -> Iterator[None]:
+    """Hold a read lease for the length of the block; raises OSError if it is not granted.
+
+    Whoever opens the file for writing meanwhile waits for the end of the block.
+    """
+    # That open makes the kernel signal the holder, and the default signal, SIGIO, would end this
+    # process. SIGURG is ignored unless somebody wants it.
+    fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    try:
+        yield
+    finally:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
 def owner_hint(fd: int) -> str:

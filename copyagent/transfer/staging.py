@@ -33,6 +33,16 @@ async def prepare(target: Target, layout: Layout) -> None:
 
     Also finds out, before anything is sent, whether the server can publish at all.
     """
+    if await target.lstat(layout.records) is None:
+        await _make_directories(target, layout)
+    await _expect_posix_rename(target, layout)
+    for name in await target.list_names(layout.directory):
+        if layout.is_stage(name):
+            await target.remove(f"{layout.directory}/{name}")
+
+
+async def _make_directories(target: Target, layout: Layout) -> None:
+    """Make our directories in a vault that is there: a missing one may not be mounted."""
     vault = await target.lstat(layout.vault)
     if vault is None or vault.kind is not EntryKind.DIRECTORY:
         raise TargetRefused(
@@ -42,10 +52,6 @@ async def prepare(target: Target, layout: Layout) -> None:
         )
     for path in (layout.staging_root, layout.directory, layout.records):
         await ensure_directory(target, path, 0o700)
-    await _expect_posix_rename(target, layout)
-    for name in await target.list_names(layout.directory):
-        if layout.is_stage(name):
-            await target.remove(f"{layout.directory}/{name}")
 
 
 async def ensure_directory(target: Target, path: str, mode: int) -> None:

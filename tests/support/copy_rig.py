@@ -10,7 +10,7 @@ from copyagent.core.copying import CopyJob, CopyOutcome, PublishedCopy
 from copyagent.transfer.attempt import Route
 from copyagent.transfer.copier import copy_tape
 from copyagent.transfer.layout import Layout
-from copyagent.transfer.progress import CopyProgress
+from copyagent.transfer.progress import CopyProgress, Phase
 from copyagent.transfer.sftp import SftpTarget, connect
 from copyagent.transfer.source import identity_of
 from copyagent.transfer.target import Target
@@ -125,6 +125,16 @@ class CopyRig:
             progress=progress,
             wall_ns=lambda: NOW_NS,
         )
+
+    def at_phase(self, phase: Phase, act: Callable[[], object]) -> None:
+        """Call *act* once, when the next copy reaches *phase*."""
+        todo = [act]
+
+        def on_progress(step: CopyProgress) -> None:
+            if step.phase is phase and todo:
+                todo.pop()()
+
+        self.on_progress = on_progress
 
     def staged(self) -> list[str]:
         """List the stages that lie at the target."""

@@ -22,7 +22,6 @@ class TcpProxy:
         self._server_port = server_port
         self._delay_s = delay_s
         self._plan: tuple[int, str] | None = None
-        self._links: list[tuple[trio.SocketStream, trio.SocketStream]] = []
         self.port = 0
         self.sent = 0
         self.connections = 0
@@ -40,12 +39,6 @@ class TcpProxy:
         """Forget the plan, if it was not carried out."""
         self._plan = None
 
-    async def cut_now(self) -> None:
-        """Reset every connection."""
-        for link in self._links:
-            for stream in link:
-                await trio.aclose_forcefully(stream)
-
     async def serve(self, client: trio.SocketStream) -> None:
         """Carry one connection until either side ends it."""
         self.connections += 1
@@ -54,7 +47,6 @@ class TcpProxy:
         except OSError:
             await trio.aclose_forcefully(client)
             return
-        self._links.append((client, server))
         async with client, server, trio.open_nursery() as nursery:
             nursery.start_soon(self._upstream, client, server, nursery.cancel_scope)
             nursery.start_soon(self._downstream, server, client, nursery.cancel_scope)

@@ -1,0 +1,94 @@
+"""What changes during a copy, here or there, keeps it from being published."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from copyagent.core.copying import (
+    CopyDone,
+    CopyHeld,
+    CopyStopped,
+    CopyWaits,
+    HoldReason,
+    SourceChanged,
+    WaitReason,
+)
+from copyagent.transfer.progress import Phase
+from tests.support.copy_rig import CopyRig
+
+pytestmark = pytest.mark.ssh
+
+
+@pytest.mark.parametrize("phase", [Phase.SENDING, Phase.VERIFYING, Phase.PUBLISHING])
+async def test_a_tape_opened_during_the_copy_is_not_published(rig: CopyRig, phase: Phase) -> None:
+    path = rig.write(b"tape")
+    writers = []
+    rig.at_phase(phase, lambda: writers.append(path.open("ab")))
+    waits = await rig.copy()
+    writers.pop().close()
+    assert isinstance(waits, CopyWaits)
+    assert waits.reason is WaitReason.OPEN
+    assert not rig.published().exists()
+    assert rig.staged() == []
+    assert not rig.at(rig.layout().intent).exists()
+
+
+@pytest.mark.parametrize("phase", [Phase.SENDING, Phase.VERIFYING, Phase.PUBLISHING])
+@pytest.mark.parametrize("how", ["written", "replaced", "removed", "shortened"])
+async def test_a_tape_changed_during_the_copy_is_not_published(
+    rig: CopyRig, phase: Phase, how: str
+) -> None:
+    path = rig.write(bytes(10_000_000))
+
+    def change() -> None:
+        if how == "written":
+            path.write_bytes(bytes(9_999_999) + b"x")
+        elif how == "shortened":
+            os.truncate(path, 5)
+        else:
+            path.unlink()
+            if how == "replaced":
+                path.write_bytes(bytes(10_000_000))
+
+    rig.at_phase(phase, change)
+    changed = await rig.copy()
+    now = rig.job().identity if how != "removed" else None
+    assert changed == SourceChanged(now)
+    assert not rig.published().exists()
+    assert rig.staged() == []
+
+
+async def test_a_withdrawn_permission_stops_before_the_rename(rig: CopyRig) -> None:
+    rig.write(b"tape")
+    rig.permit = lambda: False
+    assert isinstance(await rig.copy(), CopyStopped)
+    assert not rig.published().exists()
+    assert rig.staged() == []
+    assert not rig.at(rig.layout().intent).exists()
+
+
+@pytest.mark.parametrize("what", ["appeared", "edited", "removed", "replaced by a directory"])
+async def test_a_target_changed_during_the_copy_is_held(rig: CopyRig, what: str) -> None:
+    rig.write(b"first")
+    job = rig.job()
+    if what != "appeared":
+        done = await rig.copy()
+        assert isinstance(done, CopyDone)
+        rig.write(b"second")
+        job = replace(rig.job(generation=2), base=done.copy)
+
+    def change() -> None:
+        rig.published().parent.mkdir(exist_ok=True)
+        if what in ("removed", "replaced by a directory"):
+            rig.published().unlink()
+            if what != "removed":
+                rig.published().mkdir()
+        else:
+            rig.published().write_bytes(b"theirs")
+
+    rig.at_phase(Phase.SENDING, change)
+    held = await rig.copy(job)
+    assert isinstance(held, CopyHeld)
+    assert held.reason is HoldReason.TARGET_CHANGED
+    assert rig.staged() == []

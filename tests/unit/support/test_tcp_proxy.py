@@ -1,0 +1,57 @@
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+
+from tests.support.tcp_proxy import open_proxy
+
+
+@pytest.fixture
+async def echo() -> AsyncIterator[int]:
+    async def serve(stream: trio.SocketStream) -> None:
+        async with stream:
+            async for data in stream:
+                await stream.send_all(data)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, serve, listeners)
+        yield listeners[0].socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
+
+
+async def test_bytes_pass_both_ways_with_their_delay(echo: int) -> None:
+    async with open_proxy(echo, delay_s=0.1) as proxy:
+        async with await trio.open_tcp_stream("127.0.0.1", proxy.port) as stream:
+            started = trio.current_time()
+            await stream.send_all(b"hello")
+            assert await stream.receive_some() == b"hello"
+            assert trio.current_time() - started >= 0.1
+        assert (proxy.sent, proxy.connections) == (5, 1)
+
+
+async def test_a_cut_drops_what_is_beyond_it_and_spares_the_next_connection(echo: int) -> None:
+    async with open_proxy(echo) as proxy:
+        proxy.cut_after(3)
+        async with await trio.open_tcp_stream("127.0.0.1", proxy.port) as stream:
+            with trio.fail_after(5):
+                await stream.send_all(b"hello")
+                try:
+                    assert await stream.receive_some() == b""
+                except trio.BrokenResourceError:
+                    pass
+        async with await trio.open_tcp_stream("127.0.0.1", proxy.port) as stream:
+            await stream.send_all(b"again")
+            assert await stream.receive_some() == b"again"
+
+
+async def test_a_stall_lets_nothing_through_and_ends_nothing(echo: int) -> None:
+    async with open_proxy(echo) as proxy:
+        proxy.stall_after(3)
+        async with await trio.open_tcp_stream("127.0.0.1", proxy.port) as stream:
+            await stream.send_all(b"hello")
+            with trio.fail_after(5):
+                await proxy.stalled.wait()
+            with trio.move_on_after(0.1) as waited:
+                await stream.receive_some()
+            assert waited.cancelled_caught
