@@ -147,8 +147,8 @@ class _Heard:
     # Where the first line begins that was not yet looked at for a refusal.
     unread_from: int = 0
 
-    def add(self, text: str, limit: int) -> None:
-        self.text += text
+    def shorten(self, limit: int) -> None:
+        """Keep the last *limit* characters; not before all of them were looked at."""
         surplus = len(self.text) - limit
         if surplus > 0:
             self.text = self.text[surplus:]
@@ -156,9 +156,9 @@ class _Heard:
             # A password that is cut in two is not found any more: the line goes as a whole.
             self.first_line_is_secret = True
 
-    def new_lines(self) -> list[str]:
-        """Give the lines that ended since the last call."""
-        end = self.text.rfind("\n") + 1
+    def new_lines(self, before: int | None = None) -> list[str]:
+        """Give the lines that ended since the last call, those *before* a place in the text."""
+        end = self.text.rfind("\n", 0, before) + 1
         lines = self.text[self.unread_from : end].split("\n") if end > self.unread_from else []
         self.unread_from = max(end, self.unread_from)
         return lines
@@ -218,9 +218,10 @@ class Dialogue:
         return self._plan.login.steps[self._step].name
 
     def _answer(self, text: str, now: float) -> list[Action]:
-        self._heard.add(text, MAX_PROMPT * 4)
+        self._heard.text += text
         if self._step > 0 and self._is_refused(self._heard.new_lines()):
             return self._refused()
+        self._heard.shorten(MAX_PROMPT * 4)
         index = self._matching_step()
         if index is None:
             return []
@@ -271,11 +272,14 @@ class Dialogue:
         return self._fail(trouble, self.step_name)
 
     def _watch_start(self, text: str) -> list[Action]:
-        self._heard.add(text, MAX_STARTING)
-        if self._is_refused(self._heard.new_lines()):
+        self._heard.text += text
+        event = _EVENT.search(self._heard.text)
+        # What an event says is no answer to the command, even if it says ERROR.
+        if self._is_refused(self._heard.new_lines(event.start() if event else None)):
             return self._fail(LinkTrouble.DISTRIBUTOR_FAILED, "its start was refused")
-        if _EVENT.search(self._heard.text):
+        if event is not None:
             return self._started()
+        self._heard.shorten(MAX_STARTING)
         return []
 
     def _shows_prompt(self) -> bool:

@@ -71,6 +71,9 @@ class Heard:
     async def until(self, holds: Callable[[], object], what: str) -> None:
         await wait_until_async(holds, 10.0, f"{what}; heard {self.events}, {self.reports}")
 
+    async def until_events(self, count: int) -> None:
+        await self.until(lambda: len(self.events) == count, f"{count} events")
+
     def reported(self, kind: type[HostEvent]) -> int:
         return sum(isinstance(report, kind) for report in self.reports)
 
@@ -188,6 +191,24 @@ async def test_a_dropped_link_is_reported_once_and_comes_back() -> None:
         assert isinstance(lost, LinkLost)
         assert lost.trouble is LinkTrouble.DISCONNECTED
         assert "DEV2" in lost.why
+        await host.drop()
+        await heard.until(lambda: heard.reported(LinkUp) == 3, "link up a third time")
+        assert [type(report) for report in heard.reports] == [LinkUp, *[LinkLost, LinkUp] * 2]
+
+
+async def test_the_prompt_that_nowait_gives_back_is_no_end() -> None:
+    nowait = "EMSDIST /NAME, NOWAIT/ TYPE PRINTING, COLLECTOR $0, TEXTOUT [#MYTERM]"
+    async with open_ems_host() as host:
+        plain = settings(host)
+        link = replace(plain, plan=replace(plain.plan, distributor=nowait))
+        async with linked(host, link) as heard:
+            await heard.until(lambda: heard.reported(LinkUp), "link up")
+            for count in (1, 2, 3):
+                await host.tape_dismounted("X00001", "$T")
+                await host.raw("TACL 3> ")
+                await heard.until_events(count)
+            assert [type(event) for event in heard.events] == [TapeDismounted] * 3
+            assert heard.reports == [LinkUp("DEV2")]
 
 
 async def test_a_refused_log_on_is_told_apart_and_the_password_nowhere(
