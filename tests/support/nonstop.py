@@ -50,6 +50,13 @@ class NonStop:
             raise RuntimeError(f"host {self.name} ended at once:\n{self._program.output()}")
         return self._port_file.exists()
 
+    @property
+    def pid(self) -> int:
+        """Its process's number, once it was started."""
+        if self._program is None:
+            raise RuntimeError(f"host {self.name} was not started")
+        return self._program.pid
+
     def stop(self) -> None:
         """End it; harmless if it does not run."""
         if self._program is not None and self._program.is_running():

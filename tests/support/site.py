@@ -274,15 +274,15 @@ class Site:
             if self.config.exists() and mounts_under(self.mountpoint(vault)):
                 self.run("vtsfs", "detach", vault)
         unmount_under(self.root)
-        _end_overlays(self.root)
+        end_overlays(self.root)
 
 
 def _as_list(documents: Any) -> list[dict[str, Any]]:
     return documents if isinstance(documents, list) else documents.get("vaults", [documents])
 
 
-def _end_overlays(root: Path) -> None:
-    """An overlay is a daemon of its own; one whose mount is gone must not outlive the test."""
+def end_overlays(root: Path) -> None:
+    """Kill the overlays of the site at *root*: they must not outlive it, nor their mount."""
     config = os.fsencode(root / "vts-autocopy.yaml")
     for entry in Path("/proc").glob("[0-9]*"):
         try:
