@@ -1,0 +1,172 @@
+"""The agent's state: what is committed is there again, and what is damaged is noticed."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from copyagent.core import tape as states
+from copyagent.core.book import Acknowledged
+from copyagent.core.commands import Say
+from copyagent.core.copying import HoldReason, PublishedCopy, TargetStamp, WaitReason
+from copyagent.core.host_events import MountRequested, Ring
+from copyagent.core.host_mounts import HostMounts
+from copyagent.core.records import CopyRecord, Judgement, TapeRecord
+from copyagent.core.time import Moment
+from copyagent.core.witness import Evidence, Session, Verdict
+from copyagent.state import store as store_module
+from copyagent.state.encoding import RECORD, decode, encode
+from copyagent.state.store import Changes, open_store
+from vtsfs.contract import messages
+from vtsfs.contract.errors import StateError
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Access, Identity
+
+TAPE = TapeId("VAULT00", "BILL", "X00001")
+IDENTITY = Identity(1, 2, 3, 4, 5)
+STAMP = TargetStamp(3, 1_600_000_000, "12:34")
+PUBLISHED = PublishedCopy(4, IDENTITY, 3, "aa", "bb", STAMP, "command", 99)
+LATER = Moment(12.5, 1_700_000_000_000_000_000)
+
+EVERY_STATE: list[states.State] = [
+    states.Clean(),
+    states.Unsynced(),
+    states.Queued(1, 2),
+    states.Copying(1, 2, 3),
+    states.Retrying(1, 2, "cause", "next", LATER),
+    states.Failed(1, 12, "cause", "next", True, 3),
+    states.Waiting(1, 2, WaitReason.FENCED, "detail", LATER),
+    states.Held(1, HoldReason.TARGET_CHANGED, "detail", 3, STAMP),
+    states.Superseded(1),
+    states.Copied(1, 3),
+    states.Kept("erased", 3),
+]
+
+
+def full_record(state: states.State) -> TapeRecord:
+    """Make a record in which every field holds something."""
+    session = Session("s1", Access.WRITE, 5, IDENTITY, 6, IDENTITY, True, 7, False)
+    record = TapeRecord(
+        TAPE,
+        generation=3,
+        identity=IDENTITY,
+        open={"s2": Session("s2", Access.READ, 8)},
+        evidence=Evidence((session,), ("cut off",), received=True, began=1.0, quiet_since=2.0),
+        unconfirmed=(session,),
+        judgement=Judgement(Verdict.AGREED, "wrote", "dismounted", 9, 3, (session,), ("x",)),
+        copies={"drsite": CopyRecord(state, PUBLISHED, PUBLISHED, STAMP)},
+        behind_ns=77,
+        warned_open=True,
+    )
+    record.note(10, "seen")
+    return record
+
+
+@pytest.mark.parametrize("state", EVERY_STATE, ids=lambda state: state.kind)
+def test_a_record_is_the_same_after_writing_and_reading(state: states.State) -> None:
+    record = full_record(state)
+    again = decode(RECORD, encode(RECORD, record), "it")
+    assert again == record
+    assert type(again.copies["drsite"].state) is type(state)
+
+
+def test_every_state_is_tried() -> None:
+    assert {type(state) for state in EVERY_STATE} == set(states.State.__args__)
+
+
+def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sqlite"
+    store, aside = open_store(path, "now")
+    mounts = HostMounts()
+    mounts.handle(MountRequested("DEV2", 42, "X00001", Ring.WITH_RING), 5)
+    changes = Changes()
+    changes.put_record(full_record(states.Queued(3)))
+    changes.put_mounts(mounts)
+    changes.put_acks({"VAULT00": Acknowledged("box", 17)})
+    changes.put_baselines({"VAULT00"})
+    store.commit(changes)
+    store.close()
+    store, aside = open_store(path, "now")
+    known = store.load()
+    store.close()
+    assert aside is None
+    assert known.records == {TAPE: full_record(states.Queued(3))}
+    assert known.mounts == mounts
+    assert known.acks == {"VAULT00": Acknowledged("box", 17)}
+    assert known.baselines == {"VAULT00"}
+
+
+def test_a_dropped_record_is_gone(tmp_path: Path) -> None:
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    changes = Changes()
+    changes.put_record(full_record(states.Clean()))
+    store.commit(changes)
+    changes = Changes()
+    changes.drop_record(TAPE)
+    store.commit(changes)
+    assert store.load().records == {}
+    store.close()
+
+
+def test_messages_stay_until_they_are_written(tmp_path: Path) -> None:
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    say = Say(messages.LINK_UP, {"host": "DEV2"})
+    changes = Changes()
+    changes.put_message(say, 5)
+    changes.put_message(Say(messages.LINK_LOST, {"host": "DEV2", "cause": "x"}), 6)
+    numbers = store.commit(changes)
+    assert [left.number for left in store.unwritten()] == numbers
+    assert store.unwritten()[0].say == say
+    changes = Changes()
+    changes.written = numbers[:1]
+    store.commit(changes)
+    assert [left.say.message for left in store.unwritten()] == [messages.LINK_LOST]
+    store.close()
+
+
+def test_a_damaged_file_is_set_aside_and_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    store, aside = open_store(path, "20261122T030000Z")
+    assert aside == tmp_path / "agent.sqlite.damaged-20261122T030000Z"
+    assert aside.read_bytes().startswith(b"this is no database")
+    assert store.load().records == {}
+    store.close()
+
+
+def test_a_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sqlite"
+    store, _ = open_store(path, "now")
+    store.close()
+    database = sqlite3.connect(path)
+    with database:
+        database.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    database.close()
+    with pytest.raises(StateError, match="schema 99"):
+        open_store(path, "now")
+
+
+def test_a_record_of_another_shape_is_refused_with_advice(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sqlite"
+    store, _ = open_store(path, "now")
+    changes = Changes()
+    changes.records[str(TAPE)] = '{"tape": 1}'
+    store.commit(changes)
+    with pytest.raises(StateError, match="move the state away"):
+        store.load()
+    store.close()
+
+
+def test_a_directory_that_is_missing_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="cannot be opened"):
+        open_store(tmp_path / "nowhere" / "agent.sqlite", "now")
+
+
+def test_every_commit_survives_a_power_cut(tmp_path: Path) -> None:
+    """Ask SQLite for its settings: WAL with synchronous=FULL (2) syncs at every commit."""
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    database = store._db
+    assert database.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    store.close()
+    assert store_module.SCHEMA == 1
