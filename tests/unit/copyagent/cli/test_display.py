@@ -1,0 +1,132 @@
+"""The displays (`display`, and `snapshot` which feeds one): plain words, everything in them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from copyagent.cli.display import MOST_LISTED, explanation, overview
+from copyagent.cli.snapshot import last_known
+from tests.support.example_settings import example_settings
+
+STATUS: dict[str, Any] = {
+    "schema": 1,
+    "system": "TAPESRV1",
+    "version": "0.1.0",
+    "at": "2026-11-22T03:00:00Z",
+    "pools": [
+        {
+            "pool": "/VAULT00/BILL",
+            "target": "drsite",
+            "tapes": 3,
+            "protected": 2,
+            "unprotected": 1,
+            "oldest_unprotected_s": 3700,
+            "states": {"copied": 2, "held (target changed)": 1},
+        }
+    ],
+    "attention": [
+        {
+            "tape": "/VAULT00/BILL/X00003",
+            "target": "drsite",
+            "state": "held (target changed)",
+            "why": "size 5 instead of 7",
+            "next": "Look at the file at the target.",
+        }
+    ],
+    "copies": [
+        {
+            "tape": "/VAULT00/BILL/X00002",
+            "target": "drsite",
+            "phase": "sending",
+            "done": 1 << 20,
+            "total": 4 << 20,
+            "rate": 1 << 20,
+            "left_s": 3,
+        }
+    ],
+    "hosts": [
+        {"host": "DEV2", "up": True, "since": "s", "trouble": "", "events": 7, "last_event": "l"}
+    ],
+    "vaults": [
+        {
+            "vault": "VAULT00",
+            "attached": False,
+            "since": None,
+            "trouble": "the overlay does not answer",
+            "swept": True,
+            "not_tapes": 1,
+            "not_tapes_examples": ["/VAULT00/BILL/X 1"],
+        }
+    ],
+    "targets": [{"target": "drsite", "up": True, "trouble": "", "since": None, "running": 1}],
+}
+
+
+def shown(renderable: Any, width: int = 160) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(renderable)
+    console.file.close()
+    return console.export_text()
+
+
+def test_the_overview_tells_pools_links_copies_and_what_is_wrong() -> None:
+    text = shown(overview(STATUS))
+    assert "1h 01m" in text
+    assert "1.0 MiB of 4.0 MiB (25 %)" in text
+    assert "held (target changed)" in text
+    assert "the overlay does not answer" in text
+    assert "/VAULT00/BILL/X 1" in text
+    assert "7 events, last l" in text
+
+
+def test_a_long_list_is_cut_and_counted() -> None:
+    many = STATUS | {"attention": STATUS["attention"] * (MOST_LISTED + 5)}
+    assert "and 5 more" in shown(overview(many))
+
+
+def test_when_all_is_well_it_says_so() -> None:
+    assert "is protected" in shown(overview(STATUS | {"attention": []}))
+
+
+def test_the_explanation_tells_evidence_verdict_copy_and_history() -> None:
+    session = {
+        "access": "write", "opened": "t1", "closed": "t2", "wrote": True, "bytes": 9,
+        "interrupted": False,
+    }  # fmt: skip
+    mount = {
+        "host": "DEV2", "volume": "X00001", "ring": "with ring", "request": 42, "drive": "$T",
+        "requested": "t0", "mounted": "t0", "opened": None, "dismounted": "t3",
+        "link_lost_since": False,
+    }  # fmt: skip
+    document = {
+        "schema": 1, "tape": "/VAULT00/BILL/X00001", "at": "t9", "generation": 2, "size": 9,
+        "modified": "t2", "protected": True, "unprotected_since": None,
+        "evidence": {"open": [], "overlay": [session], "changes": ["truncate"], "host": mount},
+        "verdict": {
+            "verdict": "agreed", "at": "t4", "generation": 2, "overlay_said": "wrote",
+            "host_said": "with ring, dismounted", "sessions": [session], "changes": [],
+            "host_mount": mount,
+        },
+        "copies": [{
+            "target": "drsite", "state": "copied", "next": "Nothing to do.", "why": "",
+            "published": {
+                "generation": 2, "size": 9, "sha256": "ab12", "verified": "command", "at": "t5",
+            },
+        }],
+        "history": [{"at": "t1", "what": "opened for writing"}],
+    }  # fmt: skip
+    text = shown(explanation(document))
+    for part in ("agreed", "9 bytes written", "with ring", "ab12", "opened for writing", "command"):
+        assert part in text
+
+
+def test_the_last_known_state_is_read_or_not_there(tmp_path: Path) -> None:
+    settings = example_settings(tmp_path)
+    assert last_known(settings) is None
+    (tmp_path / "state").mkdir()
+    settings.snapshot_path().write_text("{half")
+    assert last_known(settings) is None
+    settings.snapshot_path().write_text(json.dumps(STATUS))
+    assert last_known(settings) == STATUS
