@@ -43,7 +43,9 @@ def table_of(rows: Sequence[Row]) -> Table:
     table = Table(
         caption="ratio: our speed over theirs, median of the pairs; low, high: their quartiles"
     )
-    for heading in ("bench", "work", "subject", "against"):
+    for heading in ("bench", "work"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("subject", "against"):
         table.add_column(heading)
     for heading in ("ratio", "low", "high", "runs"):
         table.add_column(heading, justify="right")
