@@ -64,6 +64,15 @@ class LinkTally:
     latest_garbage: list[str] = field(default_factory=list)
 
 
+def failures_in_a_row(settings: LinkSettings, before: int, up_for: float) -> int:
+    """Count one more failure, of a session that was up *up_for* seconds (below 0: never).
+
+    One that lasted begins the count anew. One that broke at once does not, or a host that takes
+    the log-on and then hangs up would be tried at the shortest delay for ever.
+    """
+    return 1 if up_for >= settings.longest_delay else before + 1
+
+
 def next_delay(settings: LinkSettings, failures: int, chance: float) -> float:
     """Compute the seconds to wait before trying again after *failures* in a row.
 

@@ -35,7 +35,12 @@ from copyagent.ems.dialogue import (
     expects_prompt,
 )
 from copyagent.ems.lines import EmsEvent, EmsLineDecoder, is_prompt
-from copyagent.ems.link_settings import LinkSettings, LinkTally, next_delay
+from copyagent.ems.link_settings import (
+    LinkSettings,
+    LinkTally,
+    failures_in_a_row,
+    next_delay,
+)
 from copyagent.ems.tape_events import read_host_event
 from copyagent.ems.telnet import BREAK, NOP, encode_line
 from copyagent.ems.wire import Wire, open_wire
@@ -73,9 +78,7 @@ async def run_link(
     while True:
         up_since = math.inf
         failure = await run_session(settings, deliver, came_up, tally=counts)
-        # A link that comes up and breaks at once must not be tried at the shortest delay for ever.
-        lasted = trio.current_time() - up_since >= settings.longest_delay
-        failures = 1 if lasted else failures + 1
+        failures = failures_in_a_row(settings, failures, trio.current_time() - up_since)
         sentence = failure.sentence(settings.host)
         log.info("%s", sentence)
         if failure.trouble is not reported:

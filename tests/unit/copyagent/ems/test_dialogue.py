@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from copyagent.core.host_events import LinkTrouble
 from copyagent.ems.dialogue import (
     MAX_CAME,
+    MAX_STARTING,
     Action,
     Dialogue,
     LinkFailure,
@@ -218,9 +219,11 @@ def test_the_password_is_in_no_message_when_the_host_echoes_it(echo: str) -> Non
 
 
 def test_a_flood_cannot_bring_half_a_password_into_a_message() -> None:
-    for size in range(4080, 4110):
-        talk = Talk(plan()).hear(*LOGINS["TACL"][:4], f"\n{SECRET}" + "\n" * size).wait()
-        assert SECRET[-4:] not in talk.failure().sentence("DEV2")
+    for size in range(MAX_STARTING - 15, MAX_STARTING + 1):
+        talk = Talk(plan()).hear(*LOGINS["TACL"], SECRET + "\n" * size, "*ERROR* no\n")
+        failure = talk.failure()
+        assert SECRET[-4:] not in failure.sentence("DEV2")
+        assert failure.came.endswith("*ERROR* no")
 
 
 def test_what_came_is_short_and_printable() -> None:

@@ -1,7 +1,14 @@
+import math
+
 import pytest
 
 from copyagent.ems.dialogue import LoginPlan, Secret
-from copyagent.ems.link_settings import LinkSettings, next_delay, settings_of_link
+from copyagent.ems.link_settings import (
+    LinkSettings,
+    failures_in_a_row,
+    next_delay,
+    settings_of_link,
+)
 from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
 from vtsfs.contract.settings import EmsHost
 
@@ -19,6 +26,13 @@ def test_chance_takes_away_up_to_half() -> None:
     assert next_delay(LINK, 7, 1.0) == 30.0
     assert next_delay(LINK, 7, 0.5) == 45.0
     assert next_delay(LINK, 0, 0.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("up_for", "failures"), [(-math.inf, 5), (0.0, 5), (59.9, 5), (60.0, 1), (86400.0, 1)]
+)
+def test_only_a_session_that_lasted_begins_the_count_anew(up_for: float, failures: int) -> None:
+    assert failures_in_a_row(LINK, 4, up_for) == failures
 
 
 @pytest.mark.parametrize("login", LOGIN_TYPES)
