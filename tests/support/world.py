@@ -116,6 +116,11 @@ class World:
         target: dict[str, Any] = self.site.status()["targets"][0]
         return target
 
+    def kill_agent(self) -> None:
+        """Kill the agent (SIGKILL), as a crash would."""
+        assert self.site.agent is not None, "no agent was started"
+        self.site.agent.kill()
+
     def restart_agent(self) -> None:
         """End the agent properly and start it with the settings as they stand; wait for a sweep."""
         self.site.stop()
