@@ -149,7 +149,7 @@ def same_content(copy: PublishedCopy, digests: Digests) -> bool:
 
 async def discard(target: Target, path: str) -> None:
     """Remove a stage if that is quick; what stays is collected by the tape's next attempt."""
-    with trio.move_on_after(2, shield=True):
+    with trio.move_on_after(1, shield=True):
         try:
             await target.remove(path)
         except TargetError:

@@ -39,6 +39,7 @@ from copyagent.transfer.source import (
 from copyagent.transfer.standing import Standing, judge
 from copyagent.transfer.streams import send
 from copyagent.transfer.target import HostKeyRejected, Target, TargetError, TargetFile
+from vtsfs.contract.errors import VtsError
 
 Connect = Callable[[], AbstractAsyncContextManager[Target]]
 
@@ -77,6 +78,8 @@ async def copy_tape(
         return CopyWaits(WaitReason.OPEN, str(error))
     except SourceDiffers as error:
         return SourceChanged(error.identity)
+    except VtsError as error:
+        return CopyFailed(str(error), "nothing can be published while the agent's state fails")
     except OSError as error:
         return CopyFailed(
             f"reading {job.tape} in {route.backing}: {error.strerror or error}",
@@ -109,6 +112,7 @@ async def _attempt(
         progress(CopyProgress(job.tape, job.target, Phase.CONNECTING))
         async with connect() as target:
             await staging.check_fence(target, route.layout)
+            await staging.collect_stages(target, route.layout)
             attempt = Attempt(job, route, source, target, progress)
             publisher = Publisher(attempt, journal, permit, wall_ns)
             standing = await judge(attempt)

@@ -60,8 +60,8 @@ class Publisher:
             attempt.layout.intent,
             manifest.encode(attempt.layout.tape, intended),
         )
-        await self.journal.intend(intended)
         try:
+            await self.journal.intend(intended)
             attempt.source.check()
             allowed = self.permit()
         except BaseException:

@@ -28,17 +28,26 @@ async def check_fence(target: Target, layout: Layout) -> None:
             )
 
 
-async def prepare(target: Target, layout: Layout) -> None:
-    """Make our directories durable and remove what earlier attempts at this tape left there.
+async def collect_stages(target: Target, layout: Layout) -> None:
+    """Remove what earlier attempts at this tape left behind; done before the tape is looked at.
 
-    Also finds out, before anything is sent, whether the server can publish at all.
+    A server process that lost its client before it executed the rename can do so whenever it wakes
+    up. Once its stage has no name, what is seen under the tape's name stays.
     """
+    try:
+        names = await target.list_names(layout.directory)
+    except TargetMissing:
+        return
+    for name in names:
+        if layout.is_stage(name):
+            await target.remove(f"{layout.directory}/{name}")
+
+
+async def prepare(target: Target, layout: Layout) -> None:
+    """Make our directories durable, and find out whether the server can publish at all."""
     if await target.lstat(layout.records) is None:
         await _make_directories(target, layout)
     await _expect_posix_rename(target, layout)
-    for name in await target.list_names(layout.directory):
-        if layout.is_stage(name):
-            await target.remove(f"{layout.directory}/{name}")
 
 
 async def _make_directories(target: Target, layout: Layout) -> None:

@@ -4,6 +4,7 @@ Byte counts are of what clients sent, over all connections of the proxy; a plan 
 and is then over, so that a second connection gets through.
 """
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,11 +17,16 @@ _ON_THE_WAY = 4096
 
 
 class TcpProxy:
-    """See `open_proxy`. *delay_s* is added to every byte on its way to the server."""
+    """See `open_proxy`.
 
-    def __init__(self, server_port: int, *, delay_s: float = 0.0) -> None:
+    *delay_s* is added to every byte on its way to the server; *rate* limits that way, in bytes per
+    second over each connection.
+    """
+
+    def __init__(self, server_port: int, *, delay_s: float = 0.0, rate: float = math.inf) -> None:
         self._server_port = server_port
         self._delay_s = delay_s
+        self._rate = rate
         self._plan: tuple[int, str] | None = None
         self.port = 0
         self.sent = 0
@@ -76,6 +82,7 @@ class TcpProxy:
         async with arriving:
             async for due, data in arriving:
                 await trio.sleep_until(due)
+                await trio.sleep(len(data) / self._rate)
                 try:
                     await server.send_all(data)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -105,9 +112,11 @@ class TcpProxy:
 
 
 @asynccontextmanager
-async def open_proxy(server_port: int, *, delay_s: float = 0.0) -> AsyncIterator[TcpProxy]:
+async def open_proxy(
+    server_port: int, *, delay_s: float = 0.0, rate: float = math.inf
+) -> AsyncIterator[TcpProxy]:
     """Listen on a free port of loopback for as long as the block lasts; see `TcpProxy.port`."""
-    proxy = TcpProxy(server_port, delay_s=delay_s)
+    proxy = TcpProxy(server_port, delay_s=delay_s, rate=rate)
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         proxy.port = listeners[0].socket.getsockname()[1]

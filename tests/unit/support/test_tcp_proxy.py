@@ -30,6 +30,17 @@ async def test_bytes_pass_both_ways_with_their_delay(echo: int) -> None:
         assert (proxy.sent, proxy.connections) == (5, 1)
 
 
+async def test_a_slow_line_takes_its_time(echo: int) -> None:
+    async with open_proxy(echo, rate=100_000) as proxy:
+        async with await trio.open_tcp_stream("127.0.0.1", proxy.port) as stream:
+            started = trio.current_time()
+            await stream.send_all(bytes(20_000))
+            received = 0
+            while received < 20_000:
+                received += len(await stream.receive_some())
+            assert trio.current_time() - started >= 0.2
+
+
 async def test_a_cut_drops_what_is_beyond_it_and_spares_the_next_connection(echo: int) -> None:
     async with open_proxy(echo) as proxy:
         proxy.cut_after(3)

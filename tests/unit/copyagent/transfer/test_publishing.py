@@ -7,6 +7,7 @@ import pytest
 
 from copyagent.core.copying import (
     CopyDone,
+    CopyFailed,
     CopyHeld,
     CopyStopped,
     CopyWaits,
@@ -16,6 +17,7 @@ from copyagent.core.copying import (
 )
 from copyagent.transfer.progress import Phase
 from tests.support.copy_rig import CopyRig
+from vtsfs.contract.errors import StateError
 
 pytestmark = pytest.mark.ssh
 
@@ -92,3 +94,36 @@ async def test_a_target_changed_during_the_copy_is_held(rig: CopyRig, what: str)
     assert isinstance(held, CopyHeld)
     assert held.reason is HoldReason.TARGET_CHANGED
     assert rig.staged() == []
+
+
+async def test_without_a_durable_intent_nothing_is_published(rig: CopyRig) -> None:
+    rig.write(b"tape")
+
+    def full() -> None:
+        raise StateError("/var/lib/vts-autocopy/agent: no space left; make room there")
+
+    rig.journal.on_intend = full
+    failed = await rig.copy()
+    assert isinstance(failed, CopyFailed)
+    assert "make room there" in failed.cause
+    assert not rig.published().exists()
+    assert rig.staged() == []
+
+
+async def test_the_intent_is_at_the_target_before_the_rename(rig: CopyRig) -> None:
+    """If both the record and the agent's state are lost, it alone says that the tape is ours."""
+    rig.write(b"first")
+    intents: list[bytes] = []
+
+    def permit() -> bool:
+        intents.append(rig.at(rig.layout().intent).read_bytes())
+        return True
+
+    rig.permit = permit
+    assert isinstance(await rig.copy(), CopyDone)
+    assert not rig.at(rig.layout().intent).exists()
+    rig.at(rig.layout().intent).write_bytes(intents[0])
+    rig.at(rig.layout().manifest).unlink()
+    rig.write(b"second")
+    assert isinstance(await rig.copy(), CopyDone)
+    assert rig.published().read_bytes() == b"second"

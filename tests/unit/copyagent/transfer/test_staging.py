@@ -14,6 +14,7 @@ from copyagent.core.copying import (
 )
 from copyagent.transfer.progress import Phase
 from tests.support.copy_rig import CopyRig
+from tests.support.sshd import Sshd
 
 pytestmark = pytest.mark.ssh
 
@@ -41,6 +42,18 @@ async def test_tapes_with_like_names_do_not_share_anything(rig: CopyRig) -> None
         rig.write(label.encode(), label)
         assert isinstance(await rig.copy(rig.job(label)), CopyDone)
     assert len(list(rig.at(rig.layout().records).iterdir())) == 2
+
+
+async def test_an_old_stage_is_gone_before_the_tape_is_judged(rig: CopyRig) -> None:
+    """Else a server process that wakes up late could still publish it, after the look."""
+    rig.write(b"tape")
+    old = rig.at(rig.layout().stage(0, "old"))
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"half")
+    rig.published().parent.mkdir()
+    rig.published().write_bytes(b"theirs")
+    assert isinstance(await rig.copy(), CopyHeld)
+    assert rig.staged() == []
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\xff", b"[]", b"x" * 100_000])
@@ -81,3 +94,19 @@ async def test_old_stages_of_the_tape_are_removed_and_no_others(rig: CopyRig) ->
     other.write_bytes(b"half")
     assert isinstance(await rig.copy(), CopyDone)
     assert rig.staged() == [other.name]
+
+
+@pytest.mark.parametrize("missing", ["posix-rename", "fsync"])
+async def test_a_server_that_cannot_publish_safely_is_told_apart(
+    rig: CopyRig, missing: str
+) -> None:
+    rig.write(b"tape")
+    options = [f"ForceCommand internal-sftp -P {missing}"]
+    with Sshd(rig.sshd.directory / "poor", options=options) as poor:
+        rig.sshd = poor
+        failed = await rig.copy()
+    assert isinstance(failed, CopyFailed)
+    assert "OpenSSH" in failed.next_step
+    assert not failed.unreachable
+    assert not rig.published().exists()
+    assert Phase.SENDING not in {step.phase for step in rig.seen}
