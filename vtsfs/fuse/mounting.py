@@ -46,7 +46,7 @@ def layers_at(mountpoint: Path, table: str | None = None) -> list[Layer]:
     """
     if table is None:
         table = _MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape")
-    wanted = os.path.realpath(mountpoint.parent) + "/" + mountpoint.name
+    wanted = os.path.join(os.path.realpath(mountpoint.parent), mountpoint.name)
     layers = []
     for line in table.splitlines():
         fields, _, rest = line.partition(" - ")

@@ -79,7 +79,8 @@ class _Connection:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._end_when, over, nursery.cancel_scope)
-                async for line in LineReader(self._stream, MAX_REQUEST):
+                lines = LineReader(self._stream, MAX_REQUEST)
+                while (line := await lines.read_line()) is not None:
                     if greeted:
                         await self._answer(_parsed(line), nursery)
                     else:

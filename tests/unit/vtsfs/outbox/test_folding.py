@@ -1,0 +1,97 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.signal_sink import a_signal, identity
+from vtsfs.contract.signals import Access, Kind, Signal
+from vtsfs.outbox.folding import fold
+
+
+def numbered(*signals: Signal) -> list[Signal]:
+    return [signal.with_seq(n) for n, signal in enumerate(signals, 1)]
+
+
+def session(name: str, before: int, after: int, *extents: tuple[int, int]) -> list[Signal]:
+    return [
+        a_signal(Kind.MOUNTED, name, before=identity(before), after=identity(before)),
+        a_signal(
+            Kind.DISMOUNTED,
+            name,
+            before=identity(before),
+            after=identity(after),
+            extents=extents,
+        ),
+    ]
+
+
+def test_two_finished_sessions_become_one() -> None:
+    *earlier, new = numbered(*session("a", 1, 2, (0, 5)), *session("b", 2, 3, (5, 9)))
+    folded = fold(earlier, new)
+    assert folded.replaced == (1, 2)
+    assert folded.signal.extents == ((0, 9),)
+    assert folded.signal.opened == identity(1)
+    assert folded.signal.merged == 1
+
+
+def test_something_in_between_makes_the_extents_unknown() -> None:
+    *earlier, new = numbered(*session("a", 1, 2, (0, 5)), *session("b", 7, 8, (5, 9)))
+    assert fold(earlier, new).signal.extents is None
+
+
+def test_no_session_is_folded_over_another_signal() -> None:
+    for kind in (Kind.CHANGED, Kind.REMOVED, Kind.MOVED, Kind.INTERRUPTED, Kind.RECEIVED):
+        *earlier, new = numbered(
+            *session("a", 1, 2, (0, 5)), a_signal(kind), *session("b", 2, 3, (5, 9))
+        )
+        assert fold(earlier, new).replaced == ()
+
+
+def test_a_session_whose_beginning_was_delivered_keeps_its_end() -> None:
+    _, *earlier, new = numbered(*session("a", 1, 2, (0, 5)), *session("b", 2, 3, (5, 9)))
+    assert fold(earlier, new).replaced == ()
+
+
+def test_readers_fold_among_themselves_and_leave_writers_alone() -> None:
+    read = [
+        a_signal(kind, name, access=Access.READ, before=identity(2), after=identity(2))
+        for name in ("r", "s")
+        for kind in (Kind.MOUNTED, Kind.DISMOUNTED)
+    ]
+    *earlier, new = numbered(*session("a", 1, 2, (0, 5)), *read)
+    folded = fold(earlier, new)
+    assert set(folded.replaced) == {3, 4, 5}
+    assert folded.signal.access is Access.READ
+    *earlier, new = numbered(*session("a", 1, 2, (0, 5)), *read, *session("b", 2, 3, (5, 9)))
+    assert fold(earlier, new).replaced == (1, 2)
+
+
+def test_repeated_changes_are_one() -> None:
+    *earlier, new = numbered(
+        a_signal(Kind.CHANGED, extents=((0, 5),)), a_signal(Kind.CHANGED, extents=((9, 12),))
+    )
+    folded = fold(earlier, new)
+    assert folded.replaced == (1,)
+    assert folded.signal.extents == ((0, 5), (9, 12))
+    *earlier, new = numbered(a_signal(Kind.CHANGED, extents=None), new)
+    assert fold(earlier, new).signal.extents is None
+
+
+@given(st.lists(st.sampled_from("wrcmd"), max_size=30))
+def test_what_wrote_is_never_folded_away(history: list[str]) -> None:
+    """Whatever is folded, the last state and the fact that bytes changed survive."""
+    rows: list[Signal] = []
+    seq = 0
+    for number, step in enumerate(history):
+        made = {
+            "w": session(f"s{number}", number, number + 1, (number, number + 1)),
+            "r": [a_signal(Kind.DISMOUNTED, f"s{number}", access=Access.READ, after=identity(1))],
+            "c": [a_signal(Kind.CHANGED, extents=((number, number + 1),))],
+            "m": [a_signal(Kind.MOVED)],
+            "d": [a_signal(Kind.REMOVED)],
+        }[step]
+        for signal in made:
+            seq += 1
+            folded = fold(rows, signal.with_seq(seq))
+            rows = [row for row in rows if row.seq not in folded.replaced]
+            rows.append(folded.signal)
+            assert rows[-1].seq == seq
+    assert any(row.wrote for row in rows) == any(step in "wc" for step in history)

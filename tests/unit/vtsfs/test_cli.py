@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from tests.support.attached_vault import VAULT, Vault
+from vtsfs import daemon, launch
+from vtsfs.cli import cli
+from vtsfs.contract.errors import AttachError, UsageError
+from vtsfs.runtime.exits import run_cli
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(cli, program="vtsfs", args=["--version"]) == 0
+    assert "vtsfs" in capsys.readouterr().out
+
+
+def test_settings_that_are_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("vaults: {}\nnonsense: 1\n")
+    assert run_cli(cli, program="vtsfs", args=["--config", str(bad), "status"]) == 10
+    assert "nonsense" in capsys.readouterr().err
+
+
+def test_a_vault_that_the_settings_do_not_know(scratch: Path) -> None:
+    with pytest.raises(UsageError, match=VAULT):
+        daemon.known_vault(Vault(scratch).settings, "VAULT99")
+
+
+def test_directories_that_cannot_be_covered(scratch: Path) -> None:
+    vault = Vault(scratch)
+    daemon.check_mountpoint(VAULT, vault.backing, vault.mount)
+    with pytest.raises(AttachError, match="backing"):
+        daemon.check_mountpoint(VAULT, scratch / "none", vault.mount)
+    with pytest.raises(AttachError, match="mount point"):
+        daemon.check_mountpoint(VAULT, vault.backing, vault.config)
+
+
+def test_a_daemon_that_ends_at_once_gives_its_status_and_words(
+    scratch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vault = Vault(scratch)
+    status = launch.start_in_background("VAULT99", vault.config, scratch / "log")
+    assert status == 2
+    assert "VAULT99" in capsys.readouterr().err
