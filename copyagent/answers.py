@@ -6,6 +6,7 @@ from functools import partial
 from copyagent.control.protocol import Explain, Release, Request, Retry, Status, Sync
 from copyagent.core import operator, report
 from copyagent.core.time import Moment
+from copyagent.ems.link_settings import LinkTally
 from copyagent.runner import Runner
 from vtsfs import __version__
 from vtsfs.contract.naming import TapeId
@@ -15,7 +16,16 @@ Question = Callable[[Moment], object]
 
 def status_of(runner: Runner) -> Callable[[Moment], report.Document]:
     """Return the question for the whole state, as ``copyagent status --json`` prints it."""
-    return lambda now: report.status(runner.engine, runner.progress, __version__, now)
+
+    def ask(now: Moment) -> report.Document:
+        document = report.status(runner.engine, runner.progress, __version__, now)
+        for host in document["hosts"]:
+            tally = runner.tallies.get(host["host"], LinkTally())
+            host["garbage_lines"] = tally.garbage_lines
+            host["unrecognised"] = tally.unrecognised
+        return document
+
+    return ask
 
 
 def question(runner: Runner, request: Request, user: str) -> Question:

@@ -17,7 +17,7 @@ from copyagent.core.book import Book
 from copyagent.core.engine import Engine
 from copyagent.core.time import Moment
 from copyagent.ems.dialogue import Secret
-from copyagent.ems.link_settings import settings_of_link
+from copyagent.ems.link_settings import LinkTally, settings_of_link
 from copyagent.ems.session import run_link
 from copyagent.runner import Runner
 from copyagent.state.store import Store, open_store
@@ -108,9 +108,9 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
         await nursery.start(runner.run)
         for name, host in settings.ems.hosts.items():
             link = settings_of_link(name, host, _password(name, host))
-            nursery.start_soon(
-                partial(run_link, link, runner.post, runner.post, chance=random.random)
-            )
+            tally = runner.tallies[name] = LinkTally()
+            run = partial(run_link, link, chance=random.random, tally=tally)
+            nursery.start_soon(run, runner.post, runner.post)
         await nursery.start(serve, settings.control_socket(), handle, _doorkeeper(settings))
         nursery.start_soon(_keep_snapshot, settings, runner)
         notifier.ready("watching")

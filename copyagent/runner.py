@@ -36,6 +36,7 @@ from copyagent.core.events import (
 from copyagent.core.host_events import HostEvent
 from copyagent.core.report import Progress
 from copyagent.core.time import Moment
+from copyagent.ems.link_settings import LinkTally
 from copyagent.feed_client import FeedClient
 from copyagent.state.store import Changes, Store
 from copyagent.sweep import sweep_vault
@@ -92,6 +93,7 @@ class Runner:
     clock: Callable[[], Moment]
     feeds: dict[str, FeedClient] = field(default_factory=dict)
     progress: dict[CopyKey, Progress] = field(default_factory=dict)
+    tallies: dict[str, LinkTally] = field(default_factory=dict)
     _copies: dict[CopyKey, trio.CancelScope] = field(default_factory=dict)
     _sweeping: set[str] = field(default_factory=set)
     _again: dict[str, str] = field(default_factory=dict)
@@ -226,10 +228,12 @@ class Runner:
                 self.feeds[vault].acknowledge(ack.seq)
 
     async def _write_leftovers(self) -> None:
-        """A crash between commit and log must not swallow a message; it may double one."""
+        """A crash between commit and log must neither swallow a message nor double it."""
         left = await trio.to_thread.run_sync(self.store.unwritten)
         for message in left:
-            self.event_log.write(message.say.message, now_ns=message.at_ns, **message.say.fields)
+            self.event_log.write(
+                message.say.message, now_ns=message.at_ns, once=True, **message.say.fields
+            )
         await self._commit(Changes(written=[message.number for message in left]))
 
     def _execute(self, command: Command) -> None:

@@ -15,7 +15,8 @@ import click
 import vtsfs
 from vtsfs import daemon, launch
 from vtsfs.contract.errors import AttachError, Unprotected, VaultBusy
-from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings, read_settings
+from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
+from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_duration, format_size
 from vtsfs.fuse import mounting
 from vtsfs.inquiry import VaultState, state_of

@@ -97,6 +97,8 @@ def _links(document: Document) -> Table:
         _link(table, f"vault {vault['vault']}", vault["attached"], vault["since"], remark)
     for host in document["hosts"]:
         remark = host["trouble"] or f"{host['events']} events, last {host['last_event'] or 'never'}"
+        if host["unrecognised"] or host["garbage_lines"]:
+            remark += f", {host['unrecognised']} not understood, {host['garbage_lines']} no events"
         _link(table, f"host {host['host']}", host["up"], host["since"], remark)
     for target in document["targets"]:
         _link(table, f"target {target['target']}", target["up"], target["since"], target["trouble"])

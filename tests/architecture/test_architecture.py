@@ -170,7 +170,7 @@ def test_decisions_and_codecs_import_no_clock_no_chance_and_no_io() -> None:
 
 
 def test_what_decisions_and_codecs_import_reaches_none_either() -> None:
-    # The settings hold paths as values; opening one takes more than pathlib's import.
+    # The settings hold paths as values; the file itself is read in `settings_file`.
     strays = {
         f"{module.place} by {reached.place}": impure
         for module in pure_modules()

@@ -7,7 +7,7 @@ from pathlib import Path
 import trio
 
 from vtsfs import daemon
-from vtsfs.contract.settings import read_settings
+from vtsfs.contract.settings_file import read_settings
 from vtsfs.overlay.inodes import Inode
 from vtsfs.overlay.names import Entry, Names
 from vtsfs.overlay.overlay import Overlay, VaultView

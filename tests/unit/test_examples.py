@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from copyagent.cli.commands import copyagent
-from vtsfs.contract.settings import Settings, read_settings
+from vtsfs.contract.settings import Settings
+from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.exits import run_cli
 
 EXAMPLES = Path(__file__).parents[2] / "packaging" / "examples"

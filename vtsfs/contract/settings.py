@@ -261,9 +261,9 @@ def examine_settings(text: str, name: str) -> tuple[Settings | None, tuple[str, 
     try:
         data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        return None, _behind(name, [f"not YAML: {' '.join(str(error).split())}"])
+        return None, behind(name, [f"not YAML: {' '.join(str(error).split())}"])
     if not isinstance(data, dict):
-        return None, _behind(name, ["should hold keys such as system: and vaults:"])
+        return None, behind(name, ["should hold keys such as system: and vaults:"])
     problems: list[str] = []
     settings: Settings | None
     try:
@@ -273,25 +273,11 @@ def examine_settings(text: str, name: str) -> tuple[Settings | None, tuple[str, 
         settings = _salvaged(data, error)
     if settings is not None:
         problems += _contradictions(settings)
-    return settings, _behind(name, problems)
+    return settings, behind(name, problems)
 
 
-def read_settings(path: Path) -> Settings:
-    """Read and check the file at *path*; raise `SettingsError`."""
-    return parse_settings(read_text(path), str(path))
-
-
-def read_text(path: Path) -> str:
-    """Return the text of the settings file at *path*; raise `SettingsError`."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        problems = _behind(str(path), [f"cannot be read: {reason}; name another with --config"])
-        raise SettingsError(problems[0], problems) from error
-
-
-def _behind(name: str, problems: list[str]) -> tuple[str, ...]:
+def behind(name: str, problems: list[str]) -> tuple[str, ...]:
+    """Put the file's *name* in front of each of *problems*."""
     return tuple(f"{name}: {problem}" for problem in problems)
 
 

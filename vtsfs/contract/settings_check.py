@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vtsfs.contract.errors import SettingsError
-from vtsfs.contract.settings import Settings, examine_settings, read_text
+from vtsfs.contract.settings import Settings, examine_settings
+from vtsfs.contract.settings_file import read_text
 
 
 def check_settings_file(path: Path) -> tuple[Settings | None, tuple[str, ...]]:

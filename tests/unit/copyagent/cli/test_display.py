@@ -47,7 +47,16 @@ STATUS: dict[str, Any] = {
         }
     ],
     "hosts": [
-        {"host": "DEV2", "up": True, "since": "s", "trouble": "", "events": 7, "last_event": "l"}
+        {
+            "host": "DEV2",
+            "up": True,
+            "since": "s",
+            "trouble": "",
+            "events": 7,
+            "last_event": "l",
+            "unrecognised": 2,
+            "garbage_lines": 3,
+        }
     ],
     "vaults": [
         {
@@ -78,7 +87,7 @@ def test_the_overview_tells_pools_links_copies_and_what_is_wrong() -> None:
     assert "held (target changed)" in text
     assert "the overlay does not answer" in text
     assert "/VAULT00/BILL/X 1" in text
-    assert "7 events, last l" in text
+    assert "7 events, last l, 2 not understood, 3 no events" in text
 
 
 def test_a_long_list_is_cut_and_counted() -> None:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.naming import PoolId, TapeId
-from vtsfs.contract.settings import Settings, parse_settings, read_settings
+from vtsfs.contract.settings import Settings, parse_settings
+from vtsfs.contract.settings_file import read_settings
 
 FILES = Path(__file__).parents[3] / "settings"
 VALID = sorted((FILES / "valid").glob("*.yaml"))
