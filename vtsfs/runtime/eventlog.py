@@ -32,6 +32,9 @@ _LEVELS = {
     Severity.ERROR: logging.ERROR,
     Severity.CRITICAL: logging.CRITICAL,
 }
+_LOOK_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+#: How much of the log's end is searched for a line that may have been written before a crash.
+_LOOK_BACK = 1 << 18
 #: O_NONBLOCK does nothing for a file and keeps a FIFO without a reader from stopping the daemon.
 #: The directory may be an unprivileged user's: root follows no link that was put there.
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK | os.O_NOFOLLOW
@@ -101,18 +104,23 @@ class EventLog:
         user: str = "",
         ip: str = "127.0.0.1",
         program: str = "",
+        once: bool = False,
         **fields: object,
     ) -> None:
         """Append *message* with its *fields*; *now_ns* is since the epoch, the clock's if None.
 
         *user* and *ip* tell who asked for what is reported, *program* is this program unless given.
         A message whose text names the user takes it from *user*. Fields that the text does not have
-        are welcome: the next step may name them.
+        are welcome: the next step may name them. With *once* nothing is written if that very line
+        stands near the log's end: who ended before remembering that it was written cannot know.
         """
         now = wall_ns() if now_ns is None else now_ns
         complete = _complete(message, {**fields, "user": user} if user else fields)
         origin = Origin(self._system.model, ip, self._system.name, user, program or self._program)
-        self._append(format_line(message, complete, origin, now), origin, now)
+        line = format_line(message, complete, origin, now)
+        if once and self._stands_there(line):
+            return
+        self._append(line, origin, now)
         _logger.log(
             _LEVELS[message.severity],
             "%06d %s [next step: %s]",
@@ -126,6 +134,14 @@ class EventLog:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _stands_there(self, line: str) -> bool:
+        try:
+            with open(os.open(self._path, _LOOK_FLAGS), "rb") as file:
+                file.seek(-min(_LOOK_BACK, file.seek(0, os.SEEK_END)), os.SEEK_END)
+                return line.encode("utf-8", errors="replace") in file.read().splitlines()
+        except OSError:
+            return False
 
     def _append(self, line: str, origin: Origin, now_ns: int) -> None:
         text = line + "\n"

@@ -60,6 +60,26 @@ def test_a_field_named_user_is_the_user(
     assert lines(path)[0].endswith("|root|copyagent|root: release T: x")
 
 
+def test_a_line_that_may_stand_there_already_is_not_doubled(log: EventLog, path: Path) -> None:
+    log.write(messages.LINK_UP, now_ns=NOW, host="DEV2", once=True)
+    log.write(messages.LINK_UP, now_ns=NOW + 10**9, host="DEV2")
+    log.write(messages.LINK_UP, now_ns=NOW, host="DEV2", once=True)
+    assert len(lines(path)) == 2
+    log.write(messages.LINK_UP, now_ns=NOW, host="DEV3", once=True)
+    assert len(lines(path)) == 3
+
+
+def test_looking_for_a_line_does_not_wait_for_a_pipes_writer(log: EventLog, path: Path) -> None:
+    path.parent.mkdir()
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        log.write(messages.LINK_UP, now_ns=NOW, host="DEV2", once=True)
+        assert b"DEV2" in os.read(reader, 1000)
+    finally:
+        os.close(reader)
+
+
 @given(
     st.sampled_from(sorted(CATALOGUE)),
     st.text(max_size=300),
