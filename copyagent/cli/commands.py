@@ -27,8 +27,8 @@ from vtsfs import __version__
 from vtsfs.contract.errors import AgentUnreachable, SettingsError, UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
-from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.settings_check import check_settings_file
+from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.logs import configure_logging
 
 #: How often ``status --watch`` looks again, in seconds.
