@@ -23,6 +23,7 @@ import asyncssh
 import trio
 import trio_asyncio
 
+from copyagent.transfer.dialling import open_socket
 from copyagent.transfer.target import (
     CommandResult,
     EntryKind,
@@ -125,7 +126,7 @@ def _in_time(until: float, late: str) -> Iterator[None]:
 
 async def _log_in(target: settings.Target) -> asyncssh.SSHClientConnection:
     pinned, key = await trio.to_thread.run_sync(_read_keys, target)
-    link = await _open_socket(target.host, target.port)
+    link = await open_socket(target.host, target.port)
     try:
         return await _in_asyncio(_handshake, target, pinned, key, link)
     except BaseException as error:
@@ -155,24 +156,6 @@ def _read_keys(target: settings.Target) -> tuple[asyncssh.SSHKnownHosts, asyncss
             f"the key {target.key} cannot be used: {error}",
             "it must be an SSH private key without a passphrase, readable by the agent",
         ) from error
-
-
-async def _open_socket(host: str, port: int) -> socket.socket:
-    """Connect with trio: looking up a name in asyncio's thread could not be cancelled."""
-    try:
-        stream = await trio.open_tcp_stream(host, port)
-    except OSError as error:
-        reason: BaseException | None = error.__cause__ or error
-        while isinstance(reason, BaseExceptionGroup):
-            reason = reason.exceptions[0]
-        if isinstance(reason, OSError) and not isinstance(reason, socket.gaierror):
-            text = os.strerror(reason.errno or 0)
-        else:
-            text = getattr(reason, "strerror", None) or str(reason)
-        raise TargetUnreachable(f"{host}:{port} cannot be reached: {text}") from error
-    link = socket.socket(fileno=stream.socket.detach())
-    link.setblocking(False)
-    return link
 
 
 async def _handshake(
