@@ -1,10 +1,6 @@
 """The overlay without a kernel: whatever is done to a tape, the extents cover it."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,14 +8,10 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.signal_sink import FixedClock, Sink
-from vtsfs.contract.naming import NamePatterns
+from tests.support.overlay_rig import ME, find, overlay_on
 from vtsfs.contract.signals import Access, Kind, Signal
-from vtsfs.overlay.caller import Caller
-from vtsfs.overlay.overlay import Overlay, VaultView
 from vtsfs.overlay.store import Changes
 
-ME = Caller(os.geteuid(), os.getegid(), os.getpid())
 SIZE = 4000
 
 offsets = st.integers(0, SIZE)
@@ -35,33 +27,12 @@ steps = st.lists(
 )
 
 
-@asynccontextmanager
-async def overlay_on(backing: Path) -> AsyncIterator[tuple[Overlay, Sink]]:
-    """Run an overlay on *backing*; when the block has ended, so have its sessions."""
-    sink = Sink()
-    async with trio.open_nursery() as nursery:
-        view = VaultView("VAULT00", backing, NamePatterns())
-        overlay = Overlay(view, sink, FixedClock(), nursery)
-        yield overlay, sink
-    assert overlay.open_tapes() == []
-    assert len(overlay.files) == 0
-    overlay.close()
-
-
 def replay(old: bytes, new: bytes, extents: tuple[tuple[int, int], ...]) -> bytes:
     """Do as a delta copy does: take the new size, and the new bytes of the extents alone."""
     made = bytearray(old[: len(new)].ljust(len(new), b"\0"))
     for start, end in extents:
         made[start:end] = new[start:end]
     return bytes(made)
-
-
-@pytest.fixture
-def backing() -> Iterator[Path]:
-    top = Path(tempfile.mkdtemp())
-    (top / "BILL").mkdir()
-    yield top
-    shutil.rmtree(top)
 
 
 @given(old=st.binary(max_size=SIZE), history=steps)
@@ -82,8 +53,7 @@ def test_extents_turn_the_old_tape_into_the_new(
 
 async def _play(backing: Path, history: list[tuple[str, int, bytes]]) -> Signal:
     async with overlay_on(backing) as (overlay, sink):
-        pool, _ = overlay.names.lookup(overlay.inodes.root, b"BILL")
-        inode, _ = overlay.names.lookup(pool, b"X00001")
+        inode = find(overlay, "BILL/X00001")
         handles = [await overlay.files.open(inode, os.O_RDWR, ME)]
         for step, offset, data in history:
             handle = handles[offset % len(handles)]
@@ -106,8 +76,7 @@ async def _play(backing: Path, history: list[tuple[str, int, bytes]]) -> Signal:
 async def test_a_write_that_fails_is_marked_all_the_same(backing: Path) -> None:
     (backing / "BILL" / "X00001").write_bytes(b"old")
     async with overlay_on(backing) as (overlay, sink):
-        pool, _ = overlay.names.lookup(overlay.inodes.root, b"BILL")
-        inode, _ = overlay.names.lookup(pool, b"X00001")
+        inode = find(overlay, "BILL/X00001")
         handle = await overlay.files.open(inode, os.O_WRONLY, ME)
         with pytest.raises(OSError, match="too large"):
             overlay.files.write(handle, (1 << 63) - 2, b"x")
@@ -117,7 +86,7 @@ async def test_a_write_that_fails_is_marked_all_the_same(backing: Path) -> None:
 
 async def test_the_caller_s_access_mode_is_the_file_s(backing: Path) -> None:
     async with overlay_on(backing) as (overlay, _):
-        pool, _ = overlay.names.lookup(overlay.inodes.root, b"BILL")
+        pool = find(overlay, "BILL")
         flags = os.O_WRONLY | os.O_APPEND | os.O_DIRECT
         writer, inode, _ = await overlay.files.create(pool, b"X00001", 0o600, flags, ME)
         reader = await overlay.files.open(inode, os.O_RDONLY, ME)
@@ -137,9 +106,7 @@ async def test_a_stopping_overlay_opens_no_tapes_but_other_files(backing: Path) 
     (backing / "BILL" / "X00001.meta").write_bytes(b"")
     async with overlay_on(backing) as (overlay, sink):
         overlay.files.refusing = True
-        pool, _ = overlay.names.lookup(overlay.inodes.root, b"BILL")
-        tape, _ = overlay.names.lookup(pool, b"X00001")
-        other, _ = overlay.names.lookup(pool, b"X00001.meta")
+        tape, other = find(overlay, "BILL/X00001"), find(overlay, "BILL/X00001.meta")
         with pytest.raises(OSError, match="stopping"):
             await overlay.files.open(tape, os.O_RDONLY, ME)
         overlay.files.release(await overlay.files.open(other, os.O_RDWR, ME))
@@ -149,8 +116,7 @@ async def test_a_stopping_overlay_opens_no_tapes_but_other_files(backing: Path) 
 async def test_readers_and_writers_are_listed(backing: Path) -> None:
     (backing / "BILL" / "X00001").write_bytes(b"")
     async with overlay_on(backing) as (overlay, _):
-        pool, _ = overlay.names.lookup(overlay.inodes.root, b"BILL")
-        inode, _ = overlay.names.lookup(pool, b"X00001")
+        inode = find(overlay, "BILL/X00001")
         reader = await overlay.files.open(inode, os.O_RDONLY, ME)
         writer = await overlay.files.open(inode, os.O_WRONLY, ME)
         assert [tape.access for tape in overlay.open_tapes()] == [Access.WRITE, Access.READ]

@@ -1,0 +1,79 @@
+"""Open files: what counts as written, and by whom it is told."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.support.overlay_rig import ME, find, overlay_on
+from vtsfs.contract.signals import Access, Kind
+from vtsfs.overlay.caller import Caller
+from vtsfs.overlay.files import OpenFile
+
+STRANGER = Caller(54_321, 54_321, 1)
+
+
+def test_a_file_without_a_session_remembers_only_that_it_was_written() -> None:
+    file = OpenFile(-1, inode=None, writing=True)  # type: ignore[arg-type] # not looked at
+    file.mark(0, 10)
+    assert file.wrote
+
+
+async def test_an_open_without_o_creat_creates_nothing(backing: Path) -> None:
+    (backing / "BILL" / "X00001").write_bytes(b"there already")
+    async with overlay_on(backing) as (overlay, sink):
+        pool = find(overlay, "BILL")
+        handle, _, found = await overlay.files.create(pool, b"X00001", 0o600, os.O_RDWR, ME)
+        assert found.st_size == len("there already")
+        overlay.files.release(handle)
+    assert sink.signals[0].opened is not None, "it was there, so there is a tape to compare with"
+
+
+async def test_a_read_only_open_that_truncates_is_a_writer(backing: Path) -> None:
+    (backing / "BILL" / "X00001").write_bytes(b"content")
+    async with overlay_on(backing) as (overlay, sink):
+        flags = os.O_RDONLY | os.O_TRUNC
+        overlay.files.release(await overlay.files.open(find(overlay, "BILL/X00001"), flags, ME))
+    assert [s.access for s in sink.signals] == [Access.WRITE, Access.WRITE]
+    assert sink.signals[-1].extents == ((0, 7),)
+
+
+@pytest.mark.parametrize(
+    ("before", "caller", "after"),
+    [(0o6755, STRANGER, 0o755), (0o2644, STRANGER, 0o2644), (0o6755, Caller(0, 0, 1), 0o6755)],
+)
+async def test_set_id_bits_and_o_trunc(
+    backing: Path, before: int, caller: Caller, after: int
+) -> None:
+    path = backing / "BILL" / "X00001"
+    path.write_bytes(b"content")
+    path.chmod(before)
+    async with overlay_on(backing) as (overlay, _):
+        flags = os.O_WRONLY | os.O_TRUNC
+        inode = find(overlay, "BILL/X00001")
+        overlay.files.release(await overlay.files.open(inode, flags, caller))
+    assert stat.S_IMODE(path.stat().st_mode) == after
+
+
+async def test_the_descriptor_of_a_refused_open_is_closed(backing: Path) -> None:
+    (backing / "BILL" / "X00001").write_bytes(b"content")
+    async with overlay_on(backing) as (overlay, _):
+        overlay.files.refusing = True
+        inode = find(overlay, "BILL/X00001")
+        before = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(OSError, match="stopping"):
+            await overlay.files.open(inode, os.O_WRONLY, ME)
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_making_durable(backing: Path) -> None:
+    async with overlay_on(backing) as (overlay, sink):
+        pool = find(overlay, "BILL")
+        handle, _, _ = await overlay.files.create(pool, b"X00001", 0o600, os.O_RDWR, ME)
+        overlay.files.write(handle, 0, b"x")
+        await overlay.files.sync(handle, data_only=True)
+        await overlay.files.sync(handle, data_only=False)
+        overlay.files.release(handle)
+    assert sink.signals[-1].kind is Kind.DISMOUNTED
+    assert sink.signals[-1].synced
