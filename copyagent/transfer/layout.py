@@ -80,7 +80,7 @@ class Layout:
     @property
     def key(self) -> str:
         """A plain file name for the tape, unlike that of any other tape."""
-        name = f"{self.tape.pool}\0{self.tape.label}".encode("utf-8", "surrogateescape")
+        name = f"{self.tape.pool}\0{self.tape.label}".encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(name).hexdigest()[:16]
         return f"{_shown(self.tape.pool)}.{_shown(self.tape.label)}.{digest}"
 

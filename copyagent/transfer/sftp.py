@@ -90,7 +90,7 @@ async def _in_asyncio(call: Callable[..., Awaitable[_T]], *args: object) -> _T:
 
 
 def _unclaimed(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    _log.error("unclaimed asyncio error: %s", context["message"], exc_info=context.get("exception"))
+    _log.error("unclaimed: %s", context.get("message"), exc_info=context.get("exception"))
 
 
 @asynccontextmanager

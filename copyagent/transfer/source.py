@@ -146,6 +146,10 @@ def open_tape(backing: Path, tape: TapeId) -> SourceTape:
 
     Raises `SourceMissing`, `SourceUnfit`, or OSError if the storage itself is not there or fails.
     """
+    try:
+        os.fsencode(f"{tape.pool}/{tape.label}")
+    except UnicodeEncodeError as error:
+        raise SourceMissing("no file can have this name") from error
     root = os.open(backing, _DIRECTORY)
     try:
         pool_fd = _open(tape.pool, _DIRECTORY | os.O_NOFOLLOW, root, f"pool {tape.pool_id}")

@@ -1,5 +1,6 @@
 """Logging in, being refused, and links that die: each has its own error, and none takes long."""
 
+import logging
 import socket
 import subprocess
 from collections.abc import Callable
@@ -8,8 +9,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from copyagent.transfer import sftp
 from copyagent.transfer.copier import probe
-from copyagent.transfer.sftp import connect
 from copyagent.transfer.target import (
     HostKeyRejected,
     LinkLost,
@@ -19,6 +20,7 @@ from copyagent.transfer.target import (
     TargetUnreachable,
 )
 from tests.support.copy_rig import CopyRig
+from tests.support.expected_logs import ExpectedLogs
 from tests.support.sshd import Sshd, make_key
 from tests.support.tcp_proxy import open_proxy
 
@@ -232,5 +234,10 @@ async def test_a_refusal_without_reason_is_looked_into(rig: CopyRig) -> None:
             await target.rename(str(rig.vault / "other"), str(rig.vault / "full"))
 
 
-def test_connect_takes_no_way_around_the_pin() -> None:
-    assert list(connect.__wrapped__.__annotations__) == ["target", "return"]  # type: ignore[attr-defined]
+async def test_an_error_nobody_waits_for_is_logged_and_ends_nothing(
+    rig: CopyRig, expect_log: ExpectedLogs
+) -> None:
+    expect_log("unclaimed: left behind", logging.ERROR)
+    loop = sftp.trio_asyncio.current_loop.get()  # type: ignore[attr-defined]  # banned here
+    loop.call_exception_handler({"message": "left behind", "exception": OSError("gone")})
+    assert await probe(rig.connect) is None

@@ -46,9 +46,9 @@ def test_a_tape_is_opened_with_what_a_copy_needs(backing: Path) -> None:
 
 def test_what_is_missing(backing: Path) -> None:
     before = descriptors()
-    for tape in (TapeId("VAULT00", "BILL", "NONE"), TapeId("VAULT00", "NONE", "X00001")):
+    for pool, label in (("BILL", "NONE"), ("NONE", "X00001"), ("BILL", "\ud800")):
         with pytest.raises(SourceMissing):
-            open_tape(backing, tape)
+            open_tape(backing, TapeId("VAULT00", pool, label))
     with pytest.raises(FileNotFoundError):
         open_tape(backing / "unmounted", TAPE)
     assert descriptors() == before
