@@ -128,6 +128,7 @@ class Publisher:
         await staging.prepare(target, layout)
         for path in (layout.destination, layout.pool, layout.directory):
             await staging.sync(target, path)
+        await self._expect(Standing(equal.stamp))
         adopted = replace(equal, published_ns=self.wall_ns())
         await staging.record(target, layout, adopted)
         return adopted

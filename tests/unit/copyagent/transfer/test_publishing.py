@@ -127,3 +127,33 @@ async def test_the_intent_is_at_the_target_before_the_rename(rig: CopyRig) -> No
     rig.write(b"second")
     assert isinstance(await rig.copy(), CopyDone)
     assert rig.published().read_bytes() == b"second"
+
+
+async def test_equal_content_that_changes_while_it_is_adopted_is_held(rig: CopyRig) -> None:
+    rig.write(b"the same")
+    rig.published().parent.mkdir()
+    rig.published().write_bytes(b"the same")
+    rig.at_phase(Phase.PUBLISHING, lambda: rig.published().write_bytes(b"no more."))
+    held = await rig.copy()
+    assert isinstance(held, CopyHeld)
+    assert not rig.at(rig.layout().manifest).exists()
+
+
+@pytest.mark.parametrize("opened", [False, True])
+async def test_a_tape_that_changes_while_its_equal_is_adopted(rig: CopyRig, opened: bool) -> None:
+    path = rig.write(b"the same")
+    rig.published().parent.mkdir()
+    rig.published().write_bytes(b"the same")
+    writers = []
+
+    def change() -> None:
+        if opened:
+            writers.append(path.open("ab"))
+        else:
+            path.write_bytes(b"no more.")
+
+    rig.at_phase(Phase.PUBLISHING, change)
+    outcome = await rig.copy()
+    for writer in writers:
+        writer.close()
+    assert isinstance(outcome, CopyWaits if opened else SourceChanged)
