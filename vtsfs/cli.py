@@ -47,20 +47,26 @@ def cli(context: click.Context, config: Path) -> None:
 @cli.command()
 @click.argument("vault")
 @click.option("--foreground", is_flag=True, help="Do not return; for service managers.")
+@click.option(
+    "--guard",
+    is_flag=True,
+    help="Make the bare mount point immutable first (chattr +i); it stays so after a detach.",
+)
 @click.pass_obj
-def attach(config: Path, vault: str, *, foreground: bool) -> int:
+def attach(config: Path, vault: str, *, foreground: bool, guard: bool) -> int:
     """Attach VAULT; return when it is served."""
     settings = read_settings(config)
     daemon.known_vault(settings, vault)
     _refuse_if_attached(settings, vault)
     if foreground:
-        _serve(settings, vault)
+        _serve(settings, vault, guard=guard)
         return 0
     entry = settings.vaults[vault]
     daemon.check_mountpoint(vault, entry.backing, entry.mountpoint)
     log = settings.paths.run / f"vtsfs-{vault}.log"
     log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    status = launch.start_in_background(vault, config, log)
+    options = ["--guard"] if guard else []
+    status = launch.start_in_background(vault, config, log, options)
     if status == 0:
         click.echo(f"{vault} attached at {entry.mountpoint}; its messages go to {log}")
     return status
@@ -102,14 +108,14 @@ def status(config: Path, vault: str | None, *, as_json: bool) -> None:
         raise Unprotected("" if as_json else f"not attached: {', '.join(missing)}")
 
 
-def _serve(settings: Settings, vault: str) -> None:
+def _serve(settings: Settings, vault: str, *, guard: bool) -> None:
     configure_logging(sys.stderr, os.environ)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
     notifier = Notifier.from_environment(os.environ, os.getpid())
     # Nobody whom the daemon starts (fusermount3) may speak in its name.
     os.environ.pop("NOTIFY_SOCKET", None)
-    daemon.run(daemon.Attachment(settings, vault, notifier))
+    daemon.run(daemon.Attachment(settings, vault, notifier, guard=guard))
 
 
 def _refuse_if_attached(settings: Settings, vault: str) -> None:

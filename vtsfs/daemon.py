@@ -72,6 +72,8 @@ class Attachment:
     vault: str
     notifier: Notifier
     make_overlay: MakeOverlay = Overlay
+    #: Make the bare mount point immutable before it is covered.
+    guard: bool = False
 
     @property
     def mountpoint(self) -> Path:
@@ -119,6 +121,8 @@ def run(attachment: Attachment) -> None:
     lock = settings.paths.run / f"vtsfs-{attachment.vault}.lock"
     with lock_file(lock, busy=AttachError), _event_log(settings) as events:
         check_mountpoint(attachment.vault, attachment.backing, attachment.mountpoint)
+        if attachment.guard and not mounting.layers_at(attachment.mountpoint):
+            _guard(attachment.mountpoint)
         trio.run(_Daemon(attachment, events).run, strict_exception_groups=True)
 
 
@@ -318,6 +322,15 @@ class _Daemon:
 
     def _handler_failed(self, cause: str) -> None:
         self._events.write(messages.HANDLER_FAILED, vault=self._vault, cause=cause)
+
+
+def _guard(mountpoint: Path) -> None:
+    if not mounting.guard_mountpoint(mountpoint):
+        _logger.warning(
+            "%s cannot be made immutable (no such flag there, or no right to set it); "
+            "while no overlay covers it, nothing but its permissions keeps writers out",
+            mountpoint,
+        )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -16,28 +17,20 @@ from vtsfs.contract.errors import AttachError
 START_LIMIT_S = 60.0
 
 
-def start_in_background(vault: str, config: Path, log: Path) -> int:
-    """Start the daemon, return 0 when it serves the vault; its own exit status if it ends before.
+def start_in_background(vault: str, config: Path, log: Path, options: Sequence[str] = ()) -> int:
+    """Start the daemon with *options*, return 0 when it serves the vault; its own exit status if it ends before.
 
     What it has to say goes to *log*, and its last words also to standard error if it ends.
     Raises `AttachError` when it neither serves nor ends in time.
     """
+    command = [sys.executable, "-m", "vtsfs", "--config", str(config), "attach", vault]
     address = f"\0vtsfs-{os.getpid()}-{secrets.token_hex(8)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, log.open("ab") as sink:
         ready.bind(address)
         ready.settimeout(0.05)
         before = sink.tell()
         child = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "vtsfs",
-                "--config",
-                str(config),
-                "attach",
-                vault,
-                "--foreground",
-            ],
+            [*command, "--foreground", *options],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,

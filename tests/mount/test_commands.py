@@ -10,12 +10,15 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.attached_vault import POOL, VAULT, Vault, attached_vault
 from tests.support.mountpoint import mounts_under
 from tests.support.posix_case import close_dead, fails_with, opened
 from tests.support.processes import is_alive, send_signal
 from tests.support.waiting import wait_until
 from vtsfs.contract.signals import Kind
+from vtsfs.fuse.mounting import guard_mountpoint
 
 
 def test_attaching_twice_is_refused(vault: Vault) -> None:
@@ -190,3 +193,26 @@ def test_the_daemon_runs_in_the_foreground_for_a_service(scratch: Path) -> None:
             process.terminate()
             assert b"STOPPING=1" in notify.recv(4096)
             assert process.wait(20) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory immutable")
+def test_a_guarded_mount_point_stays_so(scratch: Path) -> None:
+    vault = Vault(scratch)
+    probe = scratch / "probe"
+    probe.mkdir()
+    knows_the_flag = guard_mountpoint(probe)
+    subprocess.run(["chattr", "-i", probe], check=False, capture_output=True)
+    if not knows_the_flag:
+        pytest.skip("the file system here knows no immutable flag")
+    try:
+        ended = vault.run("attach", VAULT, "--guard")
+        assert ended.returncode == 0, ended.stderr
+        (vault.pool / "X00001").write_bytes(b"through the overlay")
+        vault.detach()
+        with fails_with(errno.EPERM):
+            os.mkdir(vault.mount / "under-it")
+        ended = vault.run("attach", VAULT, "--guard")
+        assert ended.returncode == 0, ended.stderr
+        vault.detach()
+    finally:
+        subprocess.run(["chattr", "-i", vault.mount], check=True)

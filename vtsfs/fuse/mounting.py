@@ -6,10 +6,13 @@ would take the mount off when we end. Whoever is not root goes through pyfuse3 a
 
 import ctypes
 import errno
+import fcntl
 import os
 import re
 import stat
+import struct
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +22,10 @@ _MS_NOSUID = 2
 _MS_NODEV = 4
 _MNT_DETACH = 2
 _UMOUNT_NOFOLLOW = 8
+# ioctl_iflags(2), in the numbering of 64-bit machines.
+_FS_IOC_GETFLAGS = 0x80086601
+_FS_IOC_SETFLAGS = 0x40086602
+_FS_IMMUTABLE_FL = 0x10
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -109,6 +116,31 @@ def mount_vault(vault: str, mountpoint: Path) -> int:
             "see that the directory exists and that this user may mount"
         )
     return fd
+
+
+def guard_mountpoint(mountpoint: Path) -> bool:
+    """Make the bare mount point immutable, so that nothing is written under a missing overlay.
+
+    It stays so until somebody says ``chattr -i``; mounting over it works all the same. Does nothing
+    while something is mounted there (the bare directory is out of reach), and returns False where
+    the file system does not know the flag or we may not set it (ioctl_iflags(2)).
+    """
+    if layers_at(mountpoint):
+        return False
+    try:
+        fd = os.open(mountpoint, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        flags = bytearray(struct.calcsize("l"))
+        fcntl.ioctl(fd, _FS_IOC_GETFLAGS, flags)
+        wanted = int.from_bytes(flags, sys.byteorder) | _FS_IMMUTABLE_FL
+        fcntl.ioctl(fd, _FS_IOC_SETFLAGS, wanted.to_bytes(len(flags), sys.byteorder))
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def unmount_vault(vault: str, mountpoint: Path) -> None:

@@ -40,7 +40,7 @@ def attach(operations: Operations, vault: str, mountpoint: Path) -> None:
 
 async def serve() -> None:
     """Serve requests until the file system is unmounted, or until cancelled."""
-    await pyfuse3.main(min_tasks=1, max_tasks=MAX_TASKS)
+    await pyfuse3.main(min_tasks=8, max_tasks=MAX_TASKS)
 
 
 def close() -> None:
