@@ -146,7 +146,9 @@ async def _send(
 ) -> tuple[PublishedCopy, int]:
     target, layout = attempt.target, attempt.layout
     await staging.prepare(target, layout)
-    await staging.ensure_directory(target, layout.pool, attempt.source.pool_mode)
+    made = await staging.ensure_directory(target, layout.pool, attempt.source.pool_mode)
+    if not made and attempt.job.base is None:
+        await staging.sync(target, layout.vault)
     path = layout.stage(attempt.job.generation, secrets.token_hex(8))
     stage = await target.create(path)
     try:

@@ -126,7 +126,7 @@ class Publisher:
         self.attempt.reporter(Phase.PUBLISHING, 0)
         self.attempt.source.check()
         await staging.prepare(target, layout)
-        for path in (layout.destination, layout.pool, layout.directory):
+        for path in (layout.destination, layout.pool, layout.vault):
             await staging.sync(target, path)
         await self._expect(Standing(equal.stamp))
         adopted = replace(equal, published_ns=self.wall_ns())

@@ -63,14 +63,18 @@ async def _make_directories(target: Target, layout: Layout) -> None:
         await ensure_directory(target, path, 0o700)
 
 
-async def ensure_directory(target: Target, path: str, mode: int) -> None:
-    """Make the directory *path* unless it is there, and its name durable."""
+async def ensure_directory(target: Target, path: str, mode: int) -> bool:
+    """Make the directory *path* and its name durable unless it is there; tell whether it was made.
+
+    One that is there may have been made by an attempt that ended before it was durable.
+    """
     found = await target.lstat(path)
     if found is None:
         await target.make_directory(path, mode)
         await sync(target, parent(path))
     elif found.kind is not EntryKind.DIRECTORY:
         raise TargetRefused(f"making the directory {path}", "something else has that name")
+    return found is None
 
 
 async def _expect_posix_rename(target: Target, layout: Layout) -> None:

@@ -157,3 +157,18 @@ async def test_a_tape_that_changes_while_its_equal_is_adopted(rig: CopyRig, open
     for writer in writers:
         writer.close()
     assert isinstance(outcome, CopyWaits if opened else SourceChanged)
+
+
+async def test_a_rename_that_did_nothing_is_a_failure(rig: CopyRig) -> None:
+    """As between two names of one file, where rename(2) succeeds and leaves both."""
+    rig.write(b"tape")
+
+    def permit() -> bool:
+        (stage,) = rig.staged()
+        rig.published().hardlink_to(rig.at(rig.layout().directory) / stage)
+        return True
+
+    rig.permit = permit
+    failed = await rig.copy()
+    assert isinstance(failed, CopyFailed)
+    assert "the stage is still there" in failed.cause

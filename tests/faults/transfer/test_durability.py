@@ -1,0 +1,144 @@
+"""What the target's own log says about the order of writing, making durable and publishing.
+
+A power cut can undo whatever was not made durable, so each rename comes after the fsync of what it
+names, and "copied" after the fsync of the directories.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from copyagent.core.copying import CopyDone
+from tests.support.copy_rig import CopyRig
+from tests.support.sshd import Sshd
+
+PROGRAMS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
+PROGRAM = next((path for path in PROGRAMS if Path(path).exists()), None)
+
+pytestmark = [
+    pytest.mark.ssh,
+    pytest.mark.skipif(PROGRAM is None, reason="there is no sftp-server program that can log"),
+]
+
+#: What changes something, as sftp-server logs it at level VERBOSE.
+EVENT = re.compile(
+    r'^(?P<verb>open|set|fsync|close|mkdir|remove|posix-rename)(?: name| old)? "(?P<path>[^"]*)"'
+    r'(?: new "(?P<new>[^"]*)")?(?: flags (?P<flags>\S+))?(?: (?P<what>mode|modtime))?'
+)
+
+
+@pytest.fixture
+def sshd(scratch: Path) -> Iterator[Sshd]:
+    command = f"{PROGRAM} -e -l VERBOSE 2>>{scratch}/sftp.log"
+    with Sshd(scratch / "sshd", options=[f"ForceCommand {command}"]) as server:
+        yield server
+
+
+def events(rig: CopyRig) -> list[str]:
+    """Read what changed since the last look, with short names for the paths."""
+    log = rig.vault.parent.parent / "sftp.log"
+    text = log.read_text()
+    log.write_text("")
+    found = []
+    for line in text.splitlines():
+        match = EVENT.match(line)
+        if match is None or (match["verb"] == "open" and "WRITE" not in (match["flags"] or "")):
+            continue
+        names = [short(rig, path) for path in (match["path"], match["new"]) if path]
+        what = f" {match['what']}" if match["verb"] == "set" else ""
+        found.append(f"{match['verb']} {' '.join(names)}{what}")
+    return found
+
+
+def short(rig: CopyRig, path: str) -> str:
+    layout = rig.layout()
+    plain = {
+        layout.vault: "vault",
+        layout.pool: "pool",
+        layout.destination: "TAPE",
+        layout.staging_root: "staging",
+        layout.directory: "own",
+        layout.records: "records",
+        layout.manifest: "manifest",
+        layout.intent: "intent",
+    }
+    if path in plain:
+        return plain[path]
+    name = path.rpartition("/")[2]
+    if layout.is_stage(name):
+        return "stage"
+    kinds = {"intent": "intent.new", "manifest": "manifest.new"}
+    return next((new for kind, new in kinds.items() if f".{kind}." in name), "nothing")
+
+
+DIRECTORIES = [
+    *("mkdir staging", "set staging mode", "fsync vault", "close vault"),
+    *("mkdir own", "set own mode", "fsync staging", "close staging"),
+    *("mkdir records", "set records mode", "fsync own", "close own"),
+]
+CAN_IT = ["posix-rename nothing nothing"]
+POOL = ["mkdir pool", "set pool mode", "fsync vault", "close vault"]
+STAGE = [
+    *("open stage", "set stage mode", "set stage modtime", "fsync stage", "close stage"),
+    "close stage",  # after it was read back
+]
+INTENT = [
+    *("open intent.new", "fsync intent.new", "close intent.new", "posix-rename intent.new intent"),
+    *("fsync records", "close records"),
+]
+PUBLISH = ["posix-rename stage TAPE", "fsync pool", "close pool", "fsync own", "close own"]
+RECORD = [
+    *("open manifest.new", "fsync manifest.new", "close manifest.new"),
+    *("posix-rename manifest.new manifest", "fsync records", "close records", "remove intent"),
+]
+
+
+async def test_everything_is_durable_before_it_is_published_or_told(rig: CopyRig) -> None:
+    rig.write(b"first")
+    done = await rig.copy()
+    assert isinstance(done, CopyDone)
+    assert events(rig) == [
+        *DIRECTORIES,
+        *CAN_IT,
+        *POOL,
+        *STAGE,
+        *INTENT,
+        *PUBLISH,
+        *RECORD,
+    ]
+    rig.write(b"second")
+    assert isinstance(await rig.copy(replace(rig.job(generation=2), base=done.copy)), CopyDone)
+    assert events(rig) == [*CAN_IT, *STAGE, *INTENT, *PUBLISH, *RECORD]
+
+
+async def test_a_pool_nobody_vouches_for_is_made_durable(rig: CopyRig) -> None:
+    """It may be left of an attempt that ended between its mkdir and the fsync."""
+    rig.write(b"first")
+    rig.published().parent.mkdir()
+    assert isinstance(await rig.copy(), CopyDone)
+    assert events(rig) == [
+        *DIRECTORIES,
+        *CAN_IT,
+        *("fsync vault", "close vault"),
+        *STAGE,
+        *INTENT,
+        *PUBLISH,
+        *RECORD,
+    ]
+
+
+async def test_adopted_content_is_durable_before_it_is_told(rig: CopyRig) -> None:
+    rig.write(b"same")
+    rig.published().parent.mkdir()
+    rig.published().write_bytes(b"same")
+    assert isinstance(await rig.copy(), CopyDone)
+    assert events(rig) == [
+        "close TAPE",  # after it was compared
+        *DIRECTORIES,
+        *CAN_IT,
+        *("fsync TAPE", "close TAPE", "fsync pool", "close pool", "fsync vault", "close vault"),
+        *RECORD,
+    ]
