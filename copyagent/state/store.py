@@ -4,7 +4,7 @@ Tables (schema version 1, in ``meta``):
 
 ``tapes``      one row per tape: its name and its record as JSON (`copyagent.state.encoding`)
 ``knowledge``  what concerns no single tape, JSON by name: ``mounts`` (what hosts said, by request
-               and volume), ``acks`` (how far each outbox was taken in), ``baselines`` (vaults whose
+               and volume), ``acks`` (how far each outbox was taken in), ``baselines`` (pools whose
                tapes were all seen once)
 ``messages``   event-log messages that were decided and perhaps not written: `unwritten` hands them
                over after a crash, so a message can come twice, never not at all
@@ -105,9 +105,9 @@ class Changes:
         """Save how far the outboxes were taken in."""
         self.knowledge["acks"] = encode(encoding.ACKS, dict(acks))
 
-    def put_baselines(self, vaults: set[str]) -> None:
-        """Save which vaults were seen whole once."""
-        self.knowledge["baselines"] = encode(encoding.NAMES, vaults)
+    def put_baselines(self, pools: set[str]) -> None:
+        """Save which pools were seen whole once."""
+        self.knowledge["baselines"] = encode(encoding.NAMES, pools)
 
     def put_message(self, say: Say, at_ns: int) -> None:
         """Save that *say* is to be written to the event log."""
