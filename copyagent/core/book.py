@@ -135,7 +135,9 @@ class Book:
             self.commands.append(StopCopy(record.tape, target, f"now {after.kind}"))
         if after is not before:
             record.note(now.wall_ns, f"{target}: {before.kind} -> {after.kind}")
-            self._announce(record, target, after, now)
+            if not isinstance(event, states.Restarted):
+                # A restart only moves due times to another clock: the former run has told the rest.
+                self._announce(record, target, after, now)
         self.settle_age(record, now)
 
     def apply_all(self, record: TapeRecord, event: states.Event, now: Moment) -> None:

@@ -1,0 +1,21 @@
+"""What is said about a copy, and how often."""
+
+from copyagent.core.commands import StartCopy, Subscribe, SweepVault
+from tests.support.histories import Overlay, failed, link_lost, make_engine
+from tests.support.playbook import Playbook
+from vtsfs.contract import messages
+
+
+def test_a_restart_does_not_tell_of_a_failed_attempt_again() -> None:
+    overlay = Overlay()
+    with Playbook(make_engine()) as play:
+        play >> overlay.hello() << Subscribe << SweepVault
+        play >> link_lost() >> overlay.mounted() >> overlay.dismounted()
+        play.wait(60.0) << StartCopy
+        play >> failed(play.job)
+        assert play.times_said(messages.ATTEMPT_FAILED) == 1
+        play.restart(away=30.0)
+        assert play.times_said(messages.ATTEMPT_FAILED) == 1
+        play.wait(300.0) << StartCopy
+        play >> failed(play.job)
+    assert play.times_said(messages.ATTEMPT_FAILED) == 2
