@@ -192,4 +192,13 @@ def _tape_line(tape: Mapping[str, Any]) -> str:
 
 
 def _pids(tape: Mapping[str, Any]) -> str:
-    return ", ".join(str(pid) for pid in tape["pids"]) or "unknown"
+    return ", ".join(f"{pid}{_program(pid)}" for pid in tape["pids"]) or "unknown"
+
+
+def _program(pid: int) -> str:
+    """The one that opened it may have ended; a descriptor outlives it where it was handed on."""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return " (ended)"
+    return f" ({name})"

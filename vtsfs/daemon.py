@@ -189,6 +189,7 @@ class _Daemon:
             await background.start(self._serve_feed)
             await background.start(self._stop_when_told, serving)
             background.start_soon(self._overlay.readers.hand_over_forever)
+            background.start_soon(self._feed_watchdog)
             session.attach(Operations(self._overlay, self._errors), self._vault, self._mountpoint)
             background.start_soon(self._announce)
             try:
@@ -201,6 +202,13 @@ class _Daemon:
         await trio.to_thread.run_sync(os.stat, self._mountpoint)
         self._events.write(messages.ATTACHED, vault=self._vault, mountpoint=self._mountpoint)
         self._attachment.notifier.ready(f"vault {self._vault} attached at {self._mountpoint}")
+
+    async def _feed_watchdog(self) -> None:
+        """Tell systemd that the loop turns; a loop that hangs is then ended and begun anew."""
+        interval = self._attachment.notifier.watchdog_interval
+        while interval is not None:
+            self._attachment.notifier.alive()
+            await trio.sleep(interval)
 
     async def _end(self) -> None:
         """Nothing is open any more, or this process leaves a dead mount behind."""
@@ -215,7 +223,10 @@ class _Daemon:
         await self._outbox.close(clean=detached)
         if self._overlay is not None:
             self._overlay.close()
-        if detached:
+        if self._left_open is not None:
+            detail = f"stopped while in use: {self._names_of_open()}"
+            self._events.write(messages.NOT_COVERED, vault=self._vault, detail=detail)
+        else:
             self._events.write(messages.DETACHED, vault=self._vault)
 
     async def _serve_feed(
@@ -262,13 +273,15 @@ class _Daemon:
         waiting.cancel()
 
     def _leave_covered(self, serving: trio.CancelScope) -> None:
-        tapes = [] if self._overlay is None else self._overlay.open_tapes()
-        names = ", ".join(str(tape.tape) for tape in tapes) or "files that are no tapes"
         self._left_open = VaultBusy(
-            f"vault {self._vault}: told to stop while open: {names}; {self._mountpoint} stays "
-            f"covered; next: vtsfs attach {self._vault}"
+            f"vault {self._vault}: told to stop while open: {self._names_of_open()}; "
+            f"{self._mountpoint} stays covered; next: vtsfs attach {self._vault}"
         )
         serving.cancel()
+
+    def _names_of_open(self) -> str:
+        tapes = [] if self._overlay is None else self._overlay.open_tapes()
+        return ", ".join(str(tape.tape) for tape in tapes) or "files that are no tapes"
 
     def status(self) -> dict[str, Any]:
         """Return what `vtsfs status` shows, as JSON values."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vtsfs.contract.errors import Refused
 from vtsfs.contract.feed import MAX_LINE
 from vtsfs.contract.settings import Settings
 from vtsfs.fuse.mounting import is_ours, layers_at
@@ -51,7 +52,7 @@ class VaultState:
 
 
 def state_of(settings: Settings, vault: str) -> VaultState:
-    """Ask for the state of *vault*; raises OSError when the feed's socket may not be used."""
+    """Ask for the state of *vault*; raise `Refused` when its socket is not for this user."""
     entry = settings.vaults[vault]
     layers = [layer for layer in layers_at(entry.mountpoint) if is_ours(layer, vault)]
     return VaultState(
@@ -64,7 +65,10 @@ def state_of(settings: Settings, vault: str) -> VaultState:
 
 
 def ask_daemon(path: Path) -> dict[str, Any] | None:
-    """Return the daemon's status, None if nobody listens on *path* or nobody answers in time."""
+    """Return the daemon's status, None if nobody listens on *path* or nobody answers in time.
+
+    Raises `Refused` when the socket is not for this user.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(PATIENCE_S)
         try:
@@ -75,6 +79,10 @@ def ask_daemon(path: Path) -> dict[str, Any] | None:
                     message = json.loads(line)
                     if "status" in message:
                         return dict(message["status"])
+        except PermissionError as error:
+            raise Refused(
+                f"{path} is not for this user: be root, or in the service's group"
+            ) from error
         except (FileNotFoundError, ConnectionError, TimeoutError, ValueError):
             return None
     return None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyfuse3
 
 from vtsfs.contract.errors import AttachError
-from vtsfs.fuse.mounting import mount_vault, source_of
+from vtsfs.fuse.mounting import mount_vault, remove_dead_layers, source_of
 from vtsfs.fuse.operations import Operations
 
 _logger = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ def attach(operations: Operations, vault: str, mountpoint: Path) -> None:
         fd = mount_vault(vault, mountpoint)
         target, options = f"/dev/fd/{fd}", set[str]()
     else:
+        # fusermount3 does not mount over a dead mount, so an ordinary user must take it off first.
+        remove_dead_layers(vault, mountpoint)
         target, options = str(mountpoint), _options_for_users(vault)
     try:
         pyfuse3.init(operations, target, options)
