@@ -132,27 +132,6 @@ def test_a_silent_host_leaves_it_to_the_overlay_after_grace(
     assert play.times_said(messages.OVERLAY_ONLY) == 1
 
 
-def test_a_lost_link_is_not_waited_for(play: Playbook, overlay: Overlay) -> None:
-    with play:
-        play >> link_up() >> link_lost() >> overlay.mounted() >> overlay.dismounted()
-        play.at(SETTLE) << StartCopy
-        assert play.verdict() == "overlay only"
-
-
-def test_a_link_lost_while_the_host_has_the_tape_ends_the_waiting(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        play >> requested() >> overlay.mounted() >> volume_mounted() >> overlay.dismounted()
-        play.wait(100.0)
-        play >> link_lost() << StartCopy
-        assert play.verdict() == "overlay only"
-        # The dismount that comes after all changes nothing.
-        play >> done(play.job) >> link_up() >> tape_dismounted()
-        play.wait(600.0)
-        assert isinstance(play.state(), Copied)
-
-
 def test_without_a_link_nothing_written_is_nothing_to_copy(
     play: Playbook, overlay: Overlay
 ) -> None:
@@ -174,70 +153,6 @@ def test_overlay_only_is_warned_about_once_per_pool_and_hour(
     assert play.times_said(messages.OVERLAY_ONLY) == 2
 
 
-def test_a_late_no_ring_stops_the_running_copy(play: Playbook, overlay: Overlay) -> None:
-    with play:
-        play >> overlay.mounted() >> overlay.dismounted()
-        play.at(GRACE) << StartCopy
-        assert play.engine.may_publish(TAPE, TARGET, play.job.generation)
-        play >> no_ring() << StopCopy(TAPE, TARGET, "now held")
-        assert not play.engine.may_publish(TAPE, TARGET, play.job.generation)
-        assert play.verdict() == "conflict"
-        play.wait(86400.0)
-        assert isinstance(play.state(), Held)
-
-
-def test_a_late_no_ring_holds_what_waits_for_its_next_attempt(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        play >> overlay.mounted() >> overlay.dismounted()
-        play.at(GRACE) << StartCopy
-        play >> failed(play.job) >> no_ring()
-        play.wait(86400.0)
-        assert isinstance(play.state(), Held)
-
-
-def test_a_no_ring_after_publication_can_only_be_said(play: Playbook, overlay: Overlay) -> None:
-    with play:
-        play >> overlay.mounted() >> overlay.dismounted()
-        play.at(GRACE) << StartCopy
-        play >> done(play.job) >> no_ring() >> tape_dismounted()
-        assert play.verdict() == "conflict"
-        assert isinstance(play.state(), Copied)
-    assert play.times_said(messages.CONFLICT) == 1
-
-
-def test_a_read_only_mount_next_week_is_not_a_late_word_on_an_old_copy(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        play >> overlay.mounted() >> overlay.dismounted()
-        play.at(GRACE) << StartCopy
-        play >> done(play.job)
-        play.wait(7 * 86400.0)
-        play >> no_ring(request=77) >> volume_mounted(request=77) >> tape_dismounted()
-        play.wait(600.0)
-        assert play.verdict() == "overlay only"
-    assert play.times_said(messages.CONFLICT) == 0
-
-
-def test_a_host_mount_of_several_sessions_is_copied_once_at_its_end(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        play >> requested() >> volume_mounted()
-        for _ in range(3):
-            play >> overlay.mounted() >> overlay.dismounted()
-            play.wait(400.0)
-        play >> requested()  # the same event, printed twice
-        play.wait(400.0)
-        assert play.verdict() == ""
-        play >> tape_dismounted() << StartCopy
-        assert play.job.generation == 3
-        play >> done(play.job)
-        play.wait(86400.0)
-
-
 def test_a_mount_that_lasts_too_long_is_copied_with_a_warning(
     play: Playbook, overlay: Overlay
 ) -> None:
@@ -253,55 +168,6 @@ def test_a_mount_that_lasts_too_long_is_copied_with_a_warning(
     assert play.times_said(messages.MOUNTED_TOO_LONG) == 1
 
 
-def test_a_scratch_request_learns_its_volume(play: Playbook, overlay: Overlay) -> None:
-    with play:
-        play >> no_ring(None, request=9) >> volume_mounted(request=9)
-        play >> overlay.mounted() >> overlay.dismounted() >> tape_dismounted()
-        play.wait(SETTLE)
-        assert play.verdict() == "conflict"
-
-
-def test_a_new_request_ends_a_mount_whose_dismount_was_lost(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        play >> requested() >> overlay.mounted() >> overlay.dismounted()
-        play.wait(600.0)
-        play >> no_ring(request=2) << StartCopy
-        assert play.verdict() == "agreed"
-        play >> done(play.job)
-        play >> overlay.mounted() >> overlay.dismounted(wrote=0) >> tape_dismounted()
-        play.wait(600.0)
-        assert play.verdict() == "agreed, read only"
-
-
-def test_a_no_ring_mount_that_is_over_says_nothing_about_the_next(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        play >> no_ring() >> overlay.mounted() >> overlay.dismounted(wrote=0)
-        play.wait(600.0)
-        play >> tape_dismounted()
-        play.wait(600.0)
-        # Next, the request is missed.
-        play >> link_lost() >> overlay.mounted() >> overlay.dismounted()
-        play.wait(SETTLE) << StartCopy
-        assert play.verdict() == "overlay only"
-
-
-def test_a_whole_no_ring_mount_before_any_signal_still_counts(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        play >> overlay.mounted() >> overlay.dismounted(wrote=0)
-        play.wait(600.0)
-        play >> no_ring() >> volume_mounted() >> tape_dismounted()
-        play.wait(5.0)
-        play >> overlay.mounted() >> overlay.dismounted()
-        play.wait(600.0)
-        assert play.verdict() == "conflict"
-
-
 def test_still_open_after_the_host_dismounted_is_warned_about_once(
     play: Playbook, overlay: Overlay
 ) -> None:
@@ -313,28 +179,6 @@ def test_still_open_after_the_host_dismounted_is_warned_about_once(
         assert play.times_said(messages.STILL_OPEN) == 1
         play >> overlay.dismounted()
         play.wait(SETTLE) << StartCopy
-
-
-def test_interrupted_is_held_until_a_later_complete_session(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        copied_once(play, overlay)
-        play >> requested(request=2) >> overlay.mounted() >> overlay.interrupted()
-        play >> tape_dismounted()
-        play.wait(600.0)
-        assert isinstance(state := play.state(), Held)
-        assert state.reason is HoldReason.INTERRUPTED
-        # A mount that wrote nothing does not make it complete.
-        play >> requested(request=3) >> overlay.mounted() >> overlay.dismounted(wrote=0)
-        play >> tape_dismounted()
-        play.wait(600.0)
-        assert isinstance(play.state(), Held)
-        play >> requested(request=4) >> overlay.mounted() >> overlay.dismounted()
-        play >> tape_dismounted()
-        play.wait(SETTLE) << StartCopy
-        assert play.job.generation == 3
-    assert play.times_said(messages.INTERRUPTED) == 1
 
 
 def test_an_interrupted_session_that_changed_nothing_is_no_reason_to_hold(
@@ -368,18 +212,6 @@ def test_host_only_of_a_tape_never_copied_asks_the_sweep(play: Playbook, overlay
         play >> requested() >> volume_mounted() >> tape_dismounted()
         play.wait(GRACE) << SweepVault
         assert play.jobs == []
-
-
-def test_a_host_only_verdict_survives_a_restart_before_it_is_due(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        copied_once(play, overlay)
-        play >> requested(request=2) >> volume_mounted(request=2) >> tape_dismounted()
-        play.wait(5.0)
-        play.restart()
-        play.wait(GRACE) << StartCopy
-        assert play.verdict() == "host only"
 
 
 def test_a_change_without_a_mount_is_copied_with_a_warning(
@@ -433,37 +265,6 @@ def test_a_tape_received_over_a_session_not_yet_judged_is_the_peers(
         assert play.verdict() == "received"
 
 
-def test_two_pools_with_one_label_do_not_speak_for_each_other(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        copied_once(play, overlay, TAPE)
-        copied_once(play, overlay, TWIN)
-        play >> requested(request=2) >> overlay.mounted(TAPE) >> tape_dismounted()
-        play.wait(600.0)
-        # The host is done; the one that is open explains it, the other was not bypassed.
-        assert play.verdict(TWIN) == "agreed"
-        play >> overlay.dismounted(TAPE)
-        play.wait(SETTLE) << StartCopy
-        assert play.verdict(TAPE) == "agreed"
-        play >> done(play.job)
-        play.wait(600.0)
-        assert play.verdict(TWIN) == "agreed"
-
-
-def test_a_no_ring_mount_holds_the_tape_that_was_written_even_late_and_with_a_twin(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        copied_once(play, overlay, TWIN)
-        play >> no_ring(request=2) >> overlay.mounted(TAPE) >> tape_dismounted()
-        play.wait(600.0)
-        play >> overlay.dismounted(TAPE)
-        play.wait(600.0)
-        assert play.verdict(TAPE) == "conflict"
-        assert isinstance(play.state(TAPE), Held)
-
-
 def test_a_writer_supersedes_a_pending_copy_and_a_session_without_a_change_revives_it(
     play: Playbook, overlay: Overlay
 ) -> None:
@@ -493,25 +294,6 @@ def test_a_writer_stops_a_running_copy(play: Playbook, overlay: Overlay) -> None
         play >> done(first) << StartCopy
         assert play.job.generation == 2
         assert play.job.base is not None
-
-
-def test_evidence_is_judged_again_after_a_restart(play: Playbook, overlay: Overlay) -> None:
-    with play:
-        play >> requested() >> overlay.mounted() >> overlay.dismounted() >> tape_dismounted()
-        play.restart()
-        play.wait(SETTLE) << StartCopy
-        assert play.verdict() == "agreed"
-
-
-def test_a_dismount_missed_while_the_agent_was_away_is_not_waited_for(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
-        play >> requested() >> overlay.mounted() >> volume_mounted() >> overlay.dismounted()
-        play.wait(10.0)
-        play.restart(away=60.0)
-        play.wait(GRACE) << StartCopy
-        assert play.verdict() == "overlay only"
 
 
 def test_a_second_target_gets_the_same_verdict(overlay: Overlay) -> None:
