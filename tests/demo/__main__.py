@@ -22,7 +22,7 @@ from tests.support.sshd import ADDRESS, SshdError, why_no_sshd
 from tests.support.waiting import NotInTime
 
 #: Between two attempts; somebody who looks on at a kept one wants to see the ladder, not its end.
-INTERVAL, KEPT_INTERVAL = "2s", "5s"
+INTERVAL, KEPT_INTERVAL = "2s", "3s"
 
 
 class Impossible(Exception):

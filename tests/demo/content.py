@@ -57,7 +57,7 @@ def pack(path: Path, top: Path, limit: int) -> Archive:
             if _add(archive, file):
                 files += 1
                 size = archive.offset
-            if limit - size < 1 << 20:
+            if limit - size < limit // 100:
                 break
     if not files:
         raise NoContent(f"there are no files under {top} to fill tapes with")

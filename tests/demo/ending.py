@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ NAMES = ("agent", "host", "target")
 #: Who plays the demonstration; alive, it ends everything itself.
 PLAYER = "player"
 _GRACE_S = 10.0
+_MAKING_S = 60.0
 
 
 class Ended(NamedTuple):
@@ -100,7 +102,12 @@ def end_all() -> list[Ended]:
 def is_left_over(place: Place) -> bool:
     """Tell whether nobody will end *place*: it is not kept, and who played it is gone."""
     other = kept()
-    return recorded(place, PLAYER) is None and (other is None or other.root != place.root)
+    if other is not None and other.root == place.root:
+        return False
+    if not (place.processes / PLAYER).exists():
+        # It may be just being made; who was killed at that very moment has left it long ago.
+        return time.time() - place.root.stat().st_mtime > _MAKING_S
+    return recorded(place, PLAYER) is None
 
 
 def keep(place: Place) -> Place:

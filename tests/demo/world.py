@@ -26,7 +26,7 @@ SMALL = 20_000_000
 SIZE_VARIABLE = "VTS_DEMO_MB"
 
 _SCRIPT = """#!/bin/sh
-PYTHONPATH={tree} exec {python} -P -m {module} "$@"
+PYTHONPATH={tree}${{PYTHONPATH:+:$PYTHONPATH}} exec {python} -P -m {module} "$@"
 """
 _MODULES = {"vtsfs": "vtsfs", "copyagent": "copyagent", "demo": "tests.demo.controls"}
 

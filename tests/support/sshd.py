@@ -48,6 +48,18 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
+def is_locked(user: str, shadow: Path = Path("/etc/shadow")) -> bool:
+    """Tell whether *user*'s password is locked (shadow(5)), as root's is where sudo is used.
+
+    Who may not read that file starts an sshd that may not, either, and that asks no further.
+    """
+    try:
+        lines = shadow.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return any(line.startswith(f"{user}:!") for line in lines)
+
+
 def make_key(path: Path, comment: str = "test") -> Path:
     """Make an Ed25519 key pair without a passphrase at *path* and *path*.pub; return *path*."""
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
@@ -119,7 +131,8 @@ class Sshd:
             "PermitRootLogin prohibit-password",
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
-            "UsePAM no",
+            # Without PAM sshd itself refuses an account whose password is locked, key or no key.
+            f"UsePAM {'yes' if is_locked(self.user) else 'no'}",
             "StrictModes no",
             "UseDNS no",
             "PrintMotd no",

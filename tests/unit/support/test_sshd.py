@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import is_alive, state_of
-from tests.support.sshd import ADDRESS, Sshd, SshdError, free_port, make_key, write_known_hosts
+from tests.support.sshd import (
+    ADDRESS,
+    Sshd,
+    SshdError,
+    free_port,
+    is_locked,
+    make_key,
+    write_known_hosts,
+)
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.ssh
@@ -189,3 +197,12 @@ def test_killed_by_somebody_else_it_can_be_started_again(sshd: Sshd) -> None:
 
 def test_a_free_port_is_unprivileged() -> None:
     assert free_port() >= 1024
+
+
+def test_a_locked_account_is_told_from_one_without_a_password(tmp_path: Path) -> None:
+    shadow = tmp_path / "shadow"
+    shadow.write_text("root:!:1:0:9:7:::\nsync:*:1:0:9:7:::\nroo:$y$x:1:0:9:7:::\n")
+    assert [is_locked(user, shadow) for user in ("root", "sync", "roo", "oo")] == [
+        *(True, False, False, False)
+    ]
+    assert not is_locked("root", tmp_path / "none")
