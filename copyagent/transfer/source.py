@@ -102,8 +102,8 @@ class SourceTape:
     def check(self) -> None:
         """Return if nobody can write the tape and it is what it was; microseconds, no disk.
 
-        The descriptor is looked at for a change of the bytes, the name for another file put in its
-        place. Raises `SourceOpen`, `SourceDiffers` or `SourceUnfit`.
+        Looked at by name, which also shows another file in its place: an inode number is not used
+        again while we have the file open. Raises `SourceOpen`, `SourceDiffers` or `SourceUnfit`.
         """
         writers = probe_writers(self.fd)
         if writers is Writers.SOME:
@@ -113,7 +113,7 @@ class SourceTape:
                 "cannot tell whether the tape is open for writing: " + owner_hint(self.fd)
             )
         by_name = self._identity_by_name()
-        if not self.identity.same_bytes(by_name) or by_name != identity_of(os.fstat(self.fd)):
+        if not self.identity.same_bytes(by_name):
             raise SourceDiffers(by_name)
 
     def _identity_by_name(self) -> Identity | None:

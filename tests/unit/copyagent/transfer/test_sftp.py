@@ -3,7 +3,7 @@
 import logging
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from tests.support.copy_rig import CopyRig
 from tests.support.expected_logs import ExpectedLogs
 from tests.support.sshd import Sshd, make_key
 from tests.support.tcp_proxy import open_proxy
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.ssh
 
@@ -122,7 +123,7 @@ async def test_keys_that_cannot_be_used_say_why(rig: CopyRig) -> None:
 async def test_nothing_of_the_user_is_used(rig: CopyRig, monkeypatch: pytest.MonkeyPatch) -> None:
     own = rig.sshd.directory / "home" / ".ssh"
     own.mkdir(parents=True)
-    (own / "config").write_text("Host *\n  Port 1\n  User nobody\n")
+    (own / "config").write_text("Host *\n  HostKeyAlias elsewhere\n")
     (own / "known_hosts").write_text(rig.sshd.known_hosts.read_text())
     (own / "id_ed25519").write_text(rig.sshd.key.read_text())
     monkeypatch.setenv("HOME", str(own.parent))
@@ -131,6 +132,26 @@ async def test_nothing_of_the_user_is_used(rig: CopyRig, monkeypatch: pytest.Mon
     assert isinstance(await failure(rig, key=str(other)), LoginRefused)
     _pin_nothing(rig.sshd)
     assert isinstance(await failure(rig), HostKeyRejected)
+
+
+@pytest.fixture
+def ssh_agent(scratch: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run an ssh-agent that holds the key the server knows."""
+    path = scratch / "agent"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(path.exists, 5, "the agent listens")
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+        subprocess.run(["ssh-add", "-q", str(sshd.key)], check=True, capture_output=True)
+        yield
+    finally:
+        agent.kill()
+        agent.wait()
+
+
+async def test_no_agent_is_asked(rig: CopyRig, ssh_agent: None) -> None:
+    other = make_key(rig.sshd.directory / "other_client")
+    assert isinstance(await failure(rig, key=str(other)), LoginRefused)
 
 
 @pytest.mark.parametrize("instead", ["/bin/false", "echo hello", "cat /dev/zero"])
