@@ -71,6 +71,7 @@ class Book:
 
     def __post_init__(self) -> None:
         for record in self.records.values():
+            self._follow_settings(record)
             self._index(record)
 
     @property
@@ -90,8 +91,8 @@ class Book:
         """Return the record of *tape*, a new one if there is none; it counts as changed."""
         found = self.records.get(tape)
         if found is None:
-            found = TapeRecord(tape)
-            self.records[tape] = found
+            copies = {e.target: CopyRecord() for e in self.settings.copies_of(tape.pool_id)}
+            found = self.records[tape] = TapeRecord(tape, copies=copies)
         self._index(found)
         self.dirty.add(tape)
         self.dropped.discard(tape)
@@ -167,12 +168,22 @@ class Book:
     def _index(self, record: TapeRecord) -> None:
         tape = record.tape
         self.by_label.setdefault(tape.label.upper(), set()).add(tape)
-        wanted = {entry.target for entry in self.settings.copies_of(tape.pool_id)}
-        for target in wanted - record.copies.keys():
-            record.copies[target] = CopyRecord()
         for target, copy in record.copies.items():
-            if target in wanted and isinstance(copy.state, states.PENDING):
+            if isinstance(copy.state, states.PENDING):
                 self.pending.add((tape, target))
+
+    def _follow_settings(self, record: TapeRecord) -> None:
+        """The settings of this run may copy the tape's pool to other targets than the last run's."""
+        wanted = [entry.target for entry in self.settings.copies_of(record.tape.pool_id)]
+        for target in wanted:
+            copy = record.copies.setdefault(target, CopyRecord(states.Unmonitored()))
+            if isinstance(copy.state, states.Unmonitored):
+                copy.state = _taken_up(record, copy)
+                self.dirty.add(record.tape)
+        for target, copy in record.copies.items():
+            if target not in wanted and not isinstance(copy.state, states.Unmonitored):
+                copy.state = states.Unmonitored()
+                self.dirty.add(record.tape)
 
     def _announce(self, record: TapeRecord, target: str, state: states.State, now: Moment) -> None:
         fields: dict[str, Any] = {"tape": record.tape, "target": target}
@@ -199,6 +210,14 @@ class Book:
                 self.say_once(messages.KEPT, record.tape.pool_id, now, **fields, how=state.how)
             case _:
                 pass
+
+
+def _taken_up(record: TapeRecord, copy: CopyRecord) -> states.State:
+    """Return the state of a copy that the settings ask for, and did not before."""
+    if copy.base is not None and copy.base.generation == record.generation:
+        return states.Copied(record.generation, copy.base.published_ns)
+    there = record.identity is not None and record.identity.size > 0
+    return states.Unsynced() if there else states.Clean()
 
 
 def reset_clocks(records: Iterable[TapeRecord], now: Moment) -> None:

@@ -175,7 +175,8 @@ class Judge:
         if verdict in WAITING or verdict in WITHOUT_HOST or verdict is Verdict.OVERDUE:
             return
         record.note(now.wall_ns, f"the host spoke late: {host}")
-        published = all(isinstance(c.state, states.Copied) for c in record.copies.values())
+        there = states.Copied | states.Unmonitored
+        published = all(isinstance(copy.state, there) for copy in record.copies.values())
         if verdict is Verdict.CONFLICT and published:
             record.unconfirmed = ()
             self._remember(record, (verdict, overlay, host), mount, past, now)

@@ -19,9 +19,12 @@ _RELEASED_AT_TARGET = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN)
 def retry(book: Book, tape: TapeId, user: str, now: Moment) -> list[str]:
     """Start a new ladder for *tape* at once; raise `RequestFailed` if that cannot help."""
     record = _known(book, tape)
+    _refuse_if_all_hopeless(record)
     answers = []
     for target, copy in record.copies.items():
-        _refuse_hopeless(record, target)
+        if hopeless := _hopeless(record, target):
+            answers.append(hopeless)
+            continue
         if isinstance(copy.state, states.Copied | states.Clean):
             answers.append(f"{tape} to {target}: {copy.state.kind}, nothing to retry")
             continue
@@ -51,6 +54,7 @@ def sync(book: Book, where: TapeId | PoolId, user: str, now: Moment) -> list[str
     """Copy what has no copy: one tape, or every tape of a pool; the same bytes are not sent twice."""
     if isinstance(where, TapeId):
         records = [_known(book, where)]
+        _refuse_if_all_hopeless(records[0])
     else:
         if not book.watches(where):
             raise RequestFailed(f"pool {where} is not under autocopy: in the settings")
@@ -62,8 +66,8 @@ def sync(book: Book, where: TapeId | PoolId, user: str, now: Moment) -> list[str
                 isinstance(copy.state, states.Clean) and copy.base is None
             )
             if isinstance(where, TapeId):
-                _refuse_hopeless(record, target)
-                wanted = not isinstance(copy.state, states.Copying)
+                hopeless = _hopeless(record, target)
+                wanted = not hopeless and not isinstance(copy.state, states.Copying)
             if wanted and record.identity is not None and record.identity.size > 0:
                 book.apply(record, target, states.RetryAsked(record.generation), now)
                 answers.append(f"{record.tape} to {target}: queued")
@@ -105,16 +109,26 @@ def _known(book: Book, tape: TapeId) -> TapeRecord:
     return record
 
 
-def _refuse_hopeless(record: TapeRecord, target: str) -> None:
-    """Say why asking again cannot help, with the command that can."""
+def _refuse_if_all_hopeless(record: TapeRecord) -> None:
+    """Raise `RequestFailed` before anything is done if it cannot help at any target."""
+    hopeless = [_hopeless(record, target) for target in record.copies]
+    if hopeless and all(hopeless):
+        raise RequestFailed("; ".join(hopeless))
+
+
+def _hopeless(record: TapeRecord, target: str) -> str:
+    """Say why asking again cannot help, with the command that can; empty if it can."""
     state = record.copies[target].state
+    if isinstance(state, states.Unmonitored):
+        return f"{record.tape} is not copied to {target} any more: see autocopy: in the settings"
     if isinstance(state, states.Kept):
-        raise RequestFailed(f"{record.tape} was {state.how} here; the copy at {target} is kept")
+        return f"{record.tape} was {state.how} here; the copy at {target} is kept"
     if isinstance(state, states.Held) and state.reason is not HoldReason.SOURCE_UNFIT:
-        raise RequestFailed(
+        return (
             f"{record.tape} is held ({state.reason}); look at: copyagent explain {record.tape}, "
             f"then: copyagent release {record.tape} --because TEXT"
         )
+    return ""
 
 
 def _record_action(book: Book, user: str, action: str, about: str, because: str) -> None:

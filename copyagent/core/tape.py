@@ -143,6 +143,13 @@ class Kept:
     kind: Literal["kept"] = "kept"
 
 
+@dataclass(frozen=True, slots=True)
+class Unmonitored:
+    """The settings do not ask for this copy any more; what is known of it is kept."""
+
+    kind: Literal["unmonitored"] = "unmonitored"
+
+
 State = (
     Clean
     | Unsynced
@@ -155,10 +162,11 @@ State = (
     | Superseded
     | Copied
     | Kept
+    | Unmonitored
 )
 
 #: States in which the target has, or needs, nothing newer (DESIGN section 11).
-PROTECTED = (Clean, Copied, Kept)
+PROTECTED = (Clean, Copied, Kept, Unmonitored)
 
 #: States that the scheduler looks at.
 PENDING = (Queued, Retrying, Waiting)
@@ -403,6 +411,7 @@ def _table() -> Mapping[tuple[type[State], type[Event]], _Step]:
     pending = (Queued, Copying, Retrying, Waiting)
     table: dict[tuple[type[State], type[Event]], _Step] = {}
     stay = (WriterCame, Unchanged, Ended, TargetDown, TargetReturned, Restarted)
+    decided = (Approved, HoldDecided, Vanished, Received)
     for state in every:
         table.update({(state, event): _stay for event in stay})
         table[state, Approved] = _step(_approve)
@@ -421,6 +430,7 @@ def _table() -> Mapping[tuple[type[State], type[Event]], _Step]:
     for state in (Unsynced, Queued, Retrying, Failed, Waiting, Held, Superseded, Copied, Clean):
         table[state, RetryAsked] = _step(_retry)
     table[Copying, RetryAsked] = _stay
+    table.update({(Unmonitored, event): _stay for event in (*stay, *decided)})
     table[Copying, Ended] = _step(_end)
     table[Queued, TargetDown] = _step(_target_down)
     table[Retrying, TargetDown] = _step(_target_down)
@@ -431,8 +441,8 @@ def _table() -> Mapping[tuple[type[State], type[Event]], _Step]:
     return table
 
 
-#: Every legal pair of state and event. `Started` outside the pending states and `RetryAsked` on a
-#: kept tape are missing on purpose: the engine must not even ask.
+#: Every legal pair of state and event. `Started` outside the pending states and `RetryAsked` of a
+#: kept or unmonitored tape are missing on purpose: the engine must not even ask.
 TRANSITIONS = _table()
 
 

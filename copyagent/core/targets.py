@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from copyagent.core import tape as states
 from copyagent.core.book import Book
 from copyagent.core.commands import ProbeTarget
-from copyagent.core.copying import CopyDone, CopyFailed, CopyOutcome
+from copyagent.core.copying import (
+    CopyDone,
+    CopyFailed,
+    CopyHeld,
+    CopyOutcome,
+    CopyWaits,
+    HoldReason,
+    WaitReason,
+)
 from copyagent.core.events import TargetProbed
 from copyagent.core.time import Moment
 
@@ -43,7 +51,7 @@ class Targets:
         """Take in what the end of a copy says about its target."""
         if isinstance(outcome, CopyFailed) and outcome.unreachable:
             self._down(target, outcome.cause, outcome.next_step, now)
-        elif isinstance(outcome, CopyDone):
+        elif _answered(outcome):
             self._up(target, now)
 
     def probed(self, event: TargetProbed, now: Moment) -> None:
@@ -101,3 +109,14 @@ class Targets:
         for record in self.book.watched():
             if target in record.copies and isinstance(record.copies[target].state, states.Failed):
                 self.book.apply(record, target, states.TargetReturned(), now)
+
+
+def _answered(outcome: CopyOutcome) -> bool:
+    """Tell whether a copy cannot have ended so without the target's answer."""
+    match outcome:
+        case CopyDone() | CopyWaits(reason=WaitReason.FENCED):
+            return True
+        case CopyHeld(reason=HoldReason.TARGET_CHANGED | HoldReason.TARGET_UNKNOWN):
+            return True
+        case _:
+            return False

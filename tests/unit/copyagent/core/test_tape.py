@@ -39,6 +39,7 @@ from copyagent.core.tape import (
     TargetDown,
     TargetReturned,
     Unchanged,
+    Unmonitored,
     Unsynced,
     Vanished,
     Waiting,
@@ -66,8 +67,10 @@ HELD = Held(4, HoldReason.CONFLICT, "why", 9)
 SUPERSEDED = Superseded(4)
 COPIED = Copied(4, 9)
 KEPT = Kept("erased", 9)
+UNMONITORED = Unmonitored()
 EVERY: tuple[states.State, ...] = (
     CLEAN, UNSYNCED, QUEUED, COPYING, RETRYING, FAILED, WAITING, HELD, SUPERSEDED, COPIED, KEPT,
+    UNMONITORED,
 )  # fmt: skip
 PENDING: tuple[states.State, ...] = (QUEUED, COPYING, RETRYING, WAITING)
 
@@ -80,14 +83,14 @@ DONE = CopyDone(published(JOB), 1, 1.0)
 def expected() -> dict[tuple[states.State, states.Event], states.State]:
     """Every pair that changes something, by hand. What is missing here must change nothing."""
     table: dict[tuple[states.State, states.Event], states.State] = {}
-    for state in EVERY:
+    for state in set(EVERY) - {UNMONITORED}:
         table[state, Approved(5)] = Queued(5)
         table[state, HOLD] = Held(5, HoldReason.INTERRUPTED, "torn", NOW.wall_ns)
         table[state, Vanished("deleted")] = Kept("deleted", NOW.wall_ns)
         table[state, Received()] = Clean()
         if state not in {*PENDING, HELD, COPIED}:
             table[state, Approved(4)] = Queued(4)
-        if state not in {COPYING, KEPT}:
+        if state not in {COPYING, KEPT}:  # nothing is asked of a kept tape
             table[state, RetryAsked(4)] = Queued(4)
     table[COPIED, Approved(4, again=True)] = Queued(4)
     for state in (*PENDING, FAILED):
@@ -107,6 +110,7 @@ EXPECTED = expected()
 ILLEGAL = {
     *((state, Started()) for state in EVERY if state not in {QUEUED, RETRYING, WAITING}),
     (KEPT, RetryAsked(4)),
+    (UNMONITORED, RetryAsked(4)),
 }
 EVENTS: tuple[states.Event, ...] = (
     Approved(5), Approved(4), HOLD, WriterCame(), Unchanged(4), Started(), Ended(DONE), DOWN,
@@ -202,7 +206,7 @@ def test_a_restart_keeps_a_due_time_by_the_wall_clock() -> None:
 
 
 def test_the_states_that_need_nothing_and_those_that_wait_for_their_turn() -> None:
-    assert set(states.PROTECTED) == {Clean, Copied, Kept}
+    assert set(states.PROTECTED) == {Clean, Copied, Kept, Unmonitored}
     assert set(states.PENDING) == {Queued, Retrying, Waiting}
 
 
