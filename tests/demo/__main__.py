@@ -16,7 +16,7 @@ from tests.demo.guide import print_tour
 from tests.demo.place import Place, kept, make, scratch
 from tests.demo.scenes import SCENES, Play
 from tests.demo.timeline import NotSo, Timeline
-from tests.demo.world import World, banner, build, fingerprint
+from tests.demo.world import LARGE, World, banner, build, fingerprint
 from tests.support.mountpoint import why_no_fuse
 from tests.support.sshd import ADDRESS, SshdError, why_no_sshd
 from tests.support.waiting import NotInTime
@@ -100,6 +100,12 @@ def _play(timeline: Timeline, *, keeping: bool) -> None:
 
 def _introduce(world: World, timeline: Timeline, interval: str) -> None:
     place, agent = world.place, world.site.agent
+    # The order of the files is given, so the last one that fits may leave a little room.
+    less = (
+        ""
+        if world.large.size > 0.9 * LARGE
+        else f" (of {megabytes(LARGE)}: no more is there, or fits)"
+    )
     timeline.facts(
         (
             ("directory", str(place.root)),
@@ -128,7 +134,7 @@ def _introduce(world: World, timeline: Timeline, interval: str) -> None:
                 "content",
                 (
                     f"an archive of {world.large.files} files from /usr, "
-                    f"{megabytes(world.large.size)}, and one of {megabytes(world.small.size)}"
+                    f"{megabytes(world.large.size)}{less}, and one of {megabytes(world.small.size)}"
                 ),
             ),
             (

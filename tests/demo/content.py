@@ -16,7 +16,7 @@ BLOCK = 56 << 10
 UNIT = 512
 #: What stays free on the disk whatever happens, and how often the content lies there at the most.
 SPARE = 256 << 20
-COPIES = 6
+COPIES = 9
 
 
 class NoContent(Exception):

@@ -90,8 +90,13 @@ class Play:
         """Quote the *last* lines of one kind about a tape."""
         self.timeline.quote_events(self.events(number, label)[-last:])
 
-    def quote_command(self, *command: str, part: tuple[str, str] | None = None) -> str:
-        """Run a command, quote its output (or the *part* from one heading to the next)."""
+    def quote_command(
+        self, *command: str, part: tuple[str, str] | None = None, last: int = 0
+    ) -> None:
+        """Run a command and quote its output.
+
+        Or only the *part* from one heading to the next, or of that, the *last* lines.
+        """
         done = self.world.command(*command)
         self.timeline.prove_quietly(
             f"{command[0]} {command[1]} succeeds", done.returncode == 0, done.stdout[-400:]
@@ -99,8 +104,7 @@ class Play:
         lines = done.stdout.rstrip().splitlines()
         if part is not None:
             lines = section(lines, *part)
-        self.timeline.quote(lines, command=" ".join(_quoted(word) for word in command))
-        return done.stdout
+        self.timeline.quote(lines[-last:], command=" ".join(map(_quoted, command)))
 
 
 def _quoted(word: str) -> str:
@@ -108,10 +112,15 @@ def _quoted(word: str) -> str:
 
 
 def section(lines: Sequence[str], begin: str, end: str) -> list[str]:
-    """Return the lines from the one that is *begin* to before the one that is *end*."""
-    first = lines.index(begin)
-    last = lines.index(end, first)
-    return [line for line in lines[first:last] if line]
+    """Return the lines from the one that begins with *begin* to before the next with *end*.
+
+    No *end* means all that follows.
+    """
+    first = next(number for number, line in enumerate(lines) if line.startswith(begin))
+    rest = lines[first:]
+    if end:
+        rest = rest[: next(number for number, line in enumerate(rest) if line.startswith(end))]
+    return [line for line in rest if line]
 
 
 def with_ring(play: Play) -> None:
@@ -173,6 +182,8 @@ def target_down(play: Play) -> None:
         world.site.wait_for_state(world.name(SECOND), f"retry {failed}")
         say.tell("agent", f"attempt {failed} failed")
         play.quote_events(ATTEMPT_FAILED, SECOND, last=1)
+        if failed == FAILURES - 1:
+            play.quote_command("copyagent", "status", part=("Not protected", ""))
     say.prove(
         f"{FAILURES} attempts failed, each with its cause in the event log; nothing at the target",
         len(play.events(ATTEMPT_FAILED, SECOND)) == FAILURES
@@ -226,10 +237,13 @@ def mounted_again(play: Play) -> None:
 
 def _begin_copy(play: Play) -> None:
     world, say = play.world, play.timeline
+    enough = world.large.size // 10
     play.mount(FIRST, ring=True)
     play.write(FIRST, world.large)
     play.dismount(FIRST)
-    world.site.wait(lambda: _bytes_sent(play) > 0 or _is_copied(play), f"{FIRST} is being copied")
+    world.site.wait(
+        lambda: _bytes_sent(play) > enough or _is_copied(play), f"{FIRST} is being copied"
+    )
     say.tell("agent", f"copying {FIRST}: {megabytes(_bytes_sent(play))} sent")
 
 
@@ -247,7 +261,7 @@ def _come_back(play: Play) -> bool:
             say.tell("agent", "that copy was complete before the host came; once more")
             return False
         say.tell("agent", "the tape changes again: the copy is superseded")
-        play.quote_command("copyagent", "explain", name, part=("Copies", "History"))
+        play.quote_command("copyagent", "explain", name, part=("History", ""), last=5)
     return True
 
 
