@@ -167,7 +167,8 @@ class _Daemon:
             )
         )
         self._unmounted = False
-        self._left_open: VaultBusy | None = None
+        #: Why the mount point stays covered by a dead mount, if it does.
+        self._left_open: AttachError | None = None
 
     async def run(self) -> None:
         self._prepare_outbox_directory()
@@ -182,6 +183,7 @@ class _Daemon:
 
     async def _serve(self, background: trio.Nursery, settling: trio.Nursery) -> None:
         attachment = self._attachment
+        layers = len(mounting.layers_at(self._mountpoint))
         self._overlay = attachment.make_overlay(
             attachment.view(), self._outbox, self._clock, settling
         )
@@ -194,8 +196,17 @@ class _Daemon:
             background.start_soon(self._announce)
             try:
                 await session.serve()
+                self._expect_uncovered(layers)
             finally:
                 session.close()
+
+    def _expect_uncovered(self, layers_before: int) -> None:
+        """The loop also ends when the connection is aborted; the mount then stays, dead."""
+        if len(mounting.layers_at(self._mountpoint)) > layers_before:
+            self._left_open = AttachError(
+                f"vault {self._vault}: the kernel's connection was aborted; {self._mountpoint} "
+                f"stays covered; next: vtsfs attach {self._vault}"
+            )
 
     async def _announce(self) -> None:
         """Say that the vault is attached once the kernel has its first answer."""
@@ -224,7 +235,7 @@ class _Daemon:
         if self._overlay is not None:
             self._overlay.close()
         if self._left_open is not None:
-            detail = f"stopped while in use: {self._names_of_open()}"
+            detail = f"its overlay ended while in use: {self._names_of_open()}"
             self._events.write(messages.NOT_COVERED, vault=self._vault, detail=detail)
         else:
             self._events.write(messages.DETACHED, vault=self._vault)

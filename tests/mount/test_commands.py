@@ -125,7 +125,7 @@ def test_a_second_sigterm_leaves_the_mount_point_covered(vault: Vault) -> None:
     wait_until(lambda: not is_alive(daemon), 20, "the daemon has ended")
     assert vault.status()["dead"]
     events = (vault.top / "log" / "event.log").read_text()
-    assert f"stopped while in use: /{VAULT}/{POOL}/X00001" in events
+    assert f"ended while in use: /{VAULT}/{POOL}/X00001" in events
     close_dead(fd)
     vault.attach()
     with vault.follow() as feed:

@@ -2,10 +2,19 @@
 
 import errno
 import os
+import random
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
 
 from tests.support.attached_vault import POOL, VAULT, Vault
 from tests.support.posix_case import close_dead, fails_with
-from vtsfs.contract.signals import Kind
+from tests.support.processes import is_alive
+from tests.support.waiting import wait_until
+from vtsfs.contract.signals import Kind, Signal
 from vtsfs.fuse.mounting import is_ours, layers_at
 
 
@@ -94,3 +103,78 @@ def test_every_acknowledged_byte_is_below(vault: Vault) -> None:
     vault.kill()
     close_dead(fd)
     assert (vault.backing / POOL / "X00001").stat().st_size == written
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can abort a connection")
+def test_an_aborted_connection_leaves_the_mount_point_covered(vault: Vault) -> None:
+    # A machine without systemd may not have it at /sys/fs/fuse/connections.
+    control = vault.top / "fusectl"
+    control.mkdir()
+    subprocess.run(["mount", "-t", "fusectl", "none", control], check=True)
+    abort = control / str(os.minor(os.stat(vault.mount).st_dev)) / "abort"
+    fd = os.open(vault.pool / "X00001", os.O_WRONLY | os.O_CREAT)
+    daemon = vault.daemon()
+    abort.write_text("1")
+    wait_until(lambda: not is_alive(daemon), 20, "the daemon has ended")
+    assert vault.status()["dead"]
+    close_dead(fd)
+    vault.attach()
+    with vault.follow() as feed:
+        assert feed.hello.unclean
+        feed.until(Kind.INTERRUPTED, "X00001")
+
+
+def test_kills_at_random_moments_under_load(vault: Vault) -> None:
+    chance = random.Random(20_261_122)
+    for _ in range(4):
+        writers = [Writer(vault, f"T{number:05}", chance.random()) for number in range(6)]
+        for writer in writers:
+            writer.start()
+        time.sleep(chance.uniform(0.05, 0.4))  # noqa: TID251 - any moment is a good one to die
+        vault.kill()
+        for writer in writers:
+            writer.join()
+        vault.attach()
+        with vault.follow() as feed:
+            assert feed.hello.unclean
+            told: list[Signal] = []
+            while not told or told[-1].seq < feed.hello.highest:
+                told.append(feed.next())
+            feed.send({"ack": feed.hello.highest})
+        interrupted = {signal.label for signal in told if signal.kind is Kind.INTERRUPTED}
+        for writer in writers:
+            if writer.acknowledged is not None:
+                assert writer.below().stat().st_size >= writer.acknowledged
+                assert writer.label in interrupted
+
+
+class Writer(threading.Thread):
+    """Opens, writes, closes and sometimes renames one tape until the overlay is gone."""
+
+    def __init__(self, vault: Vault, label: str, seed: float) -> None:
+        super().__init__()
+        self.label = label
+        #: Bytes acknowledged in the session that is open, None if none is.
+        self.acknowledged: int | None = None
+        self._vault = vault
+        self._chance = random.Random(seed)
+
+    def below(self) -> Path:
+        return self._vault.backing / POOL / self.label
+
+    def run(self) -> None:
+        fd = -1
+        path = self._vault.pool / self.label
+        try:
+            while True:
+                fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+                size = self.acknowledged = 0
+                for _ in range(self._chance.randint(1, 20)):
+                    size += os.pwrite(fd, bytes(28_672), size)
+                    self.acknowledged = size
+                self.acknowledged = None
+                os.close(fd)
+                if self._chance.random() < 0.2:
+                    os.rename(path, self._vault.pool / f"{self.label}R")
+        except OSError:
+            close_dead(fd)
