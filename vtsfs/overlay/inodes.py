@@ -8,6 +8,7 @@ inode number given to another file, which makes the backing's own number a safe 
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 
 #: The root's node number, fixed by the FUSE protocol.
@@ -39,13 +40,19 @@ class Inode:
 class InodeTable:
     """All files the kernel knows of, by node number and by (device, inode number)."""
 
-    def __init__(self, root_path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        root_path: str | os.PathLike[str],
+        matters: Callable[[int], bool] = lambda _fd: False,
+    ) -> None:
+        """*matters* tells whether the name by which a descriptor was opened is one to be kept."""
         fd = os.open(root_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         found = os.stat(fd)
         self.root = Inode(ROOT, fd, found.st_dev, found.st_ino, 1)
         self._by_number = {ROOT: self.root}
         self._by_file = {(found.st_dev, found.st_ino): self.root}
         self._next_foreign = FOREIGN
+        self._matters = matters
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -57,8 +64,9 @@ class InodeTable:
     def lookup(self, parent: Inode, name: bytes) -> tuple[Inode, os.stat_result]:
         """Find *name* in *parent*, count one lookup, and return it with its attributes.
 
-        Raises OSError as open(2) does. The newest name wins: what a file is called now is read from
-        its descriptor, and of several hard links the one that was used last counts.
+        Raises OSError as open(2) does. What a file is called now is read from its descriptor, so of
+        several hard links the one that was used last counts, except that a name that matters is
+        not given up for one that does not: the kernel opens files without looking them up again.
         """
         fd = os.open(name, PATH_FLAGS, dir_fd=parent.fd)
         try:
@@ -68,7 +76,7 @@ class InodeTable:
                 known = self._add(fd, found)
                 fd = -1
             else:
-                if stat.S_ISREG(found.st_mode):
+                if stat.S_ISREG(found.st_mode) and self._renames(known, fd, found):
                     os.dup2(fd, known.fd, inheritable=False)
                 known.lookups += 1
         finally:
@@ -96,6 +104,9 @@ class InodeTable:
             os.close(inode.fd)
         self._by_number.clear()
         self._by_file.clear()
+
+    def _renames(self, known: Inode, fd: int, found: os.stat_result) -> bool:
+        return found.st_nlink == 1 or self._matters(fd) or not self._matters(known.fd)
 
     def _add(self, fd: int, found: os.stat_result) -> Inode:
         number = found.st_ino

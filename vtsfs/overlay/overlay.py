@@ -46,7 +46,7 @@ class Overlay:
         self, vault: VaultView, sink: SignalSink, clock: Clock, nursery: trio.Nursery
     ) -> None:
         self._vault = vault
-        self.inodes = InodeTable(vault.backing)
+        self.inodes = InodeTable(vault.backing, lambda fd: self.tape_of(fd) is not None)
         reporter = Reporter(vault.name, sink, clock, refuse=vault.refuse)
         self.sessions = Sessions(reporter, nursery, self.tape_of)
         self.readers = Readers(reporter)

@@ -122,3 +122,19 @@ async def test_readers_and_writers_are_listed(backing: Path) -> None:
         assert [tape.access for tape in overlay.open_tapes()] == [Access.WRITE, Access.READ]
         overlay.files.release(reader)
         overlay.files.release(writer)
+
+
+@pytest.mark.parametrize("used", ["BILL/X00001", ".kept/X00001"])
+async def test_a_tape_with_a_kept_link_is_a_tape_by_either_name(backing: Path, used: str) -> None:
+    (backing / "BILL" / "X00001").write_bytes(b"content")
+    (backing / ".kept").mkdir()
+    async with overlay_on(backing) as (overlay, sink):
+        tape = find(overlay, "BILL/X00001")
+        await overlay.names.link(tape, find(overlay, ".kept"), b"X00001")
+        find(overlay, used)
+        # By the number alone, as the kernel does while it trusts the name it knows.
+        overlay.files.release(await overlay.files.open(tape, os.O_WRONLY, ME))
+    assert [(s.kind, s.label) for s in sink.signals] == [
+        (Kind.MOUNTED, "X00001"),
+        (Kind.DISMOUNTED, "X00001"),
+    ]
