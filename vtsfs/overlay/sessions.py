@@ -163,7 +163,8 @@ class Sessions:
 
     async def _sync(self, session: WriteSession, fd: int) -> bool:
         try:
-            await trio.to_thread.run_sync(store.sync, fd, limiter=self._limiter)
+            make_durable = store.sync if session.opened is not None else store.sync_with_name
+            await trio.to_thread.run_sync(make_durable, fd, limiter=self._limiter)
         except OSError as error:
             _logger.error(
                 "%s could not be made durable: %s; check the vault's disk",

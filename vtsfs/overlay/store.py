@@ -133,6 +133,23 @@ def read_link(inode: Inode) -> bytes:
     return os.readlink(b"", dir_fd=inode.fd)
 
 
+def sync_with_name(fd: int) -> None:
+    """Make a new file durable together with its name: fsync(2) of a file alone need not do that.
+
+    A file that has lost its name meanwhile needs none. Blocks as long as the disk takes.
+    """
+    os.fsync(fd)
+    path = os.readlink(b"/proc/self/fd/%d" % fd)
+    try:
+        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 def sync(fd: int, *, data_only: bool = False) -> None:
     """Make a file or directory durable; blocks as long as the disk takes."""
     if data_only:

@@ -65,3 +65,15 @@ def test_one_time_can_be_set_without_the_other(tmp_path: Path) -> None:
     found = (tmp_path / "a").stat()
     assert (found.st_atime_ns, found.st_mtime_ns) == (11, 33)
     table.close()
+
+
+def test_a_new_file_is_made_durable_with_or_without_its_name(tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    fd = os.open(tmp_path / "pool" / "x", os.O_WRONLY | os.O_CREAT)
+    try:
+        store.sync_with_name(fd)
+        (tmp_path / "pool" / "x").unlink()
+        (tmp_path / "pool").rmdir()
+        store.sync_with_name(fd)
+    finally:
+        os.close(fd)
