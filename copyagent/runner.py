@@ -170,7 +170,7 @@ class Runner:
         says = [command for command in commands if isinstance(command, Say)]
         numbers = await self._commit(self._changes(says, now))
         for say in says:
-            self.event_log.write(say.message, now_ns=now.wall_ns, **say.fields)
+            self.event_log.write(say.message, now_ns=now.wall_ns, once=False, **say.fields)
         await self._commit(Changes(written=numbers))
         self._acknowledge()
         for command in commands:
