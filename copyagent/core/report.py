@@ -188,10 +188,17 @@ HOLDS = {
 
 
 def iso(at_ns: int) -> str | None:
-    """Write a time as ISO 8601 in UTC; 0 (never) as None."""
+    """Write a time as ISO 8601 in UTC; 0 (never) as None.
+
+    A file can have a date that no calendar of Python's knows; that one is written in seconds.
+    """
     if not at_ns:
         return None
-    return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ns // 1_000_000_000} s from 1970-01-01T00:00:00Z"
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _pool(book: Book, pool: object, target: str, now: Moment) -> Document:
