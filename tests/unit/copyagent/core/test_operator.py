@@ -220,7 +220,7 @@ def test_what_is_kept_at_one_target_can_still_be_asked_for_at_another(overlay: O
         play >> overlay.mounted() >> overlay.dismounted()
         play.wait(2.0) << StartCopy << StartCopy
         first, second = play.jobs
-        play >> ended(first, SourceErased(gone=True)) >> failed(second)
+        play >> ended(first, SourceErased(gone=False)) >> failed(second)
         assert isinstance(play.state(target=first.target), Kept)
         assert any(answer.endswith("queued") for answer in retry(play))
         play << StartCopy

@@ -1,0 +1,338 @@
+"""Whatever happens, in whatever order: some things never do, and all is well when it has calmed down.
+
+Legal and illegal histories alike: signals replayed and lost, host events forged, sweeps that are
+stale, copies that end in every way, restarts at any point.
+"""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from copyagent.core import operator
+from copyagent.core.commands import Command, ProbeTarget, StartCopy, StopCopy, Subscribe, SweepVault
+from copyagent.core.copying import (
+    CopyFailed,
+    CopyHeld,
+    CopyJob,
+    CopyOutcome,
+    CopyStopped,
+    CopyWaits,
+    HoldReason,
+    SourceChanged,
+    SourceErased,
+    TargetStamp,
+    WaitReason,
+)
+from copyagent.core.events import CopyIntended, SignalSeen, TargetProbed, VaultSwept, WakeupDue
+from copyagent.core.host_events import HostEvent, Ring, VolumeSubstituted
+from copyagent.core.report import explain, status
+from copyagent.core.tape import PENDING, Copied, Copying, Failed, Held, Retrying
+from copyagent.core.witness import Verdict
+from tests.support.histories import (
+    HOST,
+    OTHER_TARGET,
+    SECOND,
+    TAPE,
+    TARGET,
+    TWIN,
+    VAULT,
+    Overlay,
+    cancelled,
+    done,
+    ended,
+    link_lost,
+    link_up,
+    make_engine,
+    published,
+    requested,
+    tape_dismounted,
+    volume_mounted,
+)
+from tests.support.playbook import Playbook
+from vtsfs.contract import messages
+from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Access
+
+ATTEMPTS = 3
+TAPES = (TAPE, SECOND, TWIN)
+COPY = {
+    Verdict.AGREED, Verdict.UNWRITTEN, Verdict.OVERDUE, Verdict.OVERLAY_ONLY, Verdict.CHANGED,
+    Verdict.HOST_ONLY,
+}  # fmt: skip
+
+tapes = st.sampled_from(TAPES)
+volumes = st.sampled_from(["X00001", "X00002", "STRANGE"])
+requests = st.one_of(st.none(), st.integers(0, 3))
+host_events: st.SearchStrategy[HostEvent] = st.one_of(
+    st.builds(requested, st.one_of(st.none(), volumes), st.sampled_from(Ring), requests),
+    st.builds(volume_mounted, volumes, requests),
+    st.builds(tape_dismounted, volumes),
+    st.builds(cancelled, volumes, requests),
+    st.builds(VolumeSubstituted, st.just(HOST), volumes, volumes),
+    st.builds(link_up),
+    st.builds(link_lost),
+)
+outcomes: st.SearchStrategy[CopyOutcome | None] = st.one_of(
+    st.none(),  # done
+    st.builds(CopyFailed, st.just("full"), st.just("tidy"), unreachable=st.booleans()),
+    st.builds(CopyWaits, st.sampled_from(WaitReason), st.just("wait")),
+    st.builds(CopyHeld, st.sampled_from(HoldReason), st.just("held"), st.just(TargetStamp(1, 2))),
+    st.builds(SourceErased, st.booleans()),
+    st.just(SourceChanged(None)),
+    st.just(CopyStopped("withdrawn")),
+)
+
+
+class AnyHistory(RuleBasedStateMachine):
+    """Events at random; the invariants are checked after each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        engine = make_engine(
+            targets=(TARGET, OTHER_TARGET), retry={"attempts": ATTEMPTS, "interval": "300s"}
+        )
+        self.play = Playbook(engine)
+        self.overlay = Overlay()
+        self.heard: list[SignalSeen] = []
+        self.sweeps: list[VaultSwept] = []
+        self.jobs: dict[tuple[TapeId, str], CopyJob] = {}
+        self.allowed: set[TapeId] = set()
+        self.approved: set[tuple[TapeId, int]] = set()
+        self.obey(self.play.hand(self.overlay.hello()))
+
+    # ---- what the outside does -------------------------------------------------------------------
+
+    def obey(self, commands: list[Command]) -> None:
+        """Take up what was asked for; every order is checked as it is given."""
+        self.play.open.clear()
+        for record in self.play.engine.book.watched():
+            if record.judgement and record.judgement.verdict in COPY:
+                self.approved.add((record.tape, record.judgement.generation))
+        for command in commands:
+            match command:
+                case StartCopy(job):
+                    self.check_order(job)
+                    self.jobs[job.tape, job.target] = job
+                case StopCopy():
+                    assert (command.tape, command.target) in self.jobs, "nothing to stop"
+                case Subscribe() | SweepVault() | ProbeTarget():
+                    pass
+                case _:
+                    raise AssertionError(command)
+
+    def check_order(self, job: CopyJob) -> None:
+        record = self.play.record(job.tape)
+        assert (job.tape, job.target) not in self.jobs, "two copies of one tape and target"
+        assert not record.writers, "a copy of an open tape"
+        assert not record.evidence.unsettling, "a copy before the verdict"
+        assert job.generation == record.generation
+        running = [target for _, target in self.jobs if target == job.target]
+        assert len(running) < 2, "more than the target's limit"
+        assert job.tape in self.allowed or (job.tape, job.generation) in self.approved
+
+    def signal(self, made: SignalSeen, *, lost: bool = False) -> None:
+        self.heard.append(made)
+        if not lost:
+            self.obey(self.play.hand(made))
+
+    @rule(tape=tapes, access=st.sampled_from(Access), lost=st.booleans())
+    def mount(self, tape: TapeId, access: Access, *, lost: bool) -> None:
+        if (tape, access) not in self.overlay.open:
+            self.signal(self.overlay.mounted(tape, access), lost=lost)
+
+    @rule(tape=tapes, access=st.sampled_from(Access), wrote=st.sampled_from([0, 1, 4096]))
+    def dismount(self, tape: TapeId, access: Access, wrote: int) -> None:
+        if (tape, access) in self.overlay.open:
+            self.signal(self.overlay.dismounted(tape, access, wrote=wrote, size=wrote))
+
+    @rule(tape=tapes, wrote=st.sampled_from([0, 4096]))
+    def interrupt(self, tape: TapeId, wrote: int) -> None:
+        if (tape, Access.WRITE) in self.overlay.open:
+            self.signal(self.overlay.interrupted(tape, wrote=wrote))
+
+    @rule(tape=tapes, what=st.sampled_from(["changed", "removed", "received", "silent"]))
+    def disturb(self, tape: TapeId, what: str) -> None:
+        match what:
+            case "changed":
+                self.signal(self.overlay.changed(tape))
+            case "removed":
+                self.signal(self.overlay.removed(tape))
+            case "received":
+                self.signal(self.overlay.received(tape))
+            case _:
+                self.overlay.write(tape)
+
+    @precondition(lambda self: self.heard)
+    @rule(data=st.data())
+    def replay(self, data: st.DataObject) -> None:
+        """A signal once more: by its number, or (forged) under a new one."""
+        old = data.draw(st.sampled_from(self.heard))
+        if data.draw(st.booleans()):
+            self.overlay.seq += 1
+            old = replace(old, signal=replace(old.signal, seq=self.overlay.seq))
+        self.obey(self.play.hand(old))
+
+    @rule(event=host_events)
+    def host(self, event: HostEvent) -> None:
+        self.obey(self.play.hand(event))
+
+    @rule(late=st.booleans())
+    def sweep(self, *, late: bool) -> None:
+        self.sweeps.append(self.overlay.swept(self.play.now.mono))
+        if not late:
+            self.obey(self.play.hand(self.sweeps[-1]))
+
+    @precondition(lambda self: self.sweeps)
+    @rule()
+    def stale_sweep(self) -> None:
+        self.obey(self.play.hand(self.sweeps.pop(0)))
+
+    @rule(new=st.booleans())
+    def feed(self, *, new: bool) -> None:
+        if new:
+            self.overlay = self.overlay.reborn()
+        self.obey(self.play.hand(self.overlay.hello()))
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data(), outcome=outcomes, intent=st.booleans())
+    def end_copy(self, data: st.DataObject, outcome: CopyOutcome | None, *, intent: bool) -> None:
+        key = data.draw(st.sampled_from(sorted(self.jobs)))
+        job = self.jobs[key]
+        if intent:
+            self.obey(self.play.hand(CopyIntended(*key, published(job))))
+        if outcome is None and not self.play.engine.may_publish(*key, job.generation):
+            outcome = CopyStopped("no permission")
+        event = done(job) if outcome is None else ended(job, outcome)
+        del self.jobs[key]
+        self.obey(self.play.hand(event))
+
+    @rule(tape=tapes, what=st.sampled_from(["retry", "sync", "release"]))
+    def operate(self, tape: TapeId, what: str) -> None:
+        book, now = self.play.engine.book, self.play.now
+        try:
+            match what:
+                case "retry":
+                    operator.retry(book, tape, "root", now)
+                case "sync":
+                    operator.sync(book, tape, "root", now)
+                case _:
+                    operator.release(book, tape, "because", "root", now)
+        except RequestFailed:
+            pass
+        else:
+            self.allowed.add(tape)
+        self.obey(self.play.hand(WakeupDue()))
+
+    @rule(cause=st.sampled_from([None, "timed out"]))
+    def probe(self, cause: str | None) -> None:
+        self.obey(self.play.hand(TargetProbed(TARGET, cause)))
+
+    @rule(seconds=st.sampled_from([0.5, 2.0, 31.0, 300.0, 90000.0]))
+    def wait(self, seconds: float) -> None:
+        until = self.play.now.mono + seconds
+        while self.play.now.mono < until:
+            self.play.wait(until - self.play.now.mono)
+            self.obey(list(self.play.open))
+
+    @rule(step_s=st.sampled_from([-1e6, -60.0, 60.0, 1e6]))
+    def step_clock(self, step_s: float) -> None:
+        self.play.step_clock(step_s)
+
+    @rule(away=st.sampled_from([0.0, 1000.0]))
+    def restart(self, away: float) -> None:
+        self.jobs.clear()
+        self.sweeps.clear()
+        self.play.restart(away=away)
+        self.obey(list(self.play.open))
+
+    # ---- what always holds -----------------------------------------------------------------------
+
+    @invariant()
+    def the_books_agree_with_each_other(self) -> None:
+        book = self.play.engine.book
+        assert set(self.jobs) == set(book.running)
+        assert book.dirty <= set(book.records)
+        assert not book.dropped & set(book.records)
+        pending = {
+            (record.tape, target)
+            for record in book.records.values()
+            for target, copy in record.copies.items()
+            if isinstance(copy.state, PENDING)
+        }
+        assert book.pending == pending
+        for record in book.records.values():
+            for target, copy in record.copies.items():
+                if isinstance(copy.state, Copying):
+                    assert book.running[record.tape, target] == copy.state.generation
+
+    @invariant()
+    def what_is_newer_than_its_copy_is_unprotected(self) -> None:
+        for record in self.play.engine.book.watched():
+            assert (record.behind_ns > 0) == (not record.protected), record
+            for copy in record.copies.values():
+                if isinstance(copy.state, Copied) and copy.state.generation != record.generation:
+                    assert not record.protected
+                if isinstance(copy.state, Retrying | Failed):
+                    assert copy.state.failures <= ATTEMPTS
+
+    @invariant()
+    def nothing_open_may_be_published(self) -> None:
+        for (tape, target), job in self.jobs.items():
+            record = self.play.engine.book.records.get(tape)
+            if record is None or record.writers or isinstance(record.copies[target].state, Held):
+                assert not self.play.engine.may_publish(tape, target, job.generation)
+
+    @invariant()
+    def it_can_be_shown(self) -> None:
+        engine, now = self.play.engine, self.play.now
+        assert status(engine, {}, "1", now)["schema"] == 1
+        for record in engine.book.watched():
+            assert explain(engine, record.tape, now)["tape"] == str(record.tape)
+
+    # ---- when it has calmed down -----------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """All faults stop: what may be copied is copied, each tape once, and then it is quiet."""
+        for tape, access in list(self.overlay.open):
+            self.signal(self.overlay.dismounted(tape, access))
+        self.wait(1.0)
+        self.obey(self.play.hand(self.overlay.hello()))
+        self.obey(self.play.hand(self.overlay.swept(self.play.now.mono)))
+        self.wait(90000.0)
+        made: list[tuple[TapeId, str, int]] = []
+        for _ in range(100):
+            if not self.jobs:
+                break
+            for key, job in sorted(self.jobs.items()):
+                del self.jobs[key]
+                if self.play.engine.may_publish(*key, job.generation):
+                    made.append((*key, job.generation))
+                    identity = self.overlay.identities.get(job.tape)
+                    outcome = done(job, identity=identity)
+                else:
+                    outcome = ended(job, CopyStopped("no permission"))
+                self.obey(self.play.hand(outcome))
+            self.wait(400.0)
+        assert len(made) == len(set(made)), "a generation was copied twice"
+        for record in self.play.engine.book.watched():
+            if record.tape.vault == VAULT:
+                assert not record.writers
+                assert not record.evidence.unsettling
+            for copy in record.copies.values():
+                assert not isinstance(copy.state, (*PENDING, Copying)), copy.state
+        gave_up = self.play.times_said(messages.GAVE_UP)
+        assert gave_up * (ATTEMPTS - 1) <= self.play.times_said(messages.ATTEMPT_FAILED)
+
+
+AnyHistory.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestAnyHistory = AnyHistory.TestCase

@@ -1,0 +1,177 @@
+"""What is remembered of a volume: requests, mounts, substitutions, losses, floods."""
+
+import pytest
+
+from copyagent.core.host_events import (
+    DeviceRequested,
+    DeviceUse,
+    MountRequested,
+    RequestsForgotten,
+    Ring,
+    TapeDismounted,
+    TapeInUse,
+    TapeOnline,
+    TapeOpened,
+    Unrecognised,
+    VolumeSubstituted,
+)
+from copyagent.core.host_events import LabelType as Label
+from copyagent.core.host_mounts import MOST_REMEMBERED, HostMount, HostMounts
+from tests.support.histories import (
+    HOST,
+    cancelled,
+    link_lost,
+    no_ring,
+    requested,
+    tape_dismounted,
+    volume_mounted,
+)
+
+V = "X00001"
+
+
+@pytest.fixture
+def mounts() -> HostMounts:
+    return HostMounts()
+
+
+def ring(mounts: HostMounts, volume: str = V) -> Ring | None:
+    found = mounts.of(volume)
+    assert found is not None
+    return found.ring
+
+
+def test_a_mount_from_request_to_dismount(mounts: HostMounts) -> None:
+    assert mounts.handle(requested(request=7), 1) == (V,)
+    assert mounts.handle(volume_mounted(request=7), 2) == (V,)
+    assert mounts.handle(TapeOpened(HOST, V, "$TAPE0"), 3) == (V,)
+    assert mounts.handle(TapeInUse(HOST, V, "$TAPE0", "0,1"), 4) == (V,)
+    assert mounts.handle(tape_dismounted(), 5) == (V,)
+    assert mounts.of(V) == HostMount(
+        HOST, V, Ring.WITH_RING, 7, "$TAPE0",
+        requested_ns=1, mounted_ns=2, opened_ns=3, dismounted_ns=5,
+    )  # fmt: skip
+    assert mounts.requests == {}
+    assert mounts.requested_ns == {}
+    mounts.consume(V)
+    assert mounts.of(V) is None
+    mounts.consume(V)
+
+
+def test_the_same_again_changes_nothing_that_counts(mounts: HostMounts) -> None:
+    for event in (no_ring(), no_ring(), volume_mounted(), volume_mounted()):
+        mounts.handle(event, 1)
+    mounts.handle(tape_dismounted(), 5)
+    mounts.handle(tape_dismounted(), 9)
+    found = mounts.of(V)
+    assert found is not None
+    assert (found.ring, found.dismounted_ns, found.began_ns) == (Ring.NO_RING, 5, 1)
+
+
+def test_a_new_request_is_a_new_mount(mounts: HostMounts) -> None:
+    mounts.handle(no_ring(request=1), 1)
+    mounts.handle(tape_dismounted(), 2)
+    mounts.handle(requested(request=2), 3)
+    found = mounts.of(V)
+    assert found is not None
+    assert (found.ring, found.dismounted_ns, found.requested_ns) == (Ring.WITH_RING, 0, 3)
+
+
+def test_a_scratch_request_learns_its_volume(mounts: HostMounts) -> None:
+    assert mounts.handle(no_ring(None, request=7), 1) == ()
+    mounts.handle(volume_mounted(request=8), 2)
+    assert ring(mounts) is None
+    mounts.handle(volume_mounted(request=7), 3)
+    assert ring(mounts) is Ring.NO_RING
+
+
+def test_a_request_met_by_another_tape_is_about_that_tape(mounts: HostMounts) -> None:
+    mounts.handle(no_ring("X00002", request=7), 1)
+    mounts.handle(volume_mounted(V, request=7), 2)
+    assert ring(mounts) is Ring.NO_RING
+    assert mounts.of("X00002") is None
+
+
+def test_a_substituted_volume_takes_the_ring_over(mounts: HostMounts) -> None:
+    assert mounts.handle(VolumeSubstituted(HOST, "X00002", V), 1) == ()
+    mounts.handle(no_ring("X00002"), 1)
+    assert mounts.handle(VolumeSubstituted(HOST, "X00002", V), 2) == ("X00002", V)
+    assert ring(mounts) is Ring.NO_RING
+    assert mounts.of("X00002") is None
+
+
+def test_a_mount_judged_early_is_known_again_by_its_requests_number(mounts: HostMounts) -> None:
+    mounts.handle(no_ring(request=7), 1)
+    mounts.consume(V)
+    mounts.handle(volume_mounted(request=7), 2)
+    assert ring(mounts) is Ring.NO_RING
+
+
+def test_a_cancelled_request_is_no_mount(mounts: HostMounts) -> None:
+    mounts.handle(requested(request=7), 1)
+    assert mounts.handle(cancelled(request=8), 2) == ()
+    assert mounts.handle(cancelled(None, request=7), 3) == (V,)
+    assert mounts.of(V) is None
+    assert mounts.handle(cancelled(), 4) == ()
+
+
+def test_what_was_mounted_cannot_be_cancelled(mounts: HostMounts) -> None:
+    mounts.handle(requested(request=7), 1)
+    mounts.handle(volume_mounted(request=7), 2)
+    assert mounts.handle(cancelled(request=7), 3) == ()
+    assert mounts.of(V) is not None
+
+
+def test_a_lost_link_marks_what_it_may_have_missed(mounts: HostMounts) -> None:
+    mounts.handle(requested(V), 1)
+    mounts.handle(requested("X00002", request=2), 1)
+    mounts.handle(tape_dismounted("X00002"), 2)
+    mounts.handle(MountRequested("OTHER", 1, "X00003", Ring.WITH_RING), 1)
+    assert mounts.handle(link_lost(), 3) == (V,)
+    assert {v: m.lost for v, m in mounts.mounts.items()} == {
+        V: True, "X00002": False, "X00003": False,
+    }  # fmt: skip
+    assert list(mounts.requests) == ["OTHER:1"]
+
+
+def test_forgotten_requests_teach_nobody(mounts: HostMounts) -> None:
+    mounts.handle(no_ring(None, request=7), 1)
+    mounts.handle(RequestsForgotten(HOST, "take-over"), 2)
+    mounts.handle(volume_mounted(request=7), 3)
+    assert ring(mounts) is None
+
+
+def test_a_tape_found_on_a_drive_has_no_ring_word(mounts: HostMounts) -> None:
+    assert mounts.handle(TapeOnline(HOST, V, "$TAPE0", Label.ANSI), 1) == (V,)
+    assert ring(mounts) is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        TapeDismounted(HOST, None, "$TAPE0"),
+        TapeOpened(HOST, None, "$TAPE0"),
+        TapeOnline(HOST, None, "$TAPE0", Label.UNLABELLED),
+        DeviceRequested(HOST, 7, "$TAPE0", DeviceUse.UNLABELLED),
+        Unrecognised(HOST, 999, "?"),
+    ],
+)
+def test_what_names_no_volume_is_about_none(mounts: HostMounts, event: TapeDismounted) -> None:
+    assert mounts.handle(event, 1) == ()
+    assert mounts == HostMounts()
+
+
+def test_a_flood_does_not_fill_the_memory(mounts: HostMounts) -> None:
+    for number in range(MOST_REMEMBERED + 10):
+        mounts.handle(requested(f"F{number}", request=number), 1)
+    assert len(mounts.mounts) == len(mounts.requests) == MOST_REMEMBERED
+    assert mounts.of("F9") is None
+    assert mounts.of("F10") is not None
+
+
+def test_old_mounts_are_forgotten(mounts: HostMounts) -> None:
+    mounts.handle(requested(V), 10)
+    mounts.handle(requested("X00002", request=2), 10)
+    mounts.handle(tape_dismounted("X00002"), 30)
+    mounts.drop_older(20)
+    assert list(mounts.mounts) == ["X00002"]
