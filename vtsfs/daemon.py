@@ -111,7 +111,7 @@ def run(attachment: Attachment) -> None:
     stayed open (the mount point is then covered by a dead mount).
     """
     settings = attachment.settings
-    os.umask(0)
+    os.umask(0o022)
     try:
         settings.paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:

@@ -63,6 +63,14 @@ def test_detach_while_somebody_stands_in_the_vault(vault: Vault) -> None:
     vault.detach()
 
 
+def test_what_the_daemon_makes_for_itself_is_nobody_else_s_to_write(vault: Vault) -> None:
+    (vault.pool / "X00001").write_bytes(b"0")
+    for directory in ("run", "state", "log"):
+        for path in [vault.top / directory, *(vault.top / directory).rglob("*")]:
+            if not path.is_socket():
+                assert not path.stat().st_mode & 0o022, path
+
+
 def test_status(vault: Vault) -> None:
     with opened(vault.pool / "X00001", os.O_WRONLY | os.O_CREAT) as fd:
         os.write(fd, bytes(2048))

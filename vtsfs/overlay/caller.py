@@ -49,16 +49,20 @@ def keep_capabilities() -> bool:
 def acting_for(caller: Caller, *, gid: int | None = None) -> Iterator[None]:
     """Create things as *caller* while the block runs; *gid* overrides its group.
 
-    The block must not await. Without root's rights this changes nothing.
+    The block must not await. Modes come out exactly as given: the kernel has taken the caller's
+    umask off already, and ours is for files of our own. Without root's rights the owner is us.
     """
-    group = caller.gid if gid is None else gid
-    if os.geteuid() != 0 or (caller.uid == 0 and group == 0):
-        yield
-        return
-    _libc.setfsgid(group)
-    _libc.setfsuid(caller.uid)
+    ours = os.umask(0)
     try:
-        yield
+        if os.geteuid() != 0:
+            yield
+            return
+        _libc.setfsgid(caller.gid if gid is None else gid)
+        _libc.setfsuid(caller.uid)
+        try:
+            yield
+        finally:
+            _libc.setfsuid(0)
+            _libc.setfsgid(os.getegid())
     finally:
-        _libc.setfsuid(0)
-        _libc.setfsgid(0)
+        os.umask(ours)

@@ -52,3 +52,15 @@ def test_an_error_ends_the_acting(tmp_path: Path) -> None:
 
     in_thread(fail)
     assert (tmp_path / "ours").stat().st_uid == 0
+
+
+def test_modes_come_out_as_given_and_our_umask_stays(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with acting_for(Caller(os.geteuid(), os.getegid(), 1)):
+            (tmp_path / "theirs").mkdir(mode=0o777)
+        (tmp_path / "ours").mkdir(mode=0o777)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "theirs").stat().st_mode & 0o777 == 0o777
+    assert (tmp_path / "ours").stat().st_mode & 0o777 == 0o700
