@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from copyagent.core import tape as states
 from copyagent.core.book import Acknowledged, Book, CopyKey, reset_clocks
 from copyagent.core.commands import Command, StartCopy, Subscribe, SweepVault
-from copyagent.core.copying import CopyDone, CopyJob, SourceChanged
+from copyagent.core.copying import CopyDone, CopyJob, SourceChanged, SourceErased
 from copyagent.core.events import (
     AgentStarted,
     CopyEnded,
@@ -36,8 +36,10 @@ from copyagent.core.schedule import Due, plan
 from copyagent.core.sightings import (
     changed,
     close_lost_sessions,
+    end_readers,
     enter_signal,
     enter_sweep,
+    is_other_file,
     lose_sessions,
     removed,
 )
@@ -45,7 +47,7 @@ from copyagent.core.targets import Targets
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.naming import TapeId
-from vtsfs.contract.signals import Access, Kind
+from vtsfs.contract.signals import Access, Identity, Kind
 from vtsfs.contract.units import format_duration, format_size
 
 #: Volumes that nobody has mentioned for this many times `mounted_max` are forgotten.
@@ -163,6 +165,8 @@ class Engine:
         same = known is not None and known.outbox_id == hello.outbox_id
         after = known.seq if known and same else hello.floor
         why = "at start"
+        if hello.unclean:
+            end_readers(book, hello.vault)
         if known is not None and not same:
             why = "the overlay has a new outbox"
             lose_sessions(book, hello.vault)
@@ -185,6 +189,10 @@ class Engine:
     def _feed_lost(self, event: FeedLost, now: Moment) -> None:
         feed = self.feeds[event.vault]
         if feed.up or feed.trouble != event.cause:
+            if not feed.up and event.vault in self.book.acks:
+                # What happens to a vault without its overlay only a sweep can find.
+                why = "the overlay does not answer"
+                self.book.commands.append(SweepVault(event.vault, why))
             self.feeds[event.vault] = replace(
                 feed, up=False, since_ns=now.wall_ns, trouble=event.cause
             )
@@ -201,7 +209,7 @@ class Engine:
             book.commands.append(SweepVault(signal.vault, f"pool {signal.pool_id} was renamed"))
             return
         if signal.kind is Kind.MOVED and signal.origin:
-            self._moved_away(TapeId.parse(signal.origin), now)
+            self._moved_away(TapeId.parse(signal.origin), signal.identity, now)
         if not book.watches(tape.pool_id):
             return
         if signal.kind is Kind.REMOVED and tape not in book.records:
@@ -214,12 +222,16 @@ class Engine:
         if tape in book.records:
             self.judge.consider(record, now)
 
-    def _moved_away(self, tape: TapeId, now: Moment) -> None:
+    def _moved_away(self, tape: TapeId, file: Identity | None, now: Moment) -> None:
+        """*file* has another name now; *tape* may have got another file by the same rename."""
         record = self.book.records.get(tape)
-        if record is not None and self.book.watches(tape.pool_id):
-            record.open.clear()
-            self.book.dirty.add(tape)
-            self.book.touched[tape] = now.mono
+        if record is None or not self.book.watches(tape.pool_id):
+            return
+        kept = {name: s for name, s in record.open.items() if is_other_file(s.opened, file)}
+        record.open = kept
+        self.book.dirty.add(tape)
+        self.book.touched[tape] = now.mono
+        if not is_other_file(file, record.identity):
             removed(self.book, record, now)
 
     def _swept(self, event: VaultSwept, now: Moment) -> None:
@@ -296,16 +308,17 @@ class Engine:
         Without this, sessions that wait for a lost dismount would be judged by the new mount's ring.
         """
         former = self.book.mounts.of(volume)
-        if former is None or former.dismounted_ns or former.ring is None:
+        if former is None or former.ring is None:
             return
         if event.request is not None and former.told_by(event):
             return
         for record in self.book.called(volume):
             if record.writers or record.evidence.empty:
                 continue
-            self.book.mounts.mounts[volume] = replace(former, dismounted_ns=now.wall_ns)
-            record.note(now.wall_ns, f"{former.host}: asked for it again, so it was dismounted")
-            self.judge.consider(record, now)
+            if not former.dismounted_ns:
+                self.book.mounts.mounts[volume] = replace(former, dismounted_ns=now.wall_ns)
+                record.note(now.wall_ns, f"{former.host}: asked for it again, so it was dismounted")
+            self.judge.consider(record, now, at_once=True)
 
     def _link_lost(self, event: LinkLost | LoginRefused, link: Link, now: Moment) -> None:
         if link.up or link.trouble != event.why:
@@ -344,6 +357,9 @@ class Engine:
             if isinstance(event.outcome, CopyDone) and record.identity is None:
                 record.identity = event.outcome.copy.source
             self.book.apply(record, event.target, states.Ended(event.outcome), now)
+        if current and isinstance(event.outcome, SourceErased) and event.outcome.gone:
+            # If it comes back, be it as it was, it has to be looked at.
+            record.identity = None
         if isinstance(event.outcome, SourceChanged) and current:
             self.book.touched[event.tape] = now.mono
             changed(self.book, record, event.outcome.identity, "changed before it was copied", now)

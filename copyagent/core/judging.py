@@ -64,9 +64,13 @@ class Judge:
             return None
         return mount
 
-    def consider(self, record: TapeRecord, now: Moment) -> None:
-        """Judge *record* by all that is known now; set the moment to look again if need be."""
+    def consider(self, record: TapeRecord, now: Moment, *, at_once: bool = False) -> None:
+        """Judge *record* by all that is known now; set the moment to look again if need be.
+
+        *at_once*: no more can be heard of what is to be judged, so it need not settle.
+        """
         self.book.deadlines.pop(record.tape, None)
+        self.book.settle_age(record, now)
         mount = self.mount_of(record)
         overlay = overlay_says(record.evidence, writers=record.writers)
         if overlay is Overlay.NOTHING:
@@ -76,7 +80,7 @@ class Judge:
         if not record.evidence.quiet_since:
             record.evidence = replace(record.evidence, began=now.mono, quiet_since=now.mono)
         settled = record.evidence.quiet_since + self.book.settings.cross_check.settle
-        if overlay is not Overlay.OPEN and now.mono < settled:
+        if overlay is not Overlay.OPEN and now.mono < settled and not at_once:
             self.book.deadlines[record.tape] = settled
             return
         host = self._host(record, mount, now)
@@ -111,6 +115,9 @@ class Judge:
                 return
             record.unconfirmed = ()
         if not mount.dismounted_ns or self._seen_elsewhere(record):
+            return
+        if _was_interrupted(record, mount):
+            self._consume(mount)
             return
         if not record.evidence.quiet_since:
             record.evidence = replace(record.evidence, began=now.mono, quiet_since=now.mono)
@@ -250,7 +257,7 @@ class Judge:
                 self._by_rule(record, rules.overlay_only, verdict, now)
             case Verdict.CHANGED:
                 self._warn_changed(record, evidence, now)
-                self._by_rule(record, rules.changed, verdict, now)
+                self._by_rule(record, rules.changed, verdict, now, complete=False)
             case Verdict.HOST_ONLY:
                 self._host_only(record, now)
             case Verdict.CONFLICT:
@@ -262,14 +269,27 @@ class Judge:
             case _:
                 self.book.apply_all(record, states.Unchanged(record.generation), now)
 
-    def _approve(self, record: TapeRecord, now: Moment, *, again: bool = False) -> None:
+    def _approve(
+        self, record: TapeRecord, now: Moment, *, again: bool = False, complete: bool = True
+    ) -> None:
         if record.identity is not None and record.identity.size == 0:
             self.book.apply_all(record, states.Vanished("erased"), now)
         else:
-            self.book.apply_all(record, states.Approved(record.generation, again), now)
+            self.book.apply_all(record, states.Approved(record.generation, again, complete), now)
 
-    def _by_rule(self, record: TapeRecord, rule: str, verdict: Verdict, now: Moment) -> None:
-        self._hold(record, rule, HoldReason.POLICY, verdict.value, now)
+    def _by_rule(
+        self,
+        record: TapeRecord,
+        rule: str,
+        verdict: Verdict,
+        now: Moment,
+        *,
+        complete: bool = True,
+    ) -> None:
+        if rule == "copy":
+            self._approve(record, now, complete=complete)
+        else:
+            self._hold(record, rule, HoldReason.POLICY, verdict.value, now)
 
     def _hold(
         self, record: TapeRecord, rule: str, reason: HoldReason, detail: str, now: Moment
@@ -298,7 +318,7 @@ class Judge:
             return
         record.generation += 1
         record.identity = None
-        self._by_rule(record, rule, Verdict.HOST_ONLY, now)
+        self._by_rule(record, rule, Verdict.HOST_ONLY, now, complete=False)
 
     def _warn_overlay_only(self, record: TapeRecord, now: Moment) -> None:
         if not self.book.settings.ems.hosts:
@@ -316,6 +336,14 @@ class Judge:
         self.book.say_once(
             messages.CHANGED_WITHOUT_MOUNT, pool, now, pool=pool, tape=record.tape, detail=detail
         )
+
+
+def _was_interrupted(record: TapeRecord, mount: HostMount) -> bool:
+    """Tell whether *mount* ends now, and its sessions were judged when the overlay was cut off."""
+    judged = record.judgement
+    if judged is None or judged.verdict is not Verdict.INTERRUPTED or judged.mount is None:
+        return False
+    return (judged.mount.host, judged.mount.began_ns) == (mount.host, mount.began_ns)
 
 
 def _age_s(mount: HostMount | None, now: Moment) -> float:

@@ -13,9 +13,17 @@ from copyagent.core.copying import HoldReason
 from copyagent.core.events import VaultSwept
 from copyagent.core.records import TapeRecord
 from copyagent.core.time import Moment
-from copyagent.core.witness import Evidence, Session
+from copyagent.core.witness import Evidence, Overlay, Session, overlay_says
 from vtsfs.contract.naming import PoolId
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
+
+#: Most sessions that are kept unjudged; those that can decide a verdict outlast the others.
+MOST_SESSIONS = 32
+
+_UNCHANGED = frozenset({Overlay.NOTHING, Overlay.UNWRITTEN})
+
+#: Most causes of changes that are kept unjudged.
+MOST_CHANGES = 8
 
 
 def enter_signal(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
@@ -29,7 +37,8 @@ def enter_signal(book: Book, record: TapeRecord, signal: Signal, now: Moment) ->
         case Kind.DISMOUNTED | Kind.INTERRUPTED:
             _ended(book, record, signal, now)
         case Kind.CHANGED:
-            changed(book, record, signal.identity, signal.cause or "changed", now)
+            cause = signal.cause or "changed"
+            changed(book, record, signal.identity, cause, now, wrote=signal.wrote)
         case Kind.MOVED:
             whence = signal.origin or "elsewhere"
             changed(book, record, signal.identity, f"moved from {whence}", now)
@@ -80,29 +89,56 @@ def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
         _add(record, session, now)
         return
     if signal.identity is None:
-        removed(book, record, now)
+        if is_other_file(known.opened if known else signal.opened, record.identity):
+            record.note(now.wall_ns, "closed: a file that had this name before")
+        else:
+            removed(book, record, now)
         return
     word = (
         "interrupted while open" if interrupted else f"closed, {signal.bytes_written} bytes written"
     )
     record.note(now.wall_ns, word)
-    if not signal.identity.same_bytes(record.identity):
-        if not signal.wrote and not interrupted and record.identity is not None:
-            changed_by = ("changed unseen before it was mounted",)
-            record.evidence = replace(record.evidence, changes=record.evidence.changes + changed_by)
+    # Who wrote may have set the time back: what is written is a generation, whatever stat says.
+    if signal.wrote or not signal.identity.same_bytes(record.identity):
+        if not signal.wrote and not interrupted and signal.identity.size > 0:
+            _found_other(book, record, now)
         _renew(book, record, signal.identity, now)
     record.identity = signal.identity
     _add(record, session, now)
 
 
+def _found_other(book: Book, record: TapeRecord, now: Moment) -> None:
+    """A session that changed nothing found another tape than the one on record, or one unknown."""
+    if record.generation or str(record.tape.pool_id) in book.baselines:
+        _note_change(record, "changed unseen before it was mounted")
+        return
+    for copy in record.copies.values():
+        if isinstance(copy.state, states.Clean):
+            copy.state = states.Unsynced()
+    record.note(now.wall_ns, "was there before AutoCopy")
+
+
+def is_other_file(mine: Identity | None, known: Identity | None) -> bool:
+    """Tell whether two identities are surely of two files; None may be of any."""
+    if mine is None or known is None:
+        return False
+    return (mine.dev, mine.ino) != (known.dev, known.ino)
+
+
 def changed(
-    book: Book, record: TapeRecord, identity: Identity | None, cause: str, now: Moment
+    book: Book,
+    record: TapeRecord,
+    identity: Identity | None,
+    cause: str,
+    now: Moment,
+    *,
+    wrote: bool = False,
 ) -> None:
-    """Enter that the tape has other bytes, without a session."""
-    if identity is None or not identity.same_bytes(record.identity):
+    """Enter that the tape has other bytes, without a session; surely so if somebody *wrote*."""
+    if wrote or identity is None or not identity.same_bytes(record.identity):
         _renew(book, record, identity, now)
     record.identity = identity
-    record.evidence = replace(record.evidence, changes=(*record.evidence.changes, cause)[-8:])
+    _note_change(record, cause)
     record.note(now.wall_ns, cause)
     _quiet(record, now)
     book.dirty.add(record.tape)
@@ -149,7 +185,7 @@ def enter_sweep(book: Book, sweep: VaultSwept, now: Moment) -> tuple[int, int, l
             changed(book, book.record(tape), identity, "found changed by the sweep", now)
             affected.append(record)
     for tape, what in sweep.unfit.items():
-        if book.watches(tape.pool_id):
+        if book.watches(tape.pool_id) and book.touched.get(tape, -1.0) < started:
             _unfit(book, book.record(tape), what, now)
     read = (p for p in book.pools_of(vault) if PoolId.parse(p).pool not in unread)
     book.baselines.update(read)
@@ -168,6 +204,16 @@ def enter_sweep(book: Book, sweep: VaultSwept, now: Moment) -> tuple[int, int, l
         record.open.clear()
         removed(book, record, now)
     return len(affected), len(gone), affected
+
+
+def end_readers(book: Book, vault: str) -> None:
+    """Forget the readers of *vault*: an overlay that was cut off does not tell of their end."""
+    for record in book.watched():
+        readers = [name for name, s in record.open.items() if s.access is Access.READ]
+        if record.tape.vault == vault and readers:
+            book.dirty.add(record.tape)
+            for name in readers:
+                del record.open[name]
 
 
 def lose_sessions(book: Book, vault: str) -> None:
@@ -201,7 +247,8 @@ def close_lost_sessions(book: Book, sweep: VaultSwept, now: Moment) -> list[Tape
         if identity is None:
             removed(book, record, now)
             continue
-        if not identity.same_bytes(record.identity):
+        found_changed = not identity.same_bytes(record.identity)
+        if found_changed:
             _renew(book, record, identity, now)
         over = tuple(
             replace(session, closed_ns=now.wall_ns, identity=identity)
@@ -210,6 +257,8 @@ def close_lost_sessions(book: Book, sweep: VaultSwept, now: Moment) -> list[Tape
         )
         # They are older than anything that the new outbox has told.
         record.evidence = replace(record.evidence, sessions=over + record.evidence.sessions)
+        if found_changed and overlay_says(record.evidence, writers=False) in _UNCHANGED:
+            _note_change(record, "found changed by the sweep")
         _quiet(record, now)
         book.touched[tape] = now.mono
         affected.append(record)
@@ -244,8 +293,21 @@ def _unsynced(book: Book, record: TapeRecord, identity: Identity, now: Moment) -
 
 
 def _add(record: TapeRecord, session: Session, now: Moment) -> None:
-    record.evidence = replace(record.evidence, sessions=(*record.evidence.sessions, session)[-32:])
-    _quiet(record, now)
+    beside = session.access is Access.READ and not record.evidence.empty
+    sessions = (*record.evidence.sessions, session)
+    if len(sessions) > MOST_SESSIONS:
+        idle = [s for s in sessions if not (s.wrote or s.interrupted)]
+        least = idle[0] if idle else sessions[0]
+        sessions = tuple(s for s in sessions if s is not least)
+    record.evidence = replace(record.evidence, sessions=sessions)
+    if not beside:
+        # Readers come as they like; they must not put off the verdict on what was written.
+        _quiet(record, now)
+
+
+def _note_change(record: TapeRecord, cause: str) -> None:
+    changes = (*record.evidence.changes, cause)[-MOST_CHANGES:]
+    record.evidence = replace(record.evidence, changes=changes)
 
 
 def _quiet(record: TapeRecord, now: Moment) -> None:

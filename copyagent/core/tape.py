@@ -179,11 +179,13 @@ PENDING = (Queued, Retrying, Waiting)
 class Approved:
     """A verdict, a sync or a release says: copy *generation*.
 
-    *again* asks for a comparison even if that generation is recorded as copied already.
+    *again* asks for a comparison even if that generation is recorded as copied already. *complete*
+    is False if nobody saw the generation come to its end: a touch, or a host's word alone.
     """
 
     generation: int
     again: bool = False
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +290,9 @@ _Step = Callable[[State, Event, Context], State]
 _Pending = Queued | Copying | Retrying | Waiting
 
 
+_NEEDS_COMPLETE = frozenset({HoldReason.INTERRUPTED, HoldReason.CONFLICT})
+
+
 def _approve(_state: State, event: Approved, _: Context) -> State:
     return Queued(event.generation)
 
@@ -304,7 +309,12 @@ def _approve_pending(state: _Pending, event: Approved, _: Context) -> State:
 
 
 def _approve_held(state: Held, event: Approved, _: Context) -> State:
-    """A hold ends with a newer complete generation, not with a second look at the same one."""
+    """A hold ends with a newer complete generation, not with a second look at the same one.
+
+    What was held as incomplete, or as written without a ring, no mere change makes whole.
+    """
+    if not event.complete and state.reason in _NEEDS_COMPLETE:
+        return state
     return Queued(event.generation) if event.generation > state.generation else state
 
 
