@@ -1,6 +1,6 @@
 """How a kept demonstration is told of: the export line, the tour, the way to end it."""
 
-from tests.demo.place import Place, pointer
+from tests.demo.place import Place, kept, pointer
 from tests.demo.timeline import Timeline
 from tests.demo.tour import tour
 
@@ -24,4 +24,6 @@ def print_tour(place: Place, timeline: Timeline) -> None:
     timeline.plain(
         "'demo tour' prints this again. 'make demo-down' ends everything and removes it", "bold"
     )
-    timeline.plain(f"(found through {pointer()}).")
+    other = kept()
+    if other is not None and other.root == place.root:
+        timeline.plain(f"(found through {pointer()}).")

@@ -109,7 +109,11 @@ def all_places() -> Iterator[Place]:
 
 
 def pointer() -> Path:
-    """Return the name under which a kept demonstration is found."""
+    """Return the name under which a kept demonstration is found.
+
+    A shell with another XDG_RUNTIME_DIR looks elsewhere; it can still end what it does not find
+    there, for `all_places` needs no pointer.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     where = Path(runtime) if runtime and os.access(runtime, os.W_OK) else Path("/tmp")
     return where / f"vts-autocopy-demo-{os.geteuid()}"

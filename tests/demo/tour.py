@@ -102,13 +102,18 @@ def _failing() -> Sequence[Stop]:
         Stop(
             "Kill the agent, write meanwhile, start it again",
             "Without an agent 'status' shows the last known state, dated, and exits with 40. "
-            "Nothing is forgotten: the overlay keeps its signals.",
+            "Nothing is forgotten: the overlay keeps its signals. What the host said meanwhile was "
+            "missed, so the verdict is 'overlay only': copied, with a warning.",
             (
                 Command("demo agent kill", ("killed",)),
                 Command(f"demo write {LATER}", ("dismounted",)),
                 Command("copyagent status", ("NOT running",), status=40),
                 Command("demo agent start", ("answers",)),
-                Command(f"copyagent explain {later}", ("generation 2", COPIED), within_s=90),
+                Command(
+                    f"copyagent explain {later}",
+                    ("generation 2", "overlay only", COPIED),
+                    within_s=90,
+                ),
             ),
         ),
     )

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from tests.demo.ending import NAMES, recorded
 from tests.demo.place import Place
 from tests.demo.tour import Command, tour
-from tests.support.mountpoint import mounts_under
+from tests.support.mountpoint import mounts_under, remove_tree, unmounted_after
 from tests.support.nonstop import TREE
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
@@ -25,17 +26,19 @@ pytestmark = [pytest.mark.mount, pytest.mark.ssh, pytest.mark.slow]
 Environment = Mapping[str, str]
 
 
-@pytest.fixture
-def surroundings(scratch: Path) -> Environment:
+# One demonstration for all tests here: it takes half a minute.
+@pytest.fixture(scope="module")
+def surroundings() -> Iterator[Environment]:
     """An environment whose demonstrations are apart from those of whoever runs the tests."""
-    runtime = scratch / "run"
-    runtime.mkdir()
-    return os.environ | {
-        "XDG_RUNTIME_DIR": str(runtime),
-        "VTS_TEST_SCRATCH": str(scratch),
-        "VTS_DEMO_MB": "60",
-        "COLUMNS": "160",
-    }
+    where = os.environ.get("VTS_TEST_SCRATCH", "/var/tmp")
+    scratch = Path(tempfile.mkdtemp(prefix="vts-", dir=where))
+    with unmounted_after(scratch):
+        yield os.environ | {
+            "XDG_RUNTIME_DIR": str(scratch),
+            "VTS_TEST_SCRATCH": str(scratch),
+            "VTS_DEMO_MB": "60",
+        }
+    remove_tree(scratch)
 
 
 def demonstrate(surroundings: Environment, *arguments: str, **more: str) -> str:
@@ -54,7 +57,7 @@ def demonstrate(surroundings: Environment, *arguments: str, **more: str) -> str:
     return done.stdout
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def printed(surroundings: Environment) -> Iterator[str]:
     """What a demonstration prints that is kept, and ended whatever happens."""
     try:
@@ -148,16 +151,26 @@ def watch(printed: str, command: Command) -> None:
         os.close(ours)
 
 
+def test_what_is_printed_is_the_tour(printed: str) -> None:
+    lines = [line.strip() for line in printed.splitlines()]
+    for stop in tour(place_of(printed)):
+        assert [command.line for command in stop.commands if command.line not in lines] == []
+        assert any(line.endswith(stop.title) for line in lines)
+    assert type_line(printed, "demo tour")[1].strip() in printed
+
+
 def test_every_command_of_the_tour_does_what_it_says(
     printed: str, surroundings: Environment
 ) -> None:
     place = place_of(printed)
-    lines = [line.strip() for line in printed.splitlines()]
     for stop in tour(place):
         for command in stop.commands:
-            assert command.line in lines
             try_command(printed, command)
-    # Another demonstration beside it is told of the one that runs, and disturbs nothing.
+
+
+def test_it_runs_until_it_is_ended(printed: str, surroundings: Environment) -> None:
+    place = place_of(printed)
+    # Another one is told of the one that runs, and disturbs nothing.
     again = demonstrate(surroundings, KEEP="1")
     assert export_line(again) == export_line(printed)
     processes = {name: recorded(place, name) for name in NAMES}
