@@ -22,6 +22,8 @@ _logger = logging.getLogger(__name__)
 
 #: The longest request line, in bytes; requests are small.
 MAX_REQUEST = 4096
+#: The highest number a signal can have (SQLite's largest integer).
+MAX_SEQ = 2**63 - 1
 #: Signals read and sent in one go.
 BATCH = 100
 
@@ -118,11 +120,11 @@ class _Connection:
         match request:
             case {"status": True}:
                 await self._send({"status": self._desk.status()})
-            case {"subscribe": int(seq)} if not self._subscribed:
+            case {"subscribe": int(seq)} if not self._subscribed and 0 <= seq <= MAX_SEQ:
                 self._subscribed = True
                 self._feed.subscribers += 1
                 nursery.start_soon(self._send_signals, seq)
-            case {"ack": int(seq)}:
+            case {"ack": int(seq)} if 0 <= seq <= MAX_SEQ:
                 await self._only_trusted()
                 self._desk.outbox.acknowledge(seq)
             case {"swept": True}:

@@ -45,10 +45,19 @@ def _fold_dismounted(earlier: Sequence[Signal], new: Signal) -> Folded:
     if not others or others[-1].kind is not Kind.DISMOUNTED or others[-1].access != new.access:
         return Folded(new, tuple(dropped))
     last = others[-1]
+    if not _of_one_file(last, new):
+        return Folded(new, tuple(dropped))
     begun = [s.seq for s in others if s.session == last.session and s.kind is Kind.MOUNTED]
     if not begun and new.access is Access.WRITE:
         return Folded(new, tuple(dropped))
     return Folded(merge(last, new), (*begun, last.seq, *dropped))
+
+
+def _of_one_file(last: Signal, new: Signal) -> bool:
+    """Two files can have had the name, the first of them unlinked while it was still open."""
+    if last.identity is None or new.identity is None:
+        return False
+    return (last.identity.dev, last.identity.ino) == (new.identity.dev, new.identity.ino)
 
 
 def _is_reader_beside(signal: Signal, new: Signal) -> bool:
