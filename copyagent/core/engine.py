@@ -201,7 +201,8 @@ class Engine:
     def _signal(self, event: SignalSeen, now: Moment) -> None:
         signal, book = event.signal, self.book
         known = book.acks.get(signal.vault)
-        if known and known.outbox_id == event.outbox_id and signal.seq <= known.seq:
+        if known and (known.outbox_id != event.outbox_id or signal.seq <= known.seq):
+            # Taken in before, or left over from an outbox that is no more: the sweep stands for it.
             return
         book.acks[signal.vault] = Acknowledged(event.outbox_id, signal.seq)
         tape = signal.tape

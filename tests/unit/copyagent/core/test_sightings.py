@@ -353,3 +353,16 @@ def test_a_scanner_leaves_no_trace(play: Playbook, overlay: Overlay) -> None:
         play.wait(600.0)
         assert play.record().notes == notes
         assert play.verdict() == "overlay only"
+
+
+def test_a_signal_left_over_from_a_lost_outbox_is_not_taken_in(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        attached(play, overlay)
+        left_over = overlay.mounted()
+        overlay = overlay.reborn()
+        play >> overlay.hello() << Subscribe << SweepVault
+        play >> left_over
+        assert TAPE not in play.engine.book.records
+        assert play.engine.book.acks[VAULT] == Acknowledged("outbox-1+", 0)
