@@ -10,11 +10,14 @@ import trio
 from copyagent.core.events import FeedLost, FeedOpened, SignalSeen
 from vtsfs.contract.errors import FeedError
 from vtsfs.contract.feed import MAX_LINE, Hello
-from vtsfs.contract.signals import Signal
+from vtsfs.contract.signals import MALFORMED, Signal
 from vtsfs.runtime.sockets import LineReader
 
 #: An overlay that is not attached is asked for this often (seconds): cheap, and operators wait.
 RETRY_S = 1.0
+
+#: One that refuses us does so until somebody changes the settings; each try costs a sweep.
+REFUSED_S = 60.0
 
 Post = Callable[[FeedOpened | FeedLost | SignalSeen], Awaitable[None]]
 
@@ -24,28 +27,34 @@ class FeedClient:
     """Follows the feed of one vault on the Unix socket *path*; everything goes to *post*.
 
     `subscribe`, `acknowledge` and `swept` only note what is to be sent: they never wait for the
-    overlay, and what belongs to a connection that is gone by now is dropped with it.
+    overlay, and what belongs to a connection that is gone by now is dropped with it. Numbers mean
+    something in one outbox only: what is meant for another than the one connected is dropped, too.
     """
 
     vault: str
     path: Path
     post: Post
     _outgoing: trio.MemorySendChannel[dict[str, object]] | None = field(default=None, init=False)
+    _outbox_id: str = field(default="", init=False)
+    _pause_s: float = field(default=RETRY_S, init=False)
 
     async def run(self) -> None:
         """Follow the feed until cancelled."""
         while True:
+            self._pause_s = RETRY_S
             cause = await self._follow()
             await self.post(FeedLost(self.vault, cause))
-            await trio.sleep(RETRY_S)
+            await trio.sleep(self._pause_s)
 
-    def subscribe(self, after: int) -> None:
-        """Ask for every signal after number *after*."""
-        self._send({"subscribe": after})
+    def subscribe(self, outbox_id: str, after: int) -> None:
+        """Ask for every signal of that outbox after number *after*."""
+        if outbox_id == self._outbox_id:
+            self._send({"subscribe": after})
 
-    def acknowledge(self, seq: int) -> None:
-        """Say that the effects of everything up to *seq* are durable here."""
-        self._send({"ack": seq})
+    def acknowledge(self, outbox_id: str, seq: int) -> None:
+        """Say that the effects of everything up to *seq* of that outbox are durable here."""
+        if outbox_id == self._outbox_id:
+            self._send({"ack": seq})
 
     def swept(self) -> None:
         """Say that every tape was compared: what the overlay may have missed is found."""
@@ -72,7 +81,7 @@ class FeedClient:
         except* (FeedError, trio.BrokenResourceError, trio.ClosedResourceError) as group:
             cause = f"the feed broke: {group.exceptions[0]}"
         finally:
-            self._outgoing = None
+            self._outgoing, self._outbox_id = None, ""
         return cause
 
     async def _read(self, lines: LineReader) -> None:
@@ -82,9 +91,20 @@ class FeedClient:
         hello = Hello.from_json(first)
         if hello.vault != self.vault:
             raise FeedError(f"{self.path} belongs to vault {hello.vault}, not {self.vault}")
+        self._outbox_id = hello.outbox_id
         await self.post(FeedOpened(hello))
         while (line := await lines.read_line()) is not None:
-            await self.post(SignalSeen(hello.outbox_id, _signal(line)))
+            await self.post(SignalSeen(hello.outbox_id, self._signal(line)))
+
+    def _signal(self, line: bytes) -> Signal:
+        try:
+            data = json.loads(line)
+            if "error" in data:
+                self._pause_s = REFUSED_S
+                raise FeedError(f"the overlay refuses: {data['error']}")
+            return Signal.from_mapping(data["signal"])
+        except MALFORMED as error:
+            raise FeedError(f"not a signal: {error!r}") from error
 
 
 async def _write(
@@ -92,10 +112,3 @@ async def _write(
 ) -> None:
     async for line in lines:
         await stream.send_all(json.dumps(line).encode() + b"\n")
-
-
-def _signal(line: bytes) -> Signal:
-    try:
-        return Signal.from_mapping(json.loads(line)["signal"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FeedError(f"not a signal: {error!r}") from error

@@ -225,7 +225,7 @@ class Runner:
         for vault, ack in self.engine.book.acks.items():
             if self._acked.get(vault) != ack and vault in self.feeds:
                 self._acked[vault] = ack
-                self.feeds[vault].acknowledge(ack.seq)
+                self.feeds[vault].acknowledge(ack.outbox_id, ack.seq)
 
     async def _write_leftovers(self) -> None:
         """A crash between commit and log must neither swallow a message nor double it."""
@@ -239,7 +239,8 @@ class Runner:
     def _execute(self, command: Command) -> None:
         match command:
             case Subscribe():
-                self.feeds[command.vault].subscribe(command.after)
+                outbox_id = self.engine.book.acks[command.vault].outbox_id
+                self.feeds[command.vault].subscribe(outbox_id, command.after)
             case SweepVault():
                 self._start_sweep(command)
             case StartCopy():

@@ -29,7 +29,7 @@ async def follow(path: Path, overlay: Overlay, until: Callable[[Events], bool]) 
     async def post(event: FeedOpened | FeedLost | SignalSeen) -> None:
         events.append(event)
         if isinstance(event, FeedOpened):
-            client.subscribe(7)
+            client.subscribe(event.hello.outbox_id, 7)
         if until(events):
             arrived.set()
 
