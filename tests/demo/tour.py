@@ -111,7 +111,7 @@ def _failing() -> Sequence[Stop]:
                 Command("demo agent start", ("answers",)),
                 Command(
                     f"copyagent explain {later}",
-                    ("generation 2", "overlay only", COPIED),
+                    ("overlay only", COPIED),
                     within_s=90,
                 ),
             ),
