@@ -40,6 +40,7 @@ EVERY_STATE: list[states.State] = [
     states.Superseded(1),
     states.Copied(1, 3),
     states.Kept("erased", 3),
+    states.Unmonitored(),
 ]
 
 
