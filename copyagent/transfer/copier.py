@@ -109,6 +109,7 @@ async def _attempt(
     started = trio.current_time()
     with await trio.to_thread.run_sync(open_tape, route.backing, job.tape) as source:
         _check_source(source, job)
+        await trio.to_thread.run_sync(source.make_durable)
         progress(CopyProgress(job.tape, job.target, Phase.CONNECTING))
         async with connect() as target:
             await staging.check_fence(target, route.layout)

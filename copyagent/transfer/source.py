@@ -29,7 +29,7 @@ class SourceProblem(Exception):
 
 
 class SourceMissing(SourceProblem):
-    """There is no such tape, or no such pool."""
+    """There is no such tape in its pool."""
 
 
 class SourceUnfit(SourceProblem):
@@ -99,6 +99,14 @@ class SourceTape:
             size -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def make_durable(self) -> None:
+        """Write it out to its disk; blocks as long as that takes.
+
+        Sessions end so. What changed the tape in another way, or behind the overlay, may not have:
+        after a power cut the target must not have what the source has lost.
+        """
+        os.fsync(self.fd)
+
     def check(self) -> None:
         """Return if nobody can write the tape and it is what it was; microseconds, no disk.
 
@@ -144,7 +152,8 @@ class SourceTape:
 def open_tape(backing: Path, tape: TapeId) -> SourceTape:
     """Open *tape* below *backing*, its vault's storage.
 
-    Raises `SourceMissing`, `SourceUnfit`, or OSError if the storage itself is not there or fails.
+    Raises `SourceMissing`, `SourceUnfit`, or OSError if the storage itself is not there or fails: a
+    pool that is missing may lie on storage that is not mounted, and says nothing of its tapes.
     """
     try:
         os.fsencode(f"{tape.pool}/{tape.label}")
@@ -176,8 +185,6 @@ def open_tape(backing: Path, tape: TapeId) -> SourceTape:
 def _open(name: str, flags: int, directory: int, what: str) -> int:
     try:
         return os.open(name, flags, dir_fd=directory)
-    except FileNotFoundError as error:
-        raise SourceMissing(f"there is no {what}") from error
     except PermissionError as error:
         raise SourceUnfit(f"{what} cannot be read: {error.strerror}") from error
     except OSError as error:

@@ -82,8 +82,27 @@ async def test_an_erased_tape_keeps_the_target_s_copy(rig: CopyRig) -> None:
     assert await rig.copy() == SourceErased(gone=False)
     rig.tape().unlink()
     assert await rig.copy() == SourceErased(gone=True)
-    assert await rig.copy(rig.job(pool="NONE")) == SourceErased(gone=True)
+    away = await rig.copy(rig.job(pool="NONE"))
+    assert isinstance(away, CopyFailed), "a pool that is not there may be storage not mounted"
+    assert "NONE" in away.cause
     assert rig.published().read_bytes() == b"first"
+
+
+async def test_what_is_sent_was_durable_here_first(
+    rig: CopyRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = rig.write(b"written behind the overlay")
+    synced: list[tuple[int, bool]] = []
+    really = os.fsync
+
+    def fsync(fd: int) -> None:
+        synced.append((os.fstat(fd).st_ino, rig.published().exists() or bool(rig.staged())))
+        really(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    done = await rig.copy()
+    assert isinstance(done, CopyDone), done
+    assert synced == [(path.stat().st_ino, False)]
 
 
 @pytest.mark.parametrize("kind", ["symlink", "dangling", "fifo", "directory", "hard link"])
