@@ -152,18 +152,21 @@ def settle_quickly(site: Site) -> None:
 
 @contextmanager
 def open_world(
-    *, with_host: bool = False, adjust: Callable[[Site], None] = lambda _: None
+    *,
+    with_host: bool = False,
+    adjust: Callable[[Site], None] = lambda _: None,
+    serve: Callable[[Path], Sshd] = Sshd,
 ) -> Iterator[World]:
     """Bring up a world whose overlay is attached and whose agent runs; take it down afterwards.
 
     *adjust* may change the settings before anything is started. The host, if there is one, has the
-    agent logged on when the world is given.
+    agent logged on when the world is given. *serve* makes the target's server in a directory.
     """
     with ExitStack() as stack:
         root = stack.enter_context(scratch_directory())
         far = root / "far" / "VAULT00"
         far.mkdir(parents=True)
-        sshd = stack.enter_context(Sshd(root / "sshd"))
+        sshd = stack.enter_context(serve(root / "sshd"))
         site = stack.enter_context(Site(root / "src"))
         settle_quickly(site)
         site.make_pool("BILL")
