@@ -293,7 +293,11 @@ class Runner:
 
     async def _probe(self, name: str) -> None:
         target = self.engine.book.settings.targets[name]
-        cause = await probe(lambda: self.connect(target))
+        try:
+            cause = await probe(lambda: self.connect(target))
+        except Exception as error:
+            log.exception("probe of %s ended by an unforeseen error", name)
+            cause = f"unforeseen error {error!r}; report this to the makers"
         await self.post(TargetProbed(name, cause))
 
     def _start_sweep(self, command: SweepVault) -> None:
