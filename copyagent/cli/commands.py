@@ -31,6 +31,9 @@ from vtsfs.contract.settings_check import check_settings_file
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.logs import configure_logging
 
+#: Columns of what goes into a pipe.
+PIPE_WIDTH = 200
+
 #: How often ``status --watch`` looks again, in seconds.
 WATCH_S = 1.0
 
@@ -91,7 +94,7 @@ def status(config: Path, watch: bool, as_json: bool) -> None:
 def explain(config: Path, tape: str, as_json: bool) -> None:
     """Tell everything about one TAPE: evidence, verdict, what was done, what comes next."""
     document = _ask(config, Explain(TapeId.parse(tape)))
-    _print(document, explanation(document), as_json=as_json)
+    _print(document, explanation(document, _console().width), as_json=as_json)
 
 
 @copyagent.command()
@@ -146,14 +149,21 @@ def _print(document: Any, shown: Any, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=1))
     else:
-        Console().print(shown)
+        _console().print(shown)
+
+
+def _console() -> Console:
+    """A terminal has a width; a pipe has none, and whoever greps wants whole lines."""
+    return (
+        Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=PIPE_WIDTH)
+    )
 
 
 def _show_old(known: Any, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(known | {"stale": True}, indent=1))
         return
-    console = Console()
+    console = _console()
     console.print(f"The agent is NOT running. Its last known state, of {known['at']}:\n")
     console.print(overview(known))
 

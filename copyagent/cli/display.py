@@ -1,5 +1,6 @@
 """Status and explanation for people: tables and plain sentences, colours only on a terminal."""
 
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,8 +32,8 @@ def overview(document: Document) -> RenderableType:
     return Group(*_spaced(parts))
 
 
-def explanation(document: Document) -> RenderableType:
-    """Show everything about one tape, in the order in which it came about."""
+def explanation(document: Document, width: int) -> RenderableType:
+    """Show everything about one tape, in the order in which it came about, *width* columns wide."""
     shield = "protected" if document["protected"] else "NOT PROTECTED"
     since = document["unprotected_since"]
     size = document["size"]
@@ -53,7 +54,21 @@ def explanation(document: Document) -> RenderableType:
         lines += _copy(copy)
     lines += ["", "History"]
     lines += [f"  {entry['at']}  {entry['what']}" for entry in document["history"]]
-    return Text("\n".join(lines))
+    return Text("\n".join(_folded(line, width) for line in lines))
+
+
+def _folded(line: str, width: int) -> str:
+    """Fold a long line under its own indentation, never within a word: digests stay whole."""
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        drop_whitespace=True,
+    )
 
 
 def _spaced(parts: Iterable[RenderableType]) -> list[RenderableType]:
@@ -97,8 +112,9 @@ def _links(document: Document) -> Table:
         _link(table, f"vault {vault['vault']}", vault["attached"], vault["since"], remark)
     for host in document["hosts"]:
         remark = host["trouble"] or f"{host['events']} events, last {host['last_event'] or 'never'}"
-        if host["unrecognised"] or host["garbage_lines"]:
-            remark += f", {host['unrecognised']} not understood, {host['garbage_lines']} no events"
+        unread, garbage = host.get("unrecognised", 0), host.get("garbage_lines", 0)
+        if unread or garbage:
+            remark += f", {unread} not understood, {garbage} no events"
         _link(table, f"host {host['host']}", host["up"], host["since"], remark)
     for target in document["targets"]:
         _link(table, f"target {target['target']}", target["up"], target["since"], target["trouble"])

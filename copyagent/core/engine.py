@@ -54,6 +54,10 @@ from vtsfs.contract.units import format_duration, format_size
 FORGET_FACTOR = 2
 
 
+#: How long a sweep waits for the signals that were in the outbox before it, in seconds.
+BACKLOG_S = 30.0
+
+
 @dataclass(slots=True)
 class Link:
     """What is known of the link to one host, for the operator."""
@@ -77,6 +81,15 @@ class Feed:
     examples: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Signals up to *highest* are to be heard before the sweep for *why*, or *until* has come."""
+
+    highest: int
+    until: float
+    why: str
+
+
 @dataclass(slots=True)
 class Engine:
     """All decisions over one `Book`."""
@@ -86,6 +99,7 @@ class Engine:
     links: dict[str, Link] = field(default_factory=dict)
     feeds: dict[str, Feed] = field(default_factory=dict)
     targets: Targets = field(init=False)
+    backlogs: dict[str, Backlog] = field(default_factory=dict)
     next_sweep: float = 0.0
     handled: float = 0.0
 
@@ -121,6 +135,7 @@ class Engine:
             case WakeupDue():
                 pass
         self._judge_due(now)
+        self._backlogs_done(now)
         self._sweep_due(now)
         self._schedule(now)
         self.targets.probe_due(now)
@@ -141,6 +156,7 @@ class Engine:
         times += [at for _, at in self.targets.probe_times()]
         # What is due and was not started waits for something else than time.
         times += [s.due.mono for _, s in self._waiting() if s.due.mono > self.handled]
+        times += [backlog.until for backlog in self.backlogs.values()]
         if self.next_sweep:
             times.append(self.next_sweep)
         return min(times, default=None)
@@ -184,7 +200,12 @@ class Engine:
         book.acks[hello.vault] = Acknowledged(hello.outbox_id, after)
         self.feeds[hello.vault] = Feed(up=True, since_ns=now.wall_ns, trouble="")
         self.judge.covered[hello.vault] = True
-        book.commands += [Subscribe(hello.vault, after), SweepVault(hello.vault, why)]
+        book.commands.append(Subscribe(hello.vault, after))
+        if after < hello.highest:
+            # What waits in the outbox explains most of what a sweep would find: hear it first.
+            self.backlogs[hello.vault] = Backlog(hello.highest, now.mono + BACKLOG_S, why)
+        else:
+            book.commands.append(SweepVault(hello.vault, why))
 
     def _feed_lost(self, event: FeedLost, now: Moment) -> None:
         feed = self.feeds[event.vault]
@@ -398,6 +419,12 @@ class Engine:
             if record is not None:
                 self.book.dirty.add(tape)
                 self.judge.consider(record, now)
+
+    def _backlogs_done(self, now: Moment) -> None:
+        for vault, backlog in list(self.backlogs.items()):
+            if self.book.acks[vault].seq >= backlog.highest or now.mono >= backlog.until:
+                del self.backlogs[vault]
+                self.book.commands.append(SweepVault(vault, backlog.why))
 
     def _sweep_due(self, now: Moment) -> None:
         if self.next_sweep and now.mono >= self.next_sweep:

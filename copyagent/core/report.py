@@ -160,9 +160,9 @@ def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
             return "Wait for the end of the copy."
         case states.Retrying():
             left = max(state.due.mono - now.mono, 0)
-            return f"Next attempt in {left:.0f} s. {state.next_step}"
+            return f"Next attempt in {left:.0f} s. {_sentence(state.next_step)}"
         case states.Failed():
-            return f"{state.next_step} {messages.next_step(messages.GAVE_UP, fields)}"
+            return f"{_sentence(state.next_step)} {messages.next_step(messages.GAVE_UP, fields)}"
         case states.Waiting():
             left = max(state.due.mono - now.mono, 0)
             return f"Looked at again in {left:.0f} s: {state.detail}"
@@ -185,6 +185,10 @@ HOLDS = {
     HoldReason.TARGET_UNKNOWN: messages.TARGET_UNKNOWN,
     HoldReason.SOURCE_UNFIT: messages.SOURCE_UNFIT,
 }
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
 
 
 def iso(at_ns: int) -> str | None:

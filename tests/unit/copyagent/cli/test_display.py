@@ -126,7 +126,7 @@ def test_the_explanation_tells_evidence_verdict_copy_and_history() -> None:
         }],
         "history": [{"at": "t1", "what": "opened for writing"}],
     }  # fmt: skip
-    text = shown(explanation(document))
+    text = shown(explanation(document, 160))
     for part in ("agreed", "9 bytes written", "with ring", "ab12", "opened for writing", "command"):
         assert part in text
 
