@@ -40,6 +40,7 @@ from copyagent.core.sightings import (
     enter_signal,
     enter_sweep,
     is_other_file,
+    leave_pool,
     lose_sessions,
     removed,
 )
@@ -228,6 +229,7 @@ class Engine:
         book.acks[signal.vault] = Acknowledged(event.outbox_id, signal.seq)
         tape = signal.tape
         if tape is None:
+            leave_pool(book, signal.origin)
             book.commands.append(SweepVault(signal.vault, f"pool {signal.pool_id} was renamed"))
             return
         if signal.kind is Kind.MOVED and signal.origin:

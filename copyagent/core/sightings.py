@@ -53,7 +53,22 @@ def enter_signal(book: Book, record: TapeRecord, signal: Signal, now: Moment) ->
     book.settle_age(record, now)
 
 
+def leave_pool(book: Book, pool: str) -> None:
+    """Forget the open sessions of *pool*, which has another name now: they end under that one."""
+    for record in book.watched():
+        if record.open and str(record.tape.pool_id) == pool:
+            record.open.clear()
+            book.dirty.add(record.tape)
+
+
 def _mounted(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
+    if signal.access is Access.WRITE:
+        # The overlay has one such session per file: the end of an earlier one was lost.
+        record.open = {
+            name: session
+            for name, session in record.open.items()
+            if session.access is Access.READ or is_other_file(session.opened, signal.identity)
+        }
     record.open[signal.session] = Session(
         signal.session, signal.access, signal.wall_ns, opened=signal.opened or signal.identity
     )

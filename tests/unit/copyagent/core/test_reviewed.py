@@ -305,3 +305,34 @@ def test_a_target_that_is_no_more_is_not_copied_to(play: Playbook, overlay: Over
     assert again.job.target == OTHER_TARGET
     again >> done(again.job)
     assert again.record().protected
+
+
+# ---- sessions whose end is never told --------------------------------------------------------------
+
+
+def test_a_session_whose_end_was_lost_ends_with_the_next_one_of_the_same_file(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        copied_once(play, overlay)
+        play >> overlay.mounted()
+        overlay.open.pop((TAPE, Access.WRITE))
+        overlay.write(TAPE)
+        play >> overlay.mounted() >> overlay.dismounted(wrote=0)
+        play.wait(600.0) << StartCopy
+
+
+def test_a_pool_that_is_renamed_takes_its_open_sessions_with_it(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        copied_once(play, overlay)
+        play >> overlay.mounted()
+        moved = overlay.pool_moved("OLD")
+        play >> replace(moved, signal=replace(moved.signal, origin="/VAULT00/BILL"))
+        play << SweepVault
+        overlay.open.clear()
+        overlay.identities[SECOND] = overlay.write(SECOND)
+        del overlay.identities[TAPE]
+        play >> overlay.mounted() >> overlay.dismounted()
+        play.wait(600.0) << StartCopy
