@@ -331,6 +331,8 @@ class Judge:
         )
 
     def _warn_changed(self, record: TapeRecord, evidence: Evidence, now: Moment) -> None:
+        if set(evidence.changes) <= {"times"}:
+            return  # a touch: worth a comparison by digest, not an alarm
         pool = record.tape.pool_id
         detail = ", ".join(dict.fromkeys(evidence.changes))
         self.book.say_once(

@@ -366,3 +366,11 @@ def test_a_signal_left_over_from_a_lost_outbox_is_not_taken_in(
         play >> left_over
         assert TAPE not in play.engine.book.records
         assert play.engine.book.acks[VAULT] == Acknowledged("outbox-1+", 0)
+
+
+def test_a_touch_is_compared_and_no_alarm() -> None:
+    overlay = Overlay()
+    with Playbook(make_engine()) as play:
+        play >> link_lost() >> overlay.changed(cause="times")
+        play.wait(2.0) << StartCopy
+        assert play.times_said(messages.CHANGED_WITHOUT_MOUNT) == 0
