@@ -1,0 +1,78 @@
+"""Operators' requests, answered by an engine that runs (`answers` over a real store)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from copyagent.answers import question
+from copyagent.control.protocol import Explain, Release, Request, Retry, Status, Sync
+from copyagent.core.book import Book
+from copyagent.core.engine import Engine
+from copyagent.core.time import Moment
+from copyagent.ems.link_settings import LinkTally
+from copyagent.runner import Runner
+from copyagent.state.store import open_store
+from copyagent.transfer.sftp import connect
+from tests.support.example_settings import EXAMPLE, example_settings
+from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.naming import PoolId, TapeId
+from vtsfs.runtime.eventlog import EventLog
+
+TAPE = TapeId("VAULT00", "BILL", "X00001")
+WITH_HOST = EXAMPLE.replace(
+    "ems: {required: false}",
+    "ems: {hosts: {DEV2: {address: 127.0.0.1, user: VTS.EMS, password_file: ROOT/password}}}",
+)
+
+
+@asynccontextmanager
+async def asking(root: Path) -> AsyncIterator[Any]:
+    """Run an agent's engine and hand out a function that asks it as *root* would."""
+    settings = example_settings(root, WITH_HOST)
+    store, _ = open_store(root / "agent.sqlite", "now")
+    log = EventLog(settings.paths.event_log, settings.system, program="copyagent")
+
+    def now() -> Moment:
+        return Moment(trio.current_time(), 1_700_000_000_000_000_000)
+
+    runner = Runner(Engine(Book(settings)), store, log, connect, now)
+    runner.tallies["DEV2"] = LinkTally(unrecognised=3, garbage_lines=4)
+
+    async def ask(request: Request) -> Any:
+        return await runner.ask(question(runner, request, "root"))
+
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(runner.run)
+            yield ask
+            nursery.cancel_scope.cancel()
+    finally:
+        log.close()
+        store.close()
+
+
+async def test_the_status_counts_what_a_host_said_and_nobody_understood(tmp_path: Path) -> None:
+    async with asking(tmp_path) as ask:
+        document = await ask(Status())
+    assert document["system"] == "TAPESRV1"
+    assert document["hosts"][0]["unrecognised"] == 3
+    assert document["hosts"][0]["garbage_lines"] == 4
+
+
+@pytest.mark.parametrize(
+    "request_", [Explain(TAPE), Retry(TAPE), Sync(TAPE), Release(TAPE, "looked at it")]
+)
+async def test_an_unknown_tape_is_refused_by_name(tmp_path: Path, request_: Request) -> None:
+    async with asking(tmp_path) as ask:
+        with pytest.raises(RequestFailed, match=str(TAPE)):
+            await ask(request_)
+
+
+async def test_when_nothing_failed_or_lacks_a_copy_that_is_said(tmp_path: Path) -> None:
+    async with asking(tmp_path) as ask:
+        assert await ask(Retry(None)) == ["no copy has failed"]
+        assert await ask(Sync(PoolId("VAULT00", "BILL"))) == ["/VAULT00/BILL: nothing to copy"]
