@@ -1,6 +1,7 @@
 """The displays (`display`, and `snapshot` which feeds one): plain words, everything in them."""
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,8 @@ STATUS: dict[str, Any] = {
 
 
 def shown(renderable: Any, width: int = 160) -> str:
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=width, record=True, file=StringIO())
     console.print(renderable)
-    console.file.close()
     return console.export_text()
 
 

@@ -57,7 +57,7 @@ def serving(scratch: Path) -> Serving:
     async def start(
         handle: Callable[[Request, Peer], Any] = echo,
         doorkeeper: Doorkeeper = AGENT,
-        limits: Limits = Limits(),  # noqa: B008
+        limits: Limits = Limits(),  # noqa: B008  # frozen
     ) -> AsyncIterator[Path]:
         path = scratch / "agent.sock"
         with trio.fail_after(20):
