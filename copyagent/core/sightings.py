@@ -63,12 +63,7 @@ def leave_pool(book: Book, pool: str) -> None:
 
 def _mounted(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
     if signal.access is Access.WRITE:
-        # The overlay has one such session per file: the end of an earlier one was lost.
-        record.open = {
-            name: session
-            for name, session in record.open.items()
-            if session.access is Access.READ or is_other_file(session.opened, signal.identity)
-        }
+        _end_former(record, signal, now)
     record.open[signal.session] = Session(
         signal.session, signal.access, signal.wall_ns, opened=signal.opened or signal.identity
     )
@@ -78,6 +73,20 @@ def _mounted(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> Non
         record.warned_open = False
         book.apply_all(record, states.WriterCame(), now)
         record.note(now.wall_ns, "opened for writing")
+
+
+def _end_former(record: TapeRecord, signal: Signal, now: Moment) -> None:
+    """The overlay has one write session per file: the end of an earlier one was lost.
+
+    If the overlay was cut off with it, what the new session found is how it ended.
+    """
+    for name, session in list(record.open.items()):
+        if session.access is Access.READ or is_other_file(session.opened, signal.identity):
+            continue
+        del record.open[name]
+        if session.interrupted:
+            found = signal.opened or signal.identity
+            _add(record, replace(session, closed_ns=now.wall_ns, identity=found), now)
 
 
 def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:

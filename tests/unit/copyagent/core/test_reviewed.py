@@ -336,3 +336,24 @@ def test_a_pool_that_is_renamed_takes_its_open_sessions_with_it(
         del overlay.identities[TAPE]
         play >> overlay.mounted() >> overlay.dismounted()
         play.wait(600.0) << StartCopy
+
+
+def test_a_session_that_was_cut_off_with_its_outbox_lost_is_still_interrupted(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        play >> overlay.hello()
+        play.open.clear()
+        copied_once(play, overlay)
+        play >> overlay.mounted()
+        overlay = overlay.reborn()
+        overlay.write(TAPE)
+        play.wait(1.0)
+        play >> overlay.hello()
+        play.open.clear()
+        play >> overlay.mounted() >> overlay.dismounted(wrote=0)
+        play >> overlay.swept(play.now.mono - 0.5)
+        play.wait(600.0)
+        state = play.state()
+        assert isinstance(state, Held)
+        assert state.reason is HoldReason.INTERRUPTED
