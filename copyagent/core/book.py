@@ -135,7 +135,8 @@ class Book:
         if stops and key in self.running:
             self.commands.append(StopCopy(record.tape, target, f"now {after.kind}"))
         if after is not before:
-            record.note(now.wall_ns, f"{target}: {before.kind} -> {after.kind}")
+            waits = isinstance(before, states.Waiting) or isinstance(after, states.Waiting)
+            record.note(now.wall_ns, f"{target}: {before.kind} -> {after.kind}", often=waits)
             if not isinstance(event, states.Restarted):
                 # A restart only moves due times to another clock: the former run has told the rest.
                 self._announce(record, target, after, now)

@@ -7,7 +7,7 @@ import pytest
 
 from copyagent.core.book import Book
 from copyagent.core.commands import StartCopy, SweepVault
-from copyagent.core.copying import HoldReason, SourceErased
+from copyagent.core.copying import CopyWaits, HoldReason, SourceErased, WaitReason
 from copyagent.core.engine import Engine
 from copyagent.core.events import AgentStarted
 from copyagent.core.host_events import MountRequested
@@ -357,3 +357,18 @@ def test_a_session_that_was_cut_off_with_its_outbox_lost_is_still_interrupted(
         state = play.state()
         assert isinstance(state, Held)
         assert state.reason is HoldReason.INTERRUPTED
+
+
+# ---- what the operator reads ------------------------------------------------------------------------
+
+
+def test_a_long_wait_does_not_push_the_history_out(play: Playbook, overlay: Overlay) -> None:
+    with play:
+        play >> overlay.mounted() >> overlay.dismounted()
+        play.wait(60.0) << StartCopy
+        first = [note.text for note in play.record().notes][:3]
+        for _ in range(50):
+            play >> ended(play.job, CopyWaits(WaitReason.OPEN, "somebody has it open"))
+            play.wait(10.0) << StartCopy
+        assert [note.text for note in play.record().notes][:3] == first
+        assert play.record().notes[-1].at_ns == play.now.wall_ns
