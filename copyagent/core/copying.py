@@ -101,11 +101,16 @@ class CopyDone:
 
 @dataclass(frozen=True, slots=True)
 class CopyFailed:
-    """The attempt failed and counts. *unreachable*: it was for want of the target itself."""
+    """The attempt failed and counts. *unreachable*: it was for want of the target itself.
+
+    *connected*: the target had answered before the link was lost, so that this tells nothing of
+    other tapes' attempts.
+    """
 
     cause: str
     next_step: str
     unreachable: bool = False
+    connected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

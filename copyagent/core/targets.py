@@ -50,7 +50,7 @@ class Targets:
     def heard(self, target: str, outcome: CopyOutcome, now: Moment) -> None:
         """Take in what the end of a copy says about its target."""
         if isinstance(outcome, CopyFailed) and outcome.unreachable:
-            self._down(target, outcome.cause, outcome.next_step, now)
+            self._down(target, outcome, now)
         elif _answered(outcome):
             self._up(target, now)
 
@@ -90,14 +90,16 @@ class Targets:
             if name == target
         )
 
-    def _down(self, target: str, cause: str, next_step: str, now: Moment) -> None:
-        """One tape's connection stands for all that are due: each has had its attempt."""
+    def _down(self, target: str, outcome: CopyFailed, now: Moment) -> None:
+        """A tape's failed log-in stands for all that are due: each has had its attempt."""
         health = self.health[target]
         health.asked = now.mono
         if not health.trouble:
             health.since_ns = now.wall_ns
-        health.trouble = cause
-        down = states.TargetDown(cause, next_step)
+        health.trouble = outcome.cause
+        if outcome.connected:
+            return
+        down = states.TargetDown(outcome.cause, outcome.next_step)
         for tape, name in sorted(self.book.pending):
             if name == target and (tape, name) not in self.book.running:
                 self.book.apply(self.book.records[tape], target, down, now)

@@ -38,7 +38,7 @@ from copyagent.transfer.source import (
 )
 from copyagent.transfer.standing import Standing, judge
 from copyagent.transfer.streams import send
-from copyagent.transfer.target import HostKeyRejected, Target, TargetError, TargetFile
+from copyagent.transfer.target import HostKeyRejected, LinkLost, Target, TargetError, TargetFile
 from vtsfs.contract.errors import VtsError
 
 Connect = Callable[[], AbstractAsyncContextManager[Target]]
@@ -69,7 +69,8 @@ async def copy_tape(
     except HostKeyRejected as error:
         return CopyWaits(WaitReason.HOST_KEY, f"{error}; {error.next_step}")
     except TargetError as error:
-        return CopyFailed(str(error), error.next_step, error.unreachable)
+        connected = isinstance(error, LinkLost)
+        return CopyFailed(str(error), error.next_step, error.unreachable, connected)
     except SourceMissing:
         return SourceErased(gone=True)
     except SourceUnfit as error:

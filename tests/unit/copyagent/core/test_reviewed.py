@@ -7,11 +7,11 @@ import pytest
 
 from copyagent.core.book import Book
 from copyagent.core.commands import StartCopy, SweepVault
-from copyagent.core.copying import CopyWaits, HoldReason, SourceErased, WaitReason
+from copyagent.core.copying import CopyFailed, CopyWaits, HoldReason, SourceErased, WaitReason
 from copyagent.core.engine import Engine
 from copyagent.core.events import AgentStarted
 from copyagent.core.host_events import MountRequested
-from copyagent.core.tape import Copied, Held, Kept, Unsynced
+from copyagent.core.tape import Copied, Held, Kept, Queued, Retrying, Unsynced
 from tests.support.histories import (
     OTHER_TARGET,
     SECOND,
@@ -372,3 +372,21 @@ def test_a_long_wait_does_not_push_the_history_out(play: Playbook, overlay: Over
             play.wait(10.0) << StartCopy
         assert [note.text for note in play.record().notes][:3] == first
         assert play.record().notes[-1].at_ns == play.now.wall_ns
+
+
+# ---- attempts --------------------------------------------------------------------------------------
+
+
+def test_a_link_lost_during_one_copy_is_no_attempt_of_the_others(overlay: Overlay) -> None:
+    """Only a target that does not answer at all fails for everybody that is due."""
+    tapes = [TapeId("VAULT00", "BILL", f"X0000{n}") for n in range(1, 6)]
+    with Playbook(make_engine()) as play:
+        for tape in tapes:
+            play >> overlay.changed(tape)
+        play.wait(SETTLE) << StartCopy << StartCopy
+        lost = CopyFailed("the connection was lost", "Check.", unreachable=True, connected=True)
+        play >> ended(play.jobs[0], lost) << StartCopy
+        assert isinstance(play.state(play.jobs[0].tape), Retrying)
+        assert [play.state(tape) for tape in tapes[3:]] == [Queued(1), Queued(1)]
+        play >> ended(play.jobs[1], replace(lost, connected=False))
+        assert all(play.state(tape).kind == "retry" for tape in tapes[3:])
