@@ -78,6 +78,8 @@ async def open_bridge() -> AsyncIterator[None]:
     An error that asyncio has nobody to hand to is logged; it must not end the program.
     """
     asyncssh.set_log_level(logging.WARNING)
+    # It warns once per request in flight when a link is lost; what happened is raised as LinkLost.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     async with trio_asyncio.open_loop() as loop:
         loop.set_exception_handler(_unclaimed)
         yield
