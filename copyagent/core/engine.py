@@ -58,6 +58,13 @@ FORGET_FACTOR = 2
 #: How long a sweep waits for the signals that were in the outbox before it, in seconds.
 BACKLOG_S = 30.0
 
+#: How long an overlay may be away, in seconds, until its vault is swept without it. Not less: at
+#: boot it may be about to tell of sessions that were cut off, which a sweep cannot tell from whole.
+ABSENT_S = 600.0
+
+#: No signal has this number (SQLite's largest integer).
+_NEVER = 2**63 - 1
+
 
 @dataclass(slots=True)
 class Link:
@@ -206,6 +213,7 @@ class Engine:
             # What waits in the outbox explains most of what a sweep would find: hear it first.
             self.backlogs[hello.vault] = Backlog(hello.highest, now.mono + BACKLOG_S, why)
         else:
+            self.backlogs.pop(hello.vault, None)
             book.commands.append(SweepVault(hello.vault, why))
 
     def _feed_lost(self, event: FeedLost, now: Moment) -> None:
@@ -214,7 +222,8 @@ class Engine:
             if not feed.up and event.vault in self.book.acks:
                 # What happens to a vault without its overlay only a sweep can find.
                 why = "the overlay does not answer"
-                self.book.commands.append(SweepVault(event.vault, why))
+                absent = Backlog(_NEVER, now.mono + ABSENT_S, why)
+                self.backlogs.setdefault(event.vault, absent)
             self.feeds[event.vault] = replace(
                 feed, up=False, since_ns=now.wall_ns, trouble=event.cause
             )

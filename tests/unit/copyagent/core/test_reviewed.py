@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from copyagent.core.book import Book
-from copyagent.core.commands import StartCopy, SweepVault
+from copyagent.core.commands import StartCopy, Subscribe, SweepVault
 from copyagent.core.copying import CopyFailed, CopyWaits, HoldReason, SourceErased, WaitReason
-from copyagent.core.engine import Engine
+from copyagent.core.engine import ABSENT_S, Engine
 from copyagent.core.events import AgentStarted
 from copyagent.core.host_events import MountRequested
 from copyagent.core.tape import Copied, Held, Kept, Queued, Retrying, Unsynced
@@ -239,9 +239,27 @@ def test_a_vault_without_its_overlay_is_swept_too(play: Playbook, overlay: Overl
         play >> overlay.swept(play.now.mono)
         copied_once(play, overlay)
         play.restart()
-        play >> overlay.silent() << SweepVault
-        play >> overlay.silent() >> overlay.swept(play.now.mono)
+        # Not at once: the overlay may be about to tell of a session that was cut off.
+        play >> overlay.silent() >> overlay.silent()
+        play.wait(ABSENT_S - 1.0)
+        play >> overlay.silent()
+        play.wait(1.0) << SweepVault
+        play >> overlay.swept(play.now.mono)
         play.wait(86400.0) << SweepVault
+
+
+def test_an_overlay_that_comes_late_is_heard_before_the_sweep(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        play >> overlay.hello()
+        play.open.clear()
+        play >> overlay.swept(play.now.mono)
+        play.restart()
+        play >> overlay.silent()
+        play.wait(60.0)
+        play >> overlay.hello() << Subscribe << SweepVault
+        play.wait(ABSENT_S)
 
 
 # ---- the source ------------------------------------------------------------------------------------
