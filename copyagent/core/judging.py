@@ -247,11 +247,12 @@ class Judge:
             case Verdict.AGREED:
                 self._approve(record, now)
             case Verdict.UNWRITTEN if rules.unwritten == "copy":
-                self._approve(record, now, again=True)
+                self._approve(record, now, again=True, complete=False)
             case Verdict.OVERDUE:
                 age = f"{_age_s(mount, now) / 3600:.0f} h"
                 self.book.say(messages.MOUNTED_TOO_LONG, tape=record.tape, age=age)
-                self._approve(record, now)
+                wrote = overlay_says(evidence, writers=False) is Overlay.WROTE
+                self._approve(record, now, complete=wrote)
             case Verdict.OVERLAY_ONLY:
                 self._warn_overlay_only(record, now)
                 self._by_rule(record, rules.overlay_only, verdict, now)

@@ -408,3 +408,24 @@ def test_a_link_lost_during_one_copy_is_no_attempt_of_the_others(overlay: Overla
         assert [play.state(tape) for tape in tapes[3:]] == [Queued(1), Queued(1)]
         play >> ended(play.jobs[1], replace(lost, connected=False))
         assert all(play.state(tape).kind == "retry" for tape in tapes[3:])
+
+
+@pytest.mark.parametrize("overdue", [False, True])
+def test_a_session_that_wrote_nothing_does_not_make_an_interrupted_tape_whole(
+    play: Playbook, overlay: Overlay, *, overdue: bool
+) -> None:
+    with play:
+        copied_once(play, overlay)
+        play >> overlay.mounted() >> overlay.interrupted()
+        play.wait(60.0)
+        play >> overlay.changed(cause="times")
+        play.wait(60.0)
+        play >> requested(request=3) >> overlay.mounted() >> volume_mounted(request=3)
+        play >> overlay.dismounted(wrote=0)
+        if not overdue:
+            play >> tape_dismounted()
+        play.wait(2 * 86400.0)
+        assert isinstance(play.state(), Held)
+        play >> requested(request=4) >> overlay.mounted() >> volume_mounted(request=4)
+        play >> overlay.dismounted() >> tape_dismounted()
+        play.wait(SETTLE) << StartCopy
