@@ -348,6 +348,9 @@ class Engine:
         for record in self.book.called(volume):
             if record.writers or record.evidence.empty:
                 continue
+            later = any(s.opened_ns > former.dismounted_ns for s in record.evidence.sessions)
+            if former.dismounted_ns and later:
+                continue
             if not former.dismounted_ns:
                 self.book.mounts.mounts[volume] = replace(former, dismounted_ns=now.wall_ns)
                 record.note(now.wall_ns, f"{former.host}: asked for it again, so it was dismounted")

@@ -289,10 +289,27 @@ def test_the_next_request_does_not_speak_for_a_mount_that_is_over(
 ) -> None:
     with play:
         play >> requested() >> overlay.mounted() >> volume_mounted() >> overlay.dismounted()
+        play.wait(1.0)
         play >> tape_dismounted()
         play.wait(0.5)
         play >> next_request(request=2) << StartCopy
         assert play.verdict() == "agreed"
+
+
+def test_a_mount_that_is_over_does_not_speak_for_a_later_session(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        copied_once(play, overlay)
+        play.wait(60.0)
+        play >> requested(request=2) >> volume_mounted(request=2) >> tape_dismounted()
+        play.wait(5.0)
+        overlay.tick = play.now.wall_ns
+        play >> overlay.mounted() >> overlay.dismounted()
+        play.wait(0.5)
+        play >> no_ring(request=3)
+        play.wait(600.0)
+        assert play.verdict() == "conflict"
 
 
 # ---- settings that change between two runs ---------------------------------------------------------
