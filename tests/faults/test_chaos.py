@@ -11,7 +11,7 @@ from tests.support.world import GAVE_UP, World, content, open_world
 
 pytestmark = [pytest.mark.mount, pytest.mark.ssh, pytest.mark.slow]
 
-ROUNDS = 6
+ROUNDS = 4
 LABELS = [f"CHAOS{number}" for number in range(8)]
 
 

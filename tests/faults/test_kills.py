@@ -114,6 +114,26 @@ def test_the_session_at_the_target_is_killed_alone(world: World, small: Generati
             os.kill(session.pid, 9)
 
 
+def test_a_target_that_freezes_and_wakes_later_harms_nothing(
+    world: World, small: Generations
+) -> None:
+    failed = len(world.events(ATTEMPT_FAILED, small.label))
+    with small.being_copied():
+        world.sshd.freeze()
+        world.site.wait(
+            lambda: len(world.events(ATTEMPT_FAILED, small.label)) > failed, "it is noticed"
+        )
+        world.sshd.thaw()
+
+
+def test_the_agent_is_told_to_end_during_a_copy(world: World, small: Generations) -> None:
+    with small.being_copied():
+        begun = time.monotonic()
+        world.site.stop()
+        assert time.monotonic() - begun < 5
+        world.start_agent()
+
+
 @pytest.mark.parametrize("moment", ["stage made", "intent made", "renamed", "recorded there"])
 def test_the_agent_is_killed_at_a_step(world: World, small: Generations, moment: str) -> None:
     copy, records = world.copy(small.label), world.staging() / "records"
@@ -133,7 +153,7 @@ def test_the_agent_is_killed_at_a_step(world: World, small: Generations, moment:
 
 
 def test_the_agent_is_killed_at_moments_of_chance(world: World, small: Generations) -> None:
-    for _ in range(4):
+    for _ in range(3):
         moment = random.uniform(0.05, 0.8)
         with small.followed(partial(threading.Event().wait, moment)):
             world.kill_agent()
