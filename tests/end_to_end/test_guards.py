@@ -1,6 +1,7 @@
 """When a tape must not be copied: every guard on real parts, and what lets the copy go on."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,6 +111,38 @@ def test_equal_content_at_the_target_is_adopted_without_sending(world: World) ->
     assert copy.stat().st_ino == inode
     [line] = world.events(COPIED, "EQUAL1")
     assert "nothing to send" in line
+
+
+def test_what_is_no_plain_file_at_the_target_is_left_alone(world: World) -> None:
+    secret = world.root / "not to be touched"
+    secret.write_bytes(b"untouched")
+    world.copy("STRNG1").mkdir(parents=True)
+    world.copy("STRNG2").symlink_to(secret)
+    for label in ("STRNG1", "STRNG2"):
+        world.tape(label).write_bytes(content())
+        world.wait_for(label, "held (unknown at target)")
+        world.site.must("copyagent", "release", world.name(label), "--because", "try it")
+    world.site.wait(lambda: len(world.events(TARGET_UNKNOWN, "STRNG2")) == 2, "it is held again")
+    assert world.copy("STRNG2").is_symlink()
+    assert secret.read_bytes() == b"untouched"
+    world.copy("STRNG1").rmdir()
+    world.copy("STRNG2").unlink()
+    for label in ("STRNG1", "STRNG2"):
+        world.protect(label, content())
+
+
+def test_what_was_deleted_at_the_target_is_sent_again(world: World) -> None:
+    world.protect("AWAY01", content())
+    world.copy("AWAY01").unlink()
+    world.protect("AWAY01", content())
+    shutil.rmtree(world.far / ".vts-autocopy")
+    world.protect("AWAY01", content())
+    for record in (world.staging() / "records").iterdir():
+        record.write_bytes(os.urandom(5000))
+    world.protect("AWAY01", content())
+    world.copy("AWAY01").rename(world.copy("ASIDE1"))
+    world.protect("AWAY01", content())
+    assert world.copy("ASIDE1").exists()
 
 
 def test_a_fence_stops_every_publication_and_burns_no_attempt(world: World) -> None:
