@@ -87,8 +87,11 @@ class TapeRecord:
     @property
     def protected(self) -> bool:
         """Whether every target has all there is (DESIGN section 11)."""
-        kept = all(isinstance(copy.state, PROTECTED) for copy in self.copies.values())
-        return kept and not self.unsettled
+        return not self.unsettled and all(self.protected_at(target) for target in self.copies)
+
+    def protected_at(self, target: str) -> bool:
+        """Whether *target* has all there is."""
+        return not self.unsettled and isinstance(self.copies[target].state, PROTECTED)
 
     def note(self, at_ns: int, text: str, *, often: bool = False) -> None:
         """Add a line to the tape's history; what comes *often* replaces its last repetition.

@@ -208,7 +208,7 @@ def iso(at_ns: int) -> str | None:
 def _pool(book: Book, pool: object, target: str, now: Moment) -> Document:
     records = [r for r in book.watched() if r.tape.pool_id == pool and target in r.copies]
     words = Counter(state_words(book, r, r.copies[target], now) for r in records)
-    behind = [r.behind_ns for r in records if not r.protected]
+    behind = [r.behind_ns for r in records if not r.protected_at(target)]
     oldest = max((now.wall_ns - min(behind)) // 1_000_000_000, 0) if behind else None
     return {
         "pool": str(pool),
@@ -227,7 +227,7 @@ def _attention(book: Book, now: Moment) -> list[Document]:
         (record.behind_ns, _copy(book, record, target, copy, now) | {"tape": str(record.tape)})
         for record in book.watched()
         for target, copy in record.copies.items()
-        if not record.protected
+        if not record.protected_at(target)
     ]
     return [entry for _, entry in sorted(listed, key=lambda pair: (pair[0], pair[1]["tape"]))]
 

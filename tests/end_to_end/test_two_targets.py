@@ -72,6 +72,10 @@ def test_a_target_that_is_down_does_not_keep_the_other_waiting(world: World, att
         assert len(world.events(GAVE_UP, label)) == 1
     health = {t["target"]: t["up"] for t in world.site.status()["targets"]}
     assert health == {"drsite": True, "attic": False}
+    pools = {pool["target"]: pool for pool in world.site.status()["pools"]}
+    assert pools["drsite"]["unprotected"] == 0
+    assert pools["attic"]["unprotected"] == len(labels)
+    assert {a["target"] for a in world.site.status()["attention"]} == {"attic"}
     attic.sshd.start()
     for label in labels:
         wait_for(world, label, "copied", "copied")
