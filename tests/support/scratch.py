@@ -18,6 +18,8 @@ def scratch_directory() -> Iterator[Path]:
     """
     where = os.environ.get("VTS_TEST_SCRATCH", "/var/tmp")
     directory = Path(tempfile.mkdtemp(prefix="vts-", dir=where))
-    with unmounted_after(directory):
-        yield directory
-    remove_tree(directory)
+    try:
+        with unmounted_after(directory):
+            yield directory
+    finally:
+        remove_tree(directory)
