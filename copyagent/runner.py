@@ -163,10 +163,10 @@ class Runner:
     # ---- decide, commit, act ---------------------------------------------------------------------
 
     async def _process(self, batch: list[_Posted]) -> None:
-        commands: list[Command] = []
         now = self.clock()
         for posted in batch:
-            commands += self._decide(posted, now)
+            self._decide(posted, now)
+        commands = self.engine.due(now)
         says = [command for command in commands if isinstance(command, Say)]
         numbers = await self._commit(self._changes(says, now))
         for say in says:
@@ -181,14 +181,14 @@ class Runner:
             if posted.done is not None:
                 posted.done.set()
 
-    def _decide(self, posted: _Posted, now: Moment) -> list[Command]:
-        event: Event | HostEvent = posted.event or WakeupDue()
+    def _decide(self, posted: _Posted, now: Moment) -> None:
+        if posted.event is not None:
+            self.engine.take(posted.event, now)
         if posted.question is not None:
             try:
                 posted.answer = posted.question(now)
             except Exception as error:  # noqa: BLE001  # it belongs to whoever asked
                 posted.error = error
-        return self.engine.handle(event, now)
 
     def _changes(self, says: list[Say], now: Moment) -> Changes:
         book, changes = self.engine.book, Changes()

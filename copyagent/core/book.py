@@ -60,6 +60,7 @@ class Book:
 
     by_label: dict[str, set[TapeId]] = field(default_factory=dict)
     pending: set[CopyKey] = field(default_factory=set)
+    failed: set[CopyKey] = field(default_factory=set)
     running: dict[CopyKey, int] = field(default_factory=dict)
     deadlines: dict[TapeId, float] = field(default_factory=dict)
     touched: dict[TapeId, float] = field(default_factory=dict)
@@ -91,7 +92,10 @@ class Book:
         """Return the record of *tape*, a new one if there is none; it counts as changed."""
         found = self.records.get(tape)
         if found is None:
-            copies = {e.target: CopyRecord() for e in self.settings.copies_of(tape.pool_id)}
+            copies = {
+                entry.target: CopyRecord(place=self._place(tape, entry.target))
+                for entry in self.settings.copies_of(tape.pool_id)
+            }
             found = self.records[tape] = TapeRecord(tape, copies=copies)
         self._index(found)
         self.dirty.add(tape)
@@ -127,10 +131,7 @@ class Book:
         copy.state = after = states.step(before, event, states.Context(now, self.ladder))
         key = (record.tape, target)
         self.dirty.add(record.tape)
-        if isinstance(after, states.PENDING):
-            self.pending.add(key)
-        else:
-            self.pending.discard(key)
+        self._sort(key, after)
         stops = isinstance(before, states.Copying) and not isinstance(after, states.Copying)
         if stops and key in self.running:
             self.commands.append(StopCopy(record.tape, target, f"now {after.kind}"))
@@ -139,7 +140,7 @@ class Book:
             record.note(now.wall_ns, f"{target}: {before.kind} -> {after.kind}", often=waits)
             if not isinstance(event, states.Restarted):
                 # A restart only moves due times to another clock: the former run has told the rest.
-                self._announce(record, target, after, now)
+                self._announce(record, target, event, now)
         self.settle_age(record, now)
 
     def apply_all(self, record: TapeRecord, event: states.Event, now: Moment) -> None:
@@ -170,8 +171,14 @@ class Book:
         tape = record.tape
         self.by_label.setdefault(tape.label.upper(), set()).add(tape)
         for target, copy in record.copies.items():
-            if isinstance(copy.state, states.PENDING):
-                self.pending.add((tape, target))
+            self._sort((tape, target), copy.state)
+
+    def _sort(self, key: CopyKey, state: states.State) -> None:
+        for group, kinds in ((self.pending, states.PENDING), (self.failed, states.Failed)):
+            if isinstance(state, kinds):
+                group.add(key)
+            else:
+                group.discard(key)
 
     def _follow_settings(self, record: TapeRecord) -> None:
         """The settings of this run may copy the tape's pool to other targets than the last run's."""
@@ -181,15 +188,38 @@ class Book:
             if isinstance(copy.state, states.Unmonitored):
                 copy.state = _taken_up(record, copy)
                 self.dirty.add(record.tape)
+            if copy.place != self._place(record.tape, target):
+                self._move(record, target)
         for target, copy in record.copies.items():
             if target not in wanted and not isinstance(copy.state, states.Unmonitored):
                 copy.state = states.Unmonitored()
                 self.dirty.add(record.tape)
 
-    def _announce(self, record: TapeRecord, target: str, state: states.State, now: Moment) -> None:
+    def _place(self, tape: TapeId, target: str) -> str:
+        """Name where the copy lies: another host or directory of the same target is another place."""
+        goes_to = self.settings.target_tape(tape, target)
+        if goes_to is None:
+            return ""
+        there = self.settings.targets[target]
+        return f"{there.host}:{there.vaults[goes_to.vault]}/{goes_to.pool}"
+
+    def _move(self, record: TapeRecord, target: str) -> None:
+        """What was published lies in another place than the settings name now: here is nothing."""
+        copy = record.copies[target]
+        known, copy.place = copy.place, self._place(record.tape, target)
+        self.dirty.add(record.tape)
+        if not known:
+            return  # a record from before places were kept
+        copy.base = copy.intent = copy.override = None
+        if isinstance(copy.state, states.Copied | states.Kept | states.Held):
+            copy.state = states.Unsynced()
+
+    def _announce(self, record: TapeRecord, target: str, event: states.Event, now: Moment) -> None:
         fields: dict[str, Any] = {"tape": record.tape, "target": target}
-        match state:
-            case states.Retrying():
+        match record.copies[target].state:
+            case states.Retrying() if isinstance(event, states.TargetDown):
+                pass  # the tape whose connection failed stands for all that were due
+            case states.Retrying() as state:
                 self.say(
                     messages.ATTEMPT_FAILED,
                     **fields,
@@ -197,17 +227,17 @@ class Book:
                     attempts=self.ladder.attempts,
                     cause=state.cause,
                 )
-            case states.Failed():
+            case states.Failed() as state:
                 self.say(messages.GAVE_UP, **fields, attempts=state.failures, cause=state.cause)
-            case states.Held(reason=HoldReason.POLICY):
+            case states.Held(reason=HoldReason.POLICY) as state:
                 self.say(messages.HELD_BY_POLICY, **fields, verdict=state.detail)
-            case states.Held():
+            case states.Held() as state:
                 self.say(_HOLD_MESSAGES[state.reason], **fields, detail=state.detail)
             case states.Waiting(reason=WaitReason.FENCED):
                 self.say_once(messages.FENCED, target, now, target=target)
-            case states.Waiting(reason=WaitReason.HOST_KEY):
+            case states.Waiting(reason=WaitReason.HOST_KEY) as state:
                 self.say_once(messages.HOST_KEY, target, now, target=target, cause=state.detail)
-            case states.Kept() if record.copies[target].base is not None:
+            case states.Kept() as state if record.copies[target].base is not None:
                 self.say_once(messages.KEPT, record.tape.pool_id, now, **fields, how=state.how)
             case _:
                 pass

@@ -44,13 +44,15 @@ class CopyRecord:
     """One tape at one target. *base* is the last publication on record there.
 
     *intent* is one whose rename may have happened without being recorded; *override* the foreign
-    file that an operator released for replacement.
+    file that an operator released for replacement. *place* is the host and directory all that is
+    about, as the settings named it then.
     """
 
     state: State = field(default_factory=Clean)
     base: PublishedCopy | None = None
     intent: PublishedCopy | None = None
     override: TargetStamp | None = None
+    place: str = ""
 
 
 @dataclass(slots=True)

@@ -63,7 +63,7 @@ def status(
                 "events": link.events,
                 "last_event": iso(link.last_ns),
             }
-            for name, link in engine.links.items()
+            for name, link in engine.links.state.items()
         ],
         "vaults": [
             {
@@ -75,7 +75,7 @@ def status(
                 "not_tapes": feed.ignored,
                 "not_tapes_examples": list(feed.examples),
             }
-            for name, feed in engine.feeds.items()
+            for name, feed in engine.vaults.feeds.items()
         ],
         "targets": [
             {

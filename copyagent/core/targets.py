@@ -84,9 +84,9 @@ class Targets:
         if self.book.settings.retry.rearm == "never" or not self.health[target].trouble:
             return False
         return not self.health[target].probing and any(
-            isinstance(copy.state, states.Failed) and copy.state.unreachable
-            for record in self.book.watched()
-            for name, copy in record.copies.items()
+            isinstance(state := self.book.records[tape].copies[name].state, states.Failed)
+            and state.unreachable
+            for tape, name in self.book.failed
             if name == target
         )
 
@@ -108,9 +108,9 @@ class Targets:
         self.health[target] = TargetHealth(asked=now.mono)
         if self.book.settings.retry.rearm == "never":
             return
-        for record in self.book.watched():
-            if target in record.copies and isinstance(record.copies[target].state, states.Failed):
-                self.book.apply(record, target, states.TargetReturned(), now)
+        for tape, name in sorted(self.book.failed):
+            if name == target:
+                self.book.apply(self.book.records[tape], target, states.TargetReturned(), now)
 
 
 def _answered(outcome: CopyOutcome) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from copyagent.core.commands import StartCopy, Subscribe, SweepVault
-from copyagent.core.engine import BACKLOG_S
+from copyagent.core.vaults import BACKLOG_S
 from copyagent.core.witness import Verdict
 from tests.support.histories import TAPE, VAULT, Overlay, link_lost, make_engine
 from tests.support.playbook import Playbook

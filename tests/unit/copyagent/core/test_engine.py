@@ -175,7 +175,7 @@ def test_what_links_say_is_told_once(play: Playbook) -> None:
     play >> link_up() >> link_lost()
     assert play.times_said(messages.LOGIN_REFUSED) == 1
     assert play.times_said(messages.LINK_UP) == 1
-    link = play.engine.links[HOST]
+    link = play.engine.links.state[HOST]
     assert not link.up
     assert link.trouble.startswith("connection lost")
     assert link.last_ns
@@ -201,10 +201,10 @@ def test_a_host_of_other_vaults_says_nothing_about_ours(overlay: Overlay) -> Non
 def test_a_lost_feed_uncovers_the_vault(play: Playbook, overlay: Overlay) -> None:
     attached(play, overlay)
     assert play.engine.judge.covered[VAULT]
-    assert play.engine.feeds[VAULT].up
+    assert play.engine.vaults.feeds[VAULT].up
     play >> overlay.silent()
     assert not play.engine.judge.covered[VAULT]
-    assert play.engine.feeds[VAULT].trouble == "connection refused"
+    assert play.engine.vaults.feeds[VAULT].trouble == "connection refused"
 
 
 def test_an_idle_engine_wants_nothing() -> None:

@@ -19,3 +19,10 @@ def test_a_link_that_was_down_may_have_missed_events() -> None:
         play >> link_up() >> link_up()
     assert play.times_said(messages.LINK_LOST) == 1
     assert play.times_said(messages.EMS_GAP) == 1
+
+
+def test_the_last_word_on_a_link_is_true_however_often_it_goes() -> None:
+    with Playbook(make_engine()) as play:
+        play >> link_up() >> link_lost() >> link_up() >> link_lost()
+    assert play.times_said(messages.LINK_UP) == 2
+    assert play.times_said(messages.LINK_LOST) == 2

@@ -8,10 +8,11 @@ import pytest
 from copyagent.core.book import Book
 from copyagent.core.commands import StartCopy, Subscribe, SweepVault
 from copyagent.core.copying import CopyFailed, CopyWaits, HoldReason, SourceErased, WaitReason
-from copyagent.core.engine import ABSENT_S, Engine
+from copyagent.core.engine import Engine
 from copyagent.core.events import AgentStarted
 from copyagent.core.host_events import MountRequested
 from copyagent.core.tape import Copied, Held, Kept, Queued, Retrying, Unsynced
+from copyagent.core.vaults import ABSENT_S
 from tests.support.histories import (
     OTHER_TARGET,
     SECOND,

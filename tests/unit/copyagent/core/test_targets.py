@@ -1,5 +1,7 @@
 """Tapes whose pool goes to other targets than in the last run; which targets answer."""
 
+from dataclasses import replace
+
 import pytest
 
 from copyagent.core import operator
@@ -24,6 +26,7 @@ from tests.support.histories import (
     unreachable,
 )
 from tests.support.playbook import Playbook
+from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
 
 BOTH = (TARGET, OTHER_TARGET)
@@ -114,3 +117,46 @@ def test_the_health_of_a_target_is_what_was_heard_last() -> None:
         assert health[TARGET].trouble == "timed out"
         play >> TargetProbed(TARGET, None)
         assert not health[TARGET].trouble
+
+
+def test_another_host_under_the_same_name_has_no_copy_yet() -> None:
+    overlay, play = Overlay(), Playbook(make_engine())
+    copied(play, overlay)
+    settings = make_settings()
+    there = settings.targets[TARGET].model_copy(update={"host": "dr2.example.com"})
+    moved = settings.model_copy(update={"targets": {TARGET: there}})
+    book = Book(moved, records=play.engine.book.records)
+    assert book.records[TAPE].copies[TARGET].state == Unsynced()
+    assert book.records[TAPE].copies[TARGET].base is None
+    assert TAPE in book.dirty
+    again = Book(moved, records=book.records)
+    assert again.dirty == set(), "noticed once"
+
+
+def test_one_tape_speaks_in_the_log_for_all_that_were_due() -> None:
+    overlay, play = Overlay(), Playbook(make_engine())
+    with play:
+        for tape in (TAPE, SECOND):
+            play >> overlay.mounted(tape) >> overlay.dismounted(tape)
+        play.wait(30.0)
+        play << StartCopy << StartCopy
+        first, second = play.jobs
+        play.hand(unreachable(first))
+        play.hand(unreachable(second))
+        assert play.times_said(messages.ATTEMPT_FAILED) == 2, "both tried"
+        play.wait(300.0)
+        play << StartCopy << StartCopy
+        for job in play.jobs[2:]:
+            play.hand(failed(job))
+        for label in range(3, 8):
+            tape = replace(TAPE, label=f"X0000{label}")
+            play >> overlay.mounted(tape) >> overlay.dismounted(tape)
+        play.wait(30.0)
+        play << StartCopy << StartCopy
+        said = play.times_said(messages.ATTEMPT_FAILED)
+        play.hand(unreachable(play.jobs[4]))
+        assert play.times_said(messages.ATTEMPT_FAILED) == said + 1
+        waiting = [r for r in play.engine.book.records.values() if r.tape.label > "X00002"]
+        failures = [getattr(r.copies[TARGET].state, "failures", None) for r in waiting]
+        assert failures == [1, 0, 1, 1, 1], "all but the one under way have had their attempt"
+        play.hand(unreachable(play.jobs[5]))
