@@ -31,6 +31,9 @@ from vtsfs.contract.settings_check import check_settings_file
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.logs import configure_logging
 
+#: How long an agent may take to tell how things stand, in seconds; one that hangs tells nothing.
+LOOK_S = 10.0
+
 #: Columns of what goes into a pipe.
 PIPE_WIDTH = 200
 
@@ -77,7 +80,7 @@ def status(config: Path, watch: bool, as_json: bool) -> None:
         _watch(settings)
         return
     try:
-        document = ask(settings.control_socket(), Status())
+        document = ask(settings.control_socket(), Status(), timeout=LOOK_S)
     except AgentUnreachable as error:
         known = last_known(settings)
         if known is not None:

@@ -123,12 +123,18 @@ def _hopeless(record: TapeRecord, target: str) -> str:
         return f"{record.tape} is not copied to {target} any more: see autocopy: in the settings"
     if isinstance(state, states.Kept):
         return f"{record.tape} was {state.how} here; the copy at {target} is kept"
-    if isinstance(state, states.Held) and state.reason is not HoldReason.SOURCE_UNFIT:
+    if isinstance(state, states.Held) and not _mended_elsewhere(state):
         return (
             f"{record.tape} is held ({state.reason}); look at: copyagent explain {record.tape}, "
             f"then: copyagent release {record.tape} --because TEXT"
         )
     return ""
+
+
+def _mended_elsewhere(held: states.Held) -> bool:
+    """Tell whether a hold is for something that has to be mended, not allowed."""
+    in_the_way = held.reason is HoldReason.TARGET_UNKNOWN and held.stamp is None
+    return in_the_way or held.reason is HoldReason.SOURCE_UNFIT
 
 
 def _record_action(book: Book, user: str, action: str, about: str, because: str) -> None:

@@ -166,6 +166,9 @@ def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
         case states.Waiting():
             left = max(state.due.mono - now.mono, 0)
             return f"Looked at again in {left:.0f} s: {state.detail}"
+        case states.Held(reason=HoldReason.TARGET_UNKNOWN, stamp=None):
+            # Not a file: nothing that could be replaced in one step, whoever allows it.
+            return f"Remove it at the target, then: copyagent retry {record.tape}"
         case states.Held():
             return messages.next_step(HOLDS[state.reason], fields)
         case states.Unsynced():

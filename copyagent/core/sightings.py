@@ -220,7 +220,7 @@ def enter_sweep(book: Book, sweep: VaultSwept, now: Moment) -> tuple[int, int, l
         and record.tape not in found
         and record.tape not in sweep.unfit
         and record.tape.pool not in unread
-        and record.identity is not None
+        and (record.identity is not None or _was_unfit(record))
         and book.touched.get(record.tape, -1.0) < started
     ]
     for record in gone:
@@ -287,6 +287,13 @@ def close_lost_sessions(book: Book, sweep: VaultSwept, now: Moment) -> list[Tape
         book.touched[tape] = now.mono
         affected.append(record)
     return affected
+
+
+def _was_unfit(record: TapeRecord) -> bool:
+    return any(
+        isinstance(copy.state, states.Held) and copy.state.reason is HoldReason.SOURCE_UNFIT
+        for copy in record.copies.values()
+    )
 
 
 def _unfit(book: Book, record: TapeRecord, what: str, now: Moment) -> None:

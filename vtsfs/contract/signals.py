@@ -78,10 +78,10 @@ class Identity:
         """Tell whether *other* is the same file with the same content, as far as stat can tell.
 
         ctime is left out: chmod, rename and a new hard link touch it and change no byte, and what
-        changes bytes touches mtime too, unless somebody sets it back on purpose.
+        changes bytes touches mtime too, unless somebody sets it back on purpose. The device is left
+        out: it can have another number after a reboot, and a vault is one file system.
         """
-        return other is not None and (self.dev, self.ino, self.size, self.mtime_ns) == (
-            other.dev,
+        return other is not None and (self.ino, self.size, self.mtime_ns) == (
             other.ino,
             other.size,
             other.mtime_ns,

@@ -6,6 +6,7 @@ from copyagent.core import operator
 from copyagent.core.commands import StartCopy, StopCopy
 from copyagent.core.copying import CopyHeld, HoldReason, SourceErased, TargetStamp
 from copyagent.core.events import WakeupDue
+from copyagent.core.report import next_step
 from copyagent.core.tape import Copied, Failed, Held, Kept, Superseded, Unsynced
 from tests.support.histories import (
     OTHER_TARGET,
@@ -223,4 +224,17 @@ def test_what_is_kept_at_one_target_can_still_be_asked_for_at_another(overlay: O
         play >> ended(first, SourceErased(gone=False)) >> failed(second)
         assert isinstance(play.state(target=first.target), Kept)
         assert any(answer.endswith("queued") for answer in retry(play))
+        play << StartCopy
+
+
+def test_what_cannot_be_replaced_in_one_step_is_to_be_removed_there(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        play >> overlay.mounted() >> overlay.dismounted()
+        play.wait(2.0) << StartCopy
+        play >> ended(play.job, CopyHeld(HoldReason.TARGET_UNKNOWN, "a directory", None))
+        advice = next_step(play.engine.book, play.record(), TARGET, play.now)
+        assert advice == f"Remove it at the target, then: copyagent retry {TAPE}"
+        assert retry(play) == [f"{TAPE} to {TARGET}: queued"]
         play << StartCopy

@@ -7,7 +7,7 @@ from copyagent.core.commands import StartCopy, StopCopy, Subscribe, SweepVault
 from copyagent.core.copying import (
     CopyStopped,
 )
-from copyagent.core.events import CopyIntended
+from copyagent.core.events import CopyIntended, VaultSwept
 from copyagent.core.tape import Copied, Held, Kept, Unsynced
 from tests.support.histories import (
     SECOND,
@@ -374,3 +374,15 @@ def test_a_touch_is_compared_and_no_alarm() -> None:
         play >> link_lost() >> overlay.changed(cause="times")
         play.wait(2.0) << StartCopy
         assert play.times_said(messages.CHANGED_WITHOUT_MOUNT) == 0
+
+
+def test_what_was_no_plain_tape_and_is_gone_is_forgotten(play: Playbook, overlay: Overlay) -> None:
+    with play:
+        link = VaultSwept(VAULT, play.now.mono, {}, unfit={TAPE: "is a symbolic link"})
+        play >> link
+        assert isinstance(play.state(), Held)
+        play >> link
+        assert play.times_said(messages.SOURCE_UNFIT) == 1
+        play.wait(60.0)
+        play >> overlay.swept(play.now.mono)
+        assert TAPE not in play.engine.book.records

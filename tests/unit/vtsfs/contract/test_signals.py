@@ -116,6 +116,7 @@ def test_a_signal_names_its_tape_or_its_whole_pool() -> None:
 def test_ctime_alone_changes_no_byte() -> None:
     tape = Identity(1, 2, 3, 4, 5)
     assert tape.same_bytes(replace(tape, ctime_ns=9))
+    assert tape.same_bytes(replace(tape, dev=9)), "devices are renumbered by reboots"
     assert not tape.same_bytes(replace(tape, mtime_ns=9))
     assert not tape.same_bytes(replace(tape, ino=9))
     assert not tape.same_bytes(replace(tape, size=9))
