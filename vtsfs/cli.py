@@ -48,8 +48,9 @@ def cli(context: click.Context, config: Path) -> None:
 @click.argument("vault")
 @click.option("--foreground", is_flag=True, help="Do not return; for service managers.")
 @click.option(
-    "--guard",
-    is_flag=True,
+    "--guard/--no-guard",
+    default=True,
+    show_default=True,
     help="Make the bare mount point immutable first (chattr +i); it stays so after a detach.",
 )
 @click.pass_obj
@@ -65,7 +66,7 @@ def attach(config: Path, vault: str, *, foreground: bool, guard: bool) -> int:
     daemon.check_mountpoint(vault, entry.backing, entry.mountpoint)
     log = settings.paths.run / f"vtsfs-{vault}.log"
     log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    options = ["--guard"] if guard else []
+    options = [] if guard else ["--no-guard"]
     status = launch.start_in_background(vault, config, log, options)
     if status == 0:
         click.echo(f"{vault} attached at {entry.mountpoint}; its messages go to {log}")

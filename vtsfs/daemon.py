@@ -72,8 +72,8 @@ class Attachment:
     vault: str
     notifier: Notifier
     make_overlay: MakeOverlay = Overlay
-    #: Make the bare mount point immutable before it is covered.
-    guard: bool = False
+    #: Make the bare mount point immutable before it is covered, where that can be done.
+    guard: bool = True
 
     @property
     def mountpoint(self) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.attached_vault import attached_vault
-from tests.support.mountpoint import unmounted_after
+from tests.support.mountpoint import remove_tree, unmounted_after
 from tests.support.posix_suite import ALL
 
 SCRATCH = os.environ.get("VTS_TEST_SCRATCH", "/var/tmp")
@@ -21,7 +21,7 @@ def mounted() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="vts-", dir=SCRATCH))
     with unmounted_after(directory), attached_vault(directory) as vault:
         yield vault.mount
-    shutil.rmtree(directory)
+    remove_tree(directory)
 
 
 @pytest.fixture(params=["plain", pytest.param("mount", marks=pytest.mark.mount)])

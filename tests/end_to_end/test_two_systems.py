@@ -159,8 +159,6 @@ def test_nothing_is_put_under_a_missing_overlay_of_the_peer(pair: Pair) -> None:
     pair.here.stop()
     pair.here.start()
     pair.there.detach()
-    pair.there.must("vtsfs", "attach", "VAULT00", "--guard")
-    pair.there.detach()
     pair.host.begin_mount("U00001", ring=True)
     (pair.here.mountpoint() / "BILL" / "U00001").write_bytes(content())
     pair.host.end_mount("U00001")

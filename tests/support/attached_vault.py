@@ -73,9 +73,9 @@ class Vault:
             timeout=60,
         )
 
-    def attach(self) -> None:
+    def attach(self, *options: str) -> None:
         """Attach, and fail with the command's own words if that does not work."""
-        ended = self.run("attach", VAULT)
+        ended = self.run("attach", VAULT, *options)
         assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}\n{self.log}"
         self._processes.append(self.daemon())
 

@@ -134,8 +134,10 @@ def guard_mountpoint(mountpoint: Path) -> bool:
     try:
         flags = bytearray(struct.calcsize("l"))
         fcntl.ioctl(fd, _FS_IOC_GETFLAGS, flags)
-        wanted = int.from_bytes(flags, sys.byteorder) | _FS_IMMUTABLE_FL
-        fcntl.ioctl(fd, _FS_IOC_SETFLAGS, wanted.to_bytes(len(flags), sys.byteorder))
+        found = int.from_bytes(flags, sys.byteorder)
+        if not found & _FS_IMMUTABLE_FL:
+            wanted = (found | _FS_IMMUTABLE_FL).to_bytes(len(flags), sys.byteorder)
+            fcntl.ioctl(fd, _FS_IOC_SETFLAGS, wanted)
     except OSError:
         return False
     finally:
