@@ -236,12 +236,30 @@ def test_a_publication_is_received_and_no_session(vault: Vault, feed: Follower) 
         assert received.session == ""
 
 
+def test_a_tape_that_comes_back_from_another_dot_directory_is_no_publication(
+    vault: Vault, feed: Follower
+) -> None:
+    quiet_tape(vault, "X00001", b"thrown away")
+    trash = vault.mount / ".trash"
+    os.mkdir(trash)
+    os.rename(vault.pool / "X00001", trash / "X00001")
+    assert feed.next().kind is Kind.REMOVED
+    os.rename(trash / "X00001", vault.pool / "X00001")
+    moved = feed.next()
+    assert (moved.kind, moved.label, moved.origin) == (Kind.MOVED, "X00001", "")
+    (trash / "X00001.new").write_bytes(b"another")
+    os.rename(trash / "X00001.new", vault.pool / "X00001")
+    changed = feed.next()
+    assert (changed.kind, changed.cause) == (Kind.CHANGED, "rename-over")
+
+
 def test_writes_by_a_handle_from_before_a_publication_are_told(
     vault: Vault, feed: Follower
 ) -> None:
-    os.mkdir(vault.mount / ".staging")
-    with opened(vault.mount / ".staging" / "a", os.O_WRONLY | os.O_CREAT) as fd:
-        os.rename(vault.mount / ".staging" / "a", vault.pool / "X00001")
+    stage = vault.mount / ".vts-autocopy" / "TAPESRV1" / "a.stage"
+    os.makedirs(stage.parent)
+    with opened(stage, os.O_WRONLY | os.O_CREAT) as fd:
+        os.rename(stage, vault.pool / "X00001")
         assert feed.next().kind is Kind.RECEIVED
         os.write(fd, b"late")
     changed = feed.next()

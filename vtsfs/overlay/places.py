@@ -1,8 +1,9 @@
 """What a path below a vault's root is: a tape, a pool, something of a peer's, or nothing of ours.
 
 Pure. A tape is exactly two levels below the root, a pool one; both must fit the settings'
-patterns. Every top-level directory with a dot in front is staging: peers write there what they
-publish by a rename, and nothing in it is ever a tape.
+patterns. Nothing in a top-level directory with a dot in front is ever a tape, and only a peer's
+stage there, ``.DIRECTORY/SYSTEM/NAME.stage``, is what a publication renames into a pool: a tape
+that somebody fetches back from a ``.trash`` is as new here as one from anywhere else.
 """
 
 import os
@@ -13,12 +14,18 @@ from vtsfs.contract.naming import NamePatterns, PoolId, TapeId
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a path lies. At most one of the three is set; none of them: no business of ours."""
+    """Where a path lies. At most one of the three is set; none of them: no business of ours.
+
+    *staging* means the name of a peer's stage, not the directories above it.
+    """
 
     tape: TapeId | None = None
     pool: PoolId | None = None
     staging: bool = False
 
+
+_STAGE_DEPTH = 3
+_STAGE_SUFFIX = ".stage"
 
 #: A path without meaning for us: it passes through and is never reported.
 ELSEWHERE = Place()
@@ -32,7 +39,7 @@ def place_of(vault: str, relative: bytes, patterns: NamePatterns) -> Place:
     """
     names = os.fsdecode(relative).split("/")
     if names[0].startswith("."):
-        return Place(staging=len(names) > 1)
+        return Place(staging=len(names) == _STAGE_DEPTH and _is_stage(names[-1]))
     if not patterns.is_pool(names[0]):
         return ELSEWHERE
     if len(names) == 1:
@@ -40,3 +47,7 @@ def place_of(vault: str, relative: bytes, patterns: NamePatterns) -> Place:
     if len(names) == 2 and patterns.is_label(names[1]):
         return Place(tape=TapeId(vault, *names))
     return ELSEWHERE
+
+
+def _is_stage(name: str) -> bool:
+    return name.endswith(_STAGE_SUFFIX) and name != _STAGE_SUFFIX
