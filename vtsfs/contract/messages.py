@@ -81,18 +81,21 @@ EMS_GAP = Message(
 LOGIN_REFUSED = Message(
     620104,
     "EMS log-in to {host} refused: {cause}",
-    "Check ems.hosts in the settings: user, password_file, login; then the user on the host.",
+    "Check ems.hosts in the settings: user, password_file, login; then whether the host has frozen "
+    "the user. After a change here start the agent again.",
 )
 COPIED = Message(224101, "{tape} copied to {target}: {size} in {took}", "Nothing to do.")
 ATTEMPT_FAILED = Message(
     424110,
     "Copy of {tape} to {target} failed, attempt {attempt} of {attempts}: {cause}",
-    "It is tried again by itself; mend the cause if it is not a passing one.",
+    "It is tried again by itself. If the cause does not pass, mend it: copyagent explain TAPE",
 )
 GAVE_UP = Message(
     624111,
     "Copy of {tape} to {target} FAILED after {attempts} attempts: {cause}",
-    "The tape has no current copy. Mend the cause, then: copyagent retry --failed",
+    "The target has no copy of the tape as it is now. If the target was down, it is tried again by "
+    "itself when the target answers (retry.rearm); else mend the cause, then: "
+    "copyagent retry --failed",
 )
 CONFLICT = Message(
     624120,
@@ -109,12 +112,14 @@ INTERRUPTED = Message(
 TARGET_CHANGED = Message(
     624122,
     "{tape} held: its copy at {target} was changed by somebody else: {detail}",
-    "Look at the file at the target. To replace it: copyagent release TAPE --because TEXT",
+    "Look at the file at the target; it stays until you decide. To replace it: "
+    "copyagent release TAPE --because TEXT",
 )
 TARGET_UNKNOWN = Message(
     624123,
     "{tape} held: {target} has a file of that name which was not copied from here: {detail}",
-    "Look at the file at the target. To replace it: copyagent release TAPE --because TEXT",
+    "Look at the file at the target; it stays until you decide. To replace it: "
+    "copyagent release TAPE --because TEXT",
 )
 SOURCE_UNFIT = Message(
     624127,
@@ -144,7 +149,8 @@ CHANGED_WITHOUT_MOUNT = Message(
 STILL_OPEN = Message(
     424132,
     "{tape} is still open for writing although the host has dismounted it",
-    "Check the tape engine. The tape is copied when its last writer closes it.",
+    "Check the tape engine; vtsfs status names the process that has it open. The tape is copied "
+    "when its last writer closes it.",
 )
 MOUNTED_TOO_LONG = Message(
     424133,
@@ -154,12 +160,15 @@ MOUNTED_TOO_LONG = Message(
 FENCED = Message(
     424134,
     "Copies to {target} wait: it is fenced (IN-SERVICE in its staging directory)",
-    "The target is in service. When it is not: remove the file IN-SERVICE there.",
+    "The target is in service. When it is not: remove the file IN-SERVICE there; copies then go on "
+    "by themselves.",
 )
 HOST_KEY = Message(
     624135,
-    "{target} held off: {cause}",
-    "Compare the host key with the target's owner; if it is right, correct known_hosts.",
+    "Copies to {target} wait: {cause}",
+    "Ask the target's owner for the fingerprint of its host key. If the key was changed and it "
+    "fits: put the new key into known_hosts; copies then go on by themselves. If it does not fit, "
+    "somebody else answers there: find out who.",
 )
 NOT_COVERED = Message(
     824140,
@@ -174,7 +183,7 @@ OUTBOX_FAILURE = Message(
 HANDLER_FAILED = Message(
     824142,
     "Vault {vault}: an unexpected error answered as an I/O error: {cause}",
-    "The vault goes on. Report the journal's traceback to the makers.",
+    "The vault goes on. Send the traceback, from the journal or vtsfs-{vault}.log, to the makers.",
 )
 OPERATOR_ACTION = Message(
     424170,
@@ -188,12 +197,13 @@ DETACHED = Message(224174, "Vault {vault} detached", "Nothing to do.")
 SWEPT = Message(
     224175,
     "Vault {vault} swept: {tapes} tapes, {changed} changed, {gone} gone, {ignored} not tapes",
-    "If files are not tapes by name although they should be: see naming: in the settings.",
+    "Nothing to do. If tapes are counted as not tapes, for their names: see naming: in the settings.",
 )
 UNSYNCED = Message(
     424176,
     "{pool}: {count} tapes were there before AutoCopy and have no copy",
-    "To copy them for the first time: copyagent sync {pool}",
+    "They were there before the pool, or its target, was configured. To copy them for the first "
+    "time: copyagent sync {pool}",
 )
 EVENTS_UNWRITTEN = Message(
     424177,
