@@ -19,6 +19,7 @@ from vtsfs.overlay.caller import Caller, acting_for
 from vtsfs.overlay.inodes import Inode, InodeTable
 from vtsfs.overlay.moves import Report
 from vtsfs.overlay.readers import Readers, ReadSession
+from vtsfs.overlay.renamed import RenamedFiles
 from vtsfs.overlay.reports import Clock, Reporter
 from vtsfs.overlay.sessions import Sessions, WriteSession
 
@@ -53,6 +54,7 @@ class Parts:
     readers: Readers
     clock: Clock
     tape_of: Callable[[int], TapeId | None]
+    renamed: RenamedFiles
 
 
 class Files:

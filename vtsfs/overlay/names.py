@@ -23,6 +23,10 @@ from vtsfs.overlay.places import ELSEWHERE, Place, place_of
 Entry = tuple[Inode, os.stat_result]
 
 
+#: After these something is to be copied from here. A peer makes durable itself what it publishes.
+_HERE_NOW = frozenset({Kind.MOVED, Kind.CHANGED})
+
+
 @dataclass(slots=True)
 class Listing:
     """An open directory. Its names are read once, when reading starts from the beginning."""
@@ -66,6 +70,7 @@ class Names:
         entry = self._parts.inodes.lookup(parent, name)
         place = self.place(parent, name)
         if place.tape is not None and stat.S_ISREG(entry[1].st_mode):
+            self._parts.renamed.make_durable(parent, name)
             report = Report(Kind.CHANGED, place.tape.pool_id, place.tape, cause="create")
             await self._report([report], entry[1])
         return entry
@@ -88,6 +93,7 @@ class Names:
         entry = self._parts.inodes.lookup(parent, name)
         place = self.place(parent, name)
         if place.tape is not None and stat.S_ISREG(entry[1].st_mode):
+            self._parts.renamed.make_durable(parent, name)
             report = Report(Kind.MOVED, place.tape.pool_id, place.tape, cause="link")
             await self._report([report], entry[1])
         return entry
@@ -122,6 +128,8 @@ class Names:
         signals: list[Signal] = []
         for report in reports:
             at = new if report.tape == target.tape else old
+            if report.kind in _HERE_NOW:
+                self._parts.renamed.make_durable(*at)
             signals.append(self._signal(report, store.lstat(*at)))
         await self._parts.reporter.commit(*signals)
 

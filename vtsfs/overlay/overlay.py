@@ -14,6 +14,7 @@ from vtsfs.overlay.inodes import Inode, InodeTable
 from vtsfs.overlay.names import Names
 from vtsfs.overlay.places import place_of
 from vtsfs.overlay.readers import Readers
+from vtsfs.overlay.renamed import RenamedFiles
 from vtsfs.overlay.reports import Clock, Reporter, SignalSink
 from vtsfs.overlay.sessions import Sessions
 
@@ -51,7 +52,13 @@ class Overlay:
         self.sessions = Sessions(reporter, nursery, self.tape_of)
         self.readers = Readers(reporter)
         self.parts = parts = Parts(
-            self.inodes, reporter, self.sessions, self.readers, clock, self.tape_of
+            self.inodes,
+            reporter,
+            self.sessions,
+            self.readers,
+            clock,
+            self.tape_of,
+            RenamedFiles(nursery),
         )
         self.files = Files(parts)
         self.names = Names(parts, vault.name, vault.patterns)

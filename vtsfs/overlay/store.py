@@ -5,7 +5,9 @@ Everything here is one short step in the loop's thread and raises OSError as the
 """
 
 import ctypes
+import errno
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 from vtsfs.contract.signals import Identity
@@ -20,6 +22,7 @@ _STRIPPED = (
     os.O_CREAT | os.O_EXCL | os.O_TRUNC | os.O_APPEND | os.O_DIRECT | os.O_NOCTTY | os.O_NOFOLLOW
 )
 _DELETED = b" (deleted)"
+_RENAMES_OUTRUN = 10
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -58,6 +61,17 @@ def open_new(parent: Inode, name: bytes, flags: int, mode: int) -> int:
     """Create *name* and open it; FileExistsError if it is there."""
     kept = (flags & ~_STRIPPED) | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(name, kept, mode, dir_fd=parent.fd)
+
+
+def open_entry(parent: Inode, name: bytes) -> tuple[int, int]:
+    """Open the file *name* and the directory that it is in, for `sync`; never waits for a peer."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.open(name, flags, dir_fd=parent.fd)
+    try:
+        return file, os.open(parent.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        os.close(file)
+        raise
 
 
 def relative_path(fd: int, root_fd: int) -> bytes | None:
@@ -139,15 +153,24 @@ def sync_with_name(fd: int) -> None:
     A file that has lost its name meanwhile needs none. Blocks as long as the disk takes.
     """
     os.fsync(fd)
-    path = os.readlink(b"/proc/self/fd/%d" % fd)
-    try:
-        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    directory = _directory_of(fd)
+    if directory is not None:
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def _directory_of(fd: int) -> int | None:
+    """Open the directory that an open file is in, None if the file has no name any more."""
+    for _ in range(_RENAMES_OUTRUN):
+        path = os.readlink(b"/proc/self/fd/%d" % fd)
+        if path.endswith(_DELETED) and not _is_at(fd, path):
+            return None
+        # The directory itself may be renamed between the two calls.
+        with suppress(FileNotFoundError):
+            return os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    raise FileNotFoundError(errno.ENOENT, "its directory is renamed all the time")
 
 
 def sync(fd: int, *, data_only: bool = False) -> None:

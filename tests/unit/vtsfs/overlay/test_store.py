@@ -77,3 +77,15 @@ def test_a_new_file_is_made_durable_with_or_without_its_name(tmp_path: Path) -> 
         store.sync_with_name(fd)
     finally:
         os.close(fd)
+
+
+def test_a_file_that_has_a_name_elsewhere_needs_none_here(tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    fd = os.open(tmp_path / "pool" / "x", os.O_WRONLY | os.O_CREAT)
+    try:
+        os.link(tmp_path / "pool" / "x", tmp_path / "y")
+        (tmp_path / "pool" / "x").unlink()
+        (tmp_path / "pool").rmdir()
+        store.sync_with_name(fd)
+    finally:
+        os.close(fd)
