@@ -10,8 +10,6 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.support.attached_vault import POOL, VAULT, Vault, attached_vault
 from tests.support.mountpoint import mounts_under
 from tests.support.posix_case import close_dead, fails_with, opened
