@@ -35,8 +35,10 @@ from vtsfs.runtime.tasks import run_until_signalled
 
 log = logging.getLogger(__name__)
 
-#: How often the state that outlives the agent is refreshed, in seconds.
+#: How often the state that outlives the agent is refreshed when it has changed, and how often in
+#: any case, in seconds.
 SNAPSHOT_S = 5.0
+SNAPSHOT_LONGEST_S = 60.0
 
 
 def now() -> Moment:
@@ -120,14 +122,17 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
 
 async def _keep_snapshot(settings: Settings, runner: Runner) -> None:
     """Write the state down regularly, for whoever looks when there is no agent to ask."""
-    path = settings.snapshot_path()
+    path, seen, written = settings.snapshot_path(), -1, -SNAPSHOT_LONGEST_S
     while True:
-        document = await runner.ask(status_of(runner))
-        data = json.dumps(document, indent=1).encode()
-        try:
-            await trio.to_thread.run_sync(write_atomic, path, data, 0o644)
-        except OSError as error:
-            log.warning("the last known state cannot be written to %s: %s", path, error)
+        # Looking through all tapes costs something: not for a state that is known already.
+        if runner.commits != seen or trio.current_time() - written >= SNAPSHOT_LONGEST_S:
+            seen, written = runner.commits, trio.current_time()
+            document = await runner.ask(status_of(runner))
+            data = json.dumps(document, indent=1).encode()
+            try:
+                await trio.to_thread.run_sync(write_atomic, path, data, 0o644)
+            except OSError as error:
+                log.warning("the last known state cannot be written to %s: %s", path, error)
         await trio.sleep(SNAPSHOT_S)
 
 

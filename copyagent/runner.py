@@ -94,6 +94,8 @@ class Runner:
     feeds: dict[str, FeedClient] = field(default_factory=dict)
     progress: dict[CopyKey, Progress] = field(default_factory=dict)
     tallies: dict[str, LinkTally] = field(default_factory=dict)
+    #: Counts up with every change of what is known.
+    commits: int = 0
     _copies: dict[CopyKey, trio.CancelScope] = field(default_factory=dict)
     _sweeping: set[str] = field(default_factory=set)
     _again: dict[str, str] = field(default_factory=dict)
@@ -213,6 +215,7 @@ class Runner:
         """Nothing is done before it is recorded: a full disk makes the agent wait, not forget."""
         if changes.empty:
             return []
+        self.commits += 1
         while True:
             try:
                 return await trio.to_thread.run_sync(self.store.commit, changes)
