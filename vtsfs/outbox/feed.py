@@ -72,11 +72,13 @@ class _Connection:
         self._peer: Peer = peer_of(stream)
         self._trusted = self._peer.uid in desk.may_acknowledge
         self._subscribed = False
+        #: Set when the peer must begin anew.
+        self._over = desk.outbox.renewed
 
     async def run(self) -> None:
         outbox = self._desk.outbox
         # What the peer was greeted with holds until then; afterwards it must begin anew.
-        over = outbox.committed if outbox.meta is None else outbox.renewed
+        self._over = over = outbox.committed if outbox.meta is None else outbox.renewed
         greeted = await self._greet()
         try:
             async with trio.open_nursery() as nursery:
@@ -129,7 +131,9 @@ class _Connection:
                 self._desk.outbox.acknowledge(seq)
             case {"swept": True}:
                 await self._only_trusted()
-                self._desk.outbox.swept()
+                # It may have been sent in the moment in which more was missed.
+                if not self._over.is_set():
+                    self._desk.outbox.swept()
             case _:
                 await self._refuse(f"not a request of this protocol: {str(request)[:80]}")
 

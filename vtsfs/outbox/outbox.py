@@ -53,16 +53,26 @@ class Callbacks:
 class Outbox:
     """One vault's outbox. `run` must run for anything to become durable."""
 
-    def __init__(self, path: Path, callbacks: Callbacks, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        path: Path,
+        callbacks: Callbacks,
+        *,
+        patience_s: float = PATIENCE_S,
+        most_queued: int = MAX_QUEUED,
+    ) -> None:
         self._path = path
         self._callbacks = callbacks
         self._patience_s = patience_s
+        self._most_queued = most_queued
         self._database: Database | None = None
         self._meta: Meta | None = None
         self._queue: list[_Group] = []
         self._queued = 0
         self._acknowledged = 0
         self._sweep: bool | None = None
+        #: Signals have been dropped since something was last committed.
+        self._losing = False
         self._work = trio.Event()
         self._idle = trio.Event()
         self._lock = trio.Lock()
@@ -122,8 +132,11 @@ class Outbox:
         self._work.set()
 
     def swept(self) -> None:
-        """The agent has looked at every tape: what was missed is known."""
-        if not self.failure:
+        """The agent has looked at every tape: what was missed is known.
+
+        Not so while signals are being dropped, which it may have looked too early for.
+        """
+        if not self.failure and not self._losing:
             self._sweep = False
             self._work.set()
 
@@ -182,12 +195,20 @@ class Outbox:
     def _enqueue(self, group: _Group) -> None:
         self._queue.append(group)
         self._queued += len(group.signals)
-        while self._queued > MAX_QUEUED and len(self._queue) > 1:
+        while self._queued > self._most_queued and len(self._queue) > 1:
             # The signals are gone; that they were is what `sweep` says.
             lost = self._queue.pop(0)
             self._queued -= len(lost.signals)
             self._sweep = True
+            if not self._losing:
+                self._losing = True
+                self._renew()
         self._work.set()
+
+    def _renew(self) -> None:
+        """Have subscribers begin anew: they learn from the new hello that they must sweep."""
+        self.renewed.set()
+        self.renewed = trio.Event()
 
     async def _write(self) -> None:
         """Commit everything queued at this moment in one transaction."""
@@ -208,6 +229,10 @@ class Outbox:
         self._meta = meta
         self._sweep = None if self._sweep is meta.sweep else self._sweep
         self.failure = ""
+        if self._losing:
+            # A sweep that began before the last loss does not count.
+            self._losing = False
+            self._renew()
         self.committed.set()
         self.committed = trio.Event()
         if not self._queue:
@@ -268,8 +293,6 @@ class Outbox:
     def _begin_failing(self, text: str) -> None:
         if not self.failure:
             self._callbacks.failed(text)
-            # Subscribers learn from a new hello that they must sweep.
-            self.renewed.set()
-            self.renewed = trio.Event()
+            self._renew()
         self.failure = text
         self._sweep = True

@@ -20,6 +20,7 @@ from vtsfs.runtime.sockets import LineReader, unix_listener
 
 MOUNTED = a_signal(Kind.MOUNTED, "s1", before=identity(1), after=identity(1))
 DISMOUNTED = a_signal(Kind.DISMOUNTED, "s1", before=identity(1), after=identity(2))
+MOST_QUEUED = 10
 
 
 class Client:
@@ -65,7 +66,7 @@ async def world(
     directory: Path, *, trusted: frozenset[int] = frozenset({os.geteuid()}), outbox_in: str = "."
 ) -> AsyncIterator[World]:
     callbacks = Callbacks(lambda _marks: [], lambda _cause: None, lambda _path: None, lambda: "now")
-    outbox = Outbox(directory / outbox_in / "o", callbacks)
+    outbox = Outbox(directory / outbox_in / "o", callbacks, most_queued=MOST_QUEUED)
     feed = Feed(Desk("VAULT00", "1.2.3", outbox, trusted, lambda: {"vault": "VAULT00"}))
     async with trio.open_nursery() as nursery, unix_listener(directory / "feed") as listener:
         await nursery.start(outbox.run)
@@ -177,5 +178,56 @@ async def test_without_an_outbox_there_is_a_status(scratch: Path) -> None:
             assert await client.line() == {"status": {"vault": "VAULT00"}}
             (scratch / "missing").mkdir()
             assert await client.line() is None, "there is a hello to be had now"
+        async with here.connect() as client:
+            assert (await client.hello()).unclean
+
+
+def overflow(outbox: Outbox) -> None:
+    """Hand over more than is kept while nothing can be written."""
+    for _ in range(MOST_QUEUED + 1):
+        outbox.post([MOUNTED])
+
+
+async def test_signals_that_were_dropped_end_the_connection(scratch: Path) -> None:
+    async with world(scratch) as here:
+        async with here.connect() as client:
+            assert not (await client.hello()).unclean
+            overflow(here.outbox)
+            assert await client.line() is None
+        async with here.connect() as client:
+            assert (await client.hello()).unclean
+
+
+async def test_a_sweep_from_before_the_loss_is_not_the_one_after_it(scratch: Path) -> None:
+    async with world(scratch) as here:
+        async with here.connect() as client:
+            await client.hello()
+            overflow(here.outbox)
+            # In the connection before it learns that it is over.
+            here.outbox.swept()
+            assert here.outbox.needs_sweep
+            assert await client.line() is None
+        await here.outbox.commit([DISMOUNTED])
+        async with here.connect() as client:
+            assert (await client.hello()).unclean
+            await client.send(swept=True)
+            await client.send(status=True)
+            assert await client.line() == {"status": {"vault": "VAULT00"}}
+            assert not here.outbox.needs_sweep
+
+
+async def test_a_long_loss_ends_connections_as_it_begins_and_as_it_is_over(scratch: Path) -> None:
+    async with world(scratch) as here:
+        renewals = 0
+        last = here.outbox.renewed
+        for _ in range(MOST_QUEUED + 100):
+            here.outbox.post([MOUNTED])
+            if here.outbox.renewed is not last:
+                last, renewals = here.outbox.renewed, renewals + 1
+        assert renewals == 1
+        async with here.connect() as client:
+            assert (await client.hello()).unclean
+            await here.outbox.commit([DISMOUNTED])
+            assert await client.line() is None, "what it was sweeping began before the last loss"
         async with here.connect() as client:
             assert (await client.hello()).unclean
