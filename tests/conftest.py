@@ -16,6 +16,10 @@ from tests.support.sshd import Sshd
 # `kill -USR1 PID` shows where a test hangs, without ending it.
 faulthandler.register(signal.SIGUSR1, all_threads=True)
 
+# A shell lets its background jobs ignore SIGINT, and so would everything that is started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 pytest_configure = must_run.pytest_configure
 
 

@@ -30,7 +30,9 @@ def test_no_line_is_wider_than_the_terminal_or_ends_in_blanks() -> None:
     assert "\x1b" not in output.getvalue()
 
 
-def test_a_terminal_gets_colours() -> None:
+def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     timeline, output = shown(terminal=True)
     timeline.tell("agent", "copies")
     assert "\x1b[" in output.getvalue()
