@@ -18,7 +18,6 @@ MOST_EXAMPLES = 10
 
 _KINDS = (
     (stat.S_ISLNK, "is a symbolic link"),
-    (stat.S_ISDIR, "is a directory"),
     (stat.S_ISFIFO, "is a pipe"),
     (stat.S_ISSOCK, "is a socket"),
 )
@@ -70,6 +69,8 @@ def _look(
         seen = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return
+    if stat.S_ISDIR(seen.st_mode):
+        return  # what lies deeper is no tape, whatever it is called
     if stat.S_ISREG(seen.st_mode):
         found[tape] = Identity(
             seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns

@@ -87,7 +87,7 @@ def status(config: Path, watch: bool, as_json: bool) -> None:
             _show_old(known, as_json=as_json)
             raise AgentUnreachable(f"{error}; what is shown is of {known['at']}") from error
         raise
-    _print(document, overview(document), as_json=as_json)
+    _print(document, overview(document, _console().width), as_json=as_json)
 
 
 @copyagent.command()
@@ -168,11 +168,13 @@ def _show_old(known: Any, *, as_json: bool) -> None:
         return
     console = _console()
     console.print(f"The agent is NOT running. Its last known state, of {known['at']}:\n")
-    console.print(overview(known))
+    console.print(overview(known, console.width))
 
 
 def _watch(settings: Settings) -> None:
-    with Live(console=Console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
+    console = _console()
+    with Live(console=console, auto_refresh=False, screen=sys.stdout.isatty()) as live:
         while True:
-            live.update(overview(ask(settings.control_socket(), Status())), refresh=True)
+            document = ask(settings.control_socket(), Status(), timeout=LOOK_S)
+            live.update(overview(document, console.width), refresh=True)
             time.sleep(WATCH_S)  # noqa: TID251  # a person watches: this is the refresh rate

@@ -16,8 +16,8 @@ Document = dict[str, Any]
 MOST_LISTED = 20
 
 
-def overview(document: Document) -> RenderableType:
-    """Show a status document: pools, links, running copies, and what needs attention."""
+def overview(document: Document, width: int) -> RenderableType:
+    """Show a status document, *width* columns wide: pools, links, copies, what needs attention."""
     parts: list[RenderableType] = [
         Text(f"{document['system']}  {document['at']}  copyagent {document['version']}"),
         _pools(document["pools"]),
@@ -26,8 +26,8 @@ def overview(document: Document) -> RenderableType:
     if document["copies"]:
         parts.append(_copies(document["copies"]))
     if document["attention"]:
-        parts.append(_attention(document["attention"]))
-    else:
+        parts.append(_attention(document["attention"], width))
+    elif not any(vault.get("unread_pools") for vault in document["vaults"]):
         parts.append(Text("Every known tape of the watched pools is protected.", style="green"))
     return Group(*_spaced(parts))
 
@@ -105,16 +105,21 @@ def _pools(pools: list[Document]) -> Table:
 def _links(document: Document) -> Table:
     table = _table("Link", "State", "Since", "Remark")
     for vault in document["vaults"]:
-        remark = vault["trouble"]
+        remarks = [vault["trouble"]]
+        if not vault["attached"]:
+            remarks.append(f"next: vtsfs attach {vault['vault']}")
+        if vault.get("unread_pools"):
+            remarks.append(f"CANNOT BE READ: {', '.join(vault['unread_pools'])}")
         if vault["not_tapes"]:
             names = ", ".join(vault["not_tapes_examples"])
-            remark = f"{remark} {vault['not_tapes']} names are not tapes, not copied: {names}"
+            remarks.append(f"{vault['not_tapes']} names are not tapes, not copied: {names}")
+        remark = "; ".join(filter(None, remarks))
         _link(table, f"vault {vault['vault']}", vault["attached"], vault["since"], remark)
     for host in document["hosts"]:
         remark = host["trouble"] or f"{host['events']} events, last {host['last_event'] or 'never'}"
         unread, garbage = host.get("unrecognised", 0), host.get("garbage_lines", 0)
         if unread or garbage:
-            remark += f", {unread} not understood, {garbage} no events"
+            remark += f"; {unread} tape events not understood, {garbage} lines were no events"
         _link(table, f"host {host['host']}", host["up"], host["since"], remark)
     for target in document["targets"]:
         _link(table, f"target {target['target']}", target["up"], target["since"], target["trouble"])
@@ -139,14 +144,16 @@ def _copies(copies: list[Document]) -> Table:
     return table
 
 
-def _attention(entries: list[Document]) -> Table:
-    table = _table("Not protected", "Target", "State", "Why", "Next")
+def _attention(entries: list[Document], width: int) -> Text:
+    """List what is not protected as blocks: commands in it stay whole, whatever the width."""
+    lines = ["Not protected"]
     for entry in entries[:MOST_LISTED]:
-        state = Text(entry["state"], style="yellow")
-        table.add_row(entry["tape"], entry["target"], state, entry["why"], entry["next"])
+        why = f": {entry['why']}" if entry["why"] else ""
+        lines.append(f"  {entry['tape']} to {entry['target']}: {entry['state']}{why}")
+        lines.append(f"      next: {entry['next']}")
     if len(entries) > MOST_LISTED:
-        table.add_row(f"... and {len(entries) - MOST_LISTED} more (--json lists all)")
-    return table
+        lines.append(f"  ... and {len(entries) - MOST_LISTED} more (--json lists all)")
+    return Text("\n".join(_folded(line, width) for line in lines))
 
 
 def _evidence(evidence: Document) -> list[str]:
@@ -159,10 +166,13 @@ def _evidence(evidence: Document) -> list[str]:
 
 
 def _session(session: Document) -> str:
+    opened = f"opened for {session['access']} {session['opened']}"
+    if not session["closed"]:
+        return f"{opened}, still open"
+    if session["interrupted"]:
+        return f"{opened}, INTERRUPTED before {session['closed']}: what was written is not known"
     wrote = f"{session['bytes']} bytes written" if session["wrote"] else "nothing written"
-    end = session["closed"] or "still open"
-    broken = ", INTERRUPTED" if session["interrupted"] else ""
-    return f"opened for {session['access']} {session['opened']}, {end}, {wrote}{broken}"
+    return f"{opened}, closed {session['closed']}, {wrote}"
 
 
 def _host(mount: Document) -> str:

@@ -211,7 +211,7 @@ class Book:
         if not known:
             return  # a record from before places were kept
         copy.base = copy.intent = copy.override = None
-        if isinstance(copy.state, states.Copied | states.Kept | states.Held):
+        if isinstance(copy.state, states.Copied):
             copy.state = states.Unsynced()
 
     def _announce(self, record: TapeRecord, target: str, event: states.Event, now: Moment) -> None:

@@ -187,8 +187,7 @@ class Judge:
         if verdict is Verdict.CONFLICT and published:
             record.unconfirmed = ()
             self._remember(record, (verdict, overlay, host), mount, past, now)
-            detail = "it was copied before the host's request was seen"
-            self.book.say(messages.CONFLICT, tape=record.tape, detail=detail)
+            self.book.say(messages.LATE_NO_RING, tape=record.tape, detail=_host_detail(mount))
             return
         record.evidence = past
         self._conclude(record, (verdict, overlay, host), mount, now)

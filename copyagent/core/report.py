@@ -11,7 +11,7 @@ from typing import Any
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
-from copyagent.core.copying import HoldReason
+from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.engine import Engine
 from copyagent.core.host_mounts import HostMount
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
@@ -72,6 +72,7 @@ def status(
                 "since": iso(feed.since_ns),
                 "trouble": feed.trouble,
                 "swept": feed.sweeps > 0,
+                "unread_pools": [f"/{name}/{pool}" for pool in feed.unread],
                 "not_tapes": feed.ignored,
                 "not_tapes_examples": list(feed.examples),
             }
@@ -81,7 +82,7 @@ def status(
             {
                 "target": name,
                 "up": not health.trouble,
-                "trouble": health.trouble,
+                "trouble": health.trouble or health.remark,
                 "since": iso(health.since_ns),
                 "running": sum(1 for _, target in book.running if target == name),
             }
@@ -96,7 +97,9 @@ def explain(engine: Engine, tape: TapeId, now: Moment) -> Document:
     record = book.records.get(tape)
     if record is None or not book.watches(tape.pool_id):
         why = "its pool is not under autocopy: in the settings"
-        if book.watches(tape.pool_id):
+        if not book.settings.naming.patterns().is_label(tape.label):
+            why = "its name is no tape's by naming.label in the settings, so it is never copied"
+        elif book.watches(tape.pool_id):
             why = "no witness has seen a tape of that name"
         raise RequestFailed(f"nothing is known of {tape}: {why}")
     mount = engine.judge.mount_of(record)
@@ -161,11 +164,15 @@ def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
         case states.Retrying():
             left = max(state.due.mono - now.mono, 0)
             return f"Next attempt in {left:.0f} s. {_sentence(state.next_step)}"
+        case states.Failed() if state.unreachable and book.settings.retry.rearm != "never":
+            return (
+                f"It is tried again by itself when the target answers. {_sentence(state.next_step)}"
+            )
         case states.Failed():
             return f"{_sentence(state.next_step)} {messages.next_step(messages.GAVE_UP, fields)}"
         case states.Waiting():
             left = max(state.due.mono - now.mono, 0)
-            return f"Looked at again in {left:.0f} s: {state.detail}"
+            return f"Looked at again in {left:.0f} s. {_WAITS[state.reason]}"
         case states.Held(reason=HoldReason.TARGET_UNKNOWN, stamp=None):
             # Not a file: nothing that could be replaced in one step, whoever allows it.
             return f"Remove it at the target, then: copyagent retry {record.tape}"
@@ -179,6 +186,12 @@ def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
         return f"The witnesses are being heard; a verdict comes{within}."
     return "Nothing to do."
 
+
+_WAITS = {
+    WaitReason.OPEN: "Somebody has the tape open for writing; it is copied when they close it.",
+    WaitReason.FENCED: messages.FENCED.next_step,
+    WaitReason.HOST_KEY: messages.HOST_KEY.next_step,
+}
 
 HOLDS = {
     HoldReason.CONFLICT: messages.CONFLICT,
@@ -265,7 +278,7 @@ def _copy(book: Book, record: TapeRecord, target: str, copy: CopyRecord, now: Mo
         case states.Retrying() | states.Failed():
             made |= {"why": state.cause, "attempts": state.failures}
         case states.Held():
-            made |= {"why": state.detail or state.reason.value, "since": iso(state.at_ns)}
+            made |= {"why": state.detail, "since": iso(state.at_ns)}
         case states.Waiting():
             made |= {"why": state.detail, "attempts": state.failures}
     base = copy.base

@@ -20,12 +20,16 @@ from copyagent.core.time import Moment
 
 @dataclass(slots=True)
 class TargetHealth:
-    """What is known of one target. *asked* is when it was probed last (monotonic seconds)."""
+    """What is known of one target. *asked* is when it was probed last (monotonic seconds).
+
+    *trouble* means that nothing can be copied there; *remark* is for the operator.
+    """
 
     trouble: str = ""
     since_ns: int = 0
     asked: float = 0.0
     probing: bool = False
+    remark: str = ""
 
 
 @dataclass(slots=True)
@@ -53,6 +57,10 @@ class Targets:
             self._down(target, outcome, now)
         elif _answered(outcome):
             self._up(target, now)
+        if isinstance(outcome, CopyWaits) and outcome.reason is WaitReason.HOST_KEY:
+            self.health[target] = TargetHealth(outcome.detail, now.wall_ns, now.mono)
+        elif isinstance(outcome, CopyWaits) and outcome.reason is WaitReason.FENCED:
+            self.health[target].remark = "fenced"
 
     def probed(self, event: TargetProbed, now: Moment) -> None:
         """Take in the answer to a probe."""

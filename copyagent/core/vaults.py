@@ -32,6 +32,12 @@ BACKLOG_S = 30.0
 #: boot it may be about to tell of sessions that were cut off, which a sweep cannot tell from whole.
 ABSENT_S = 600.0
 
+#: How soon a vault with a pool that could not be read is swept again, in seconds.
+UNREAD_S = 60.0
+
+#: How long an overlay may be away, in seconds, until that is an alarm: restarts take a moment.
+UNCOVERED_S = 30.0
+
 #: No signal has this number (SQLite's largest integer).
 _NEVER = 2**63 - 1
 
@@ -46,6 +52,7 @@ class Feed:
     sweeps: int = 0
     ignored: int = 0
     examples: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +66,19 @@ class Backlog:
 
 @dataclass(slots=True)
 class Vaults:
-    """The vaults of one agent. *next_sweep* is when the next daily sweep is due, 0: not yet known."""
+    """The vaults of one agent.
+
+    *next_sweep* is when the next daily sweep is due, 0: not yet known. *gone_since* tells since when
+    an overlay does not answer (monotonic seconds), until that was told: *alarmed*.
+    """
 
     book: Book
     judge: Judge
     feeds: dict[str, Feed] = field(init=False)
     backlogs: dict[str, Backlog] = field(default_factory=dict)
     next_sweep: float = 0.0
+    gone_since: dict[str, float] = field(default_factory=dict)
+    alarmed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.feeds = {vault: Feed() for vault in self.book.settings.vaults}
@@ -73,7 +86,8 @@ class Vaults:
     def times(self) -> list[float]:
         """Return the monotonic seconds at which `sweeps_due` is wanted."""
         daily = [self.next_sweep] if self.next_sweep else []
-        return [backlog.until for backlog in self.backlogs.values()] + daily
+        alarms = [since + UNCOVERED_S for since in self.gone_since.values()]
+        return [backlog.until for backlog in self.backlogs.values()] + daily + alarms
 
     def opened(self, event: FeedOpened, now: Moment) -> None:
         """Take in an overlay's hello: from where to go on, and what a gap means."""
@@ -101,6 +115,8 @@ class Vaults:
         book.acks[hello.vault] = Acknowledged(hello.outbox_id, after)
         self.feeds[hello.vault] = Feed(up=True, since_ns=now.wall_ns, trouble="")
         self.judge.covered[hello.vault] = True
+        self.gone_since.pop(hello.vault, None)
+        self.alarmed.discard(hello.vault)
         book.commands.append(Subscribe(hello.vault, after))
         if after < hello.highest:
             # What waits in the outbox explains most of what a sweep would find: hear it first.
@@ -112,6 +128,8 @@ class Vaults:
     def lost(self, event: FeedLost, now: Moment) -> None:
         """Take in that an overlay does not answer."""
         feed = self.feeds[event.vault]
+        if event.vault not in self.alarmed:
+            self.gone_since.setdefault(event.vault, now.mono)
         if feed.up or feed.trouble != event.cause:
             if not feed.up and event.vault in self.book.acks:
                 # What happens to a vault without its overlay only a sweep can find.
@@ -168,7 +186,16 @@ class Vaults:
         for record in close_lost_sessions(book, event, now):
             self.judge.consider(record, now)
         changed_count, gone, affected = enter_sweep(book, event, now)
+        for pool in event.unread:
+            name = f"/{event.vault}/{pool}"
+            book.say_once(messages.POOL_UNREADABLE, name, now, pool=name)
+        if event.unread:
+            why = "a pool could not be read"
+            self.backlogs[event.vault] = Backlog(_NEVER, now.mono + UNREAD_S, why)
+        elif event.vault in self.backlogs and self.backlogs[event.vault].highest == _NEVER:
+            del self.backlogs[event.vault]  # this sweep was what it waited for
         feed = self.feeds[event.vault]
+        feed.unread = event.unread
         feed.sweeps += 1
         feed.ignored, feed.examples = event.ignored, event.examples
         for record in affected:
@@ -200,10 +227,20 @@ class Vaults:
         """Ask for the sweeps whose time has come."""
         self._backlogs_done(now)
         self._daily(now)
+        self._tell_uncovered(now)
+
+    def _tell_uncovered(self, now: Moment) -> None:
+        for vault, since in list(self.gone_since.items()):
+            if now.mono - since >= UNCOVERED_S:
+                del self.gone_since[vault]
+                self.alarmed.add(vault)
+                self.book.say(messages.NOT_COVERED, vault=vault, detail=self.feeds[vault].trouble)
 
     def _backlogs_done(self, now: Moment) -> None:
         for vault, backlog in list(self.backlogs.items()):
-            if self.book.acks[vault].seq >= backlog.highest or now.mono >= backlog.until:
+            known = self.book.acks.get(vault)
+            heard = known is not None and known.seq >= backlog.highest
+            if heard or now.mono >= backlog.until:
                 del self.backlogs[vault]
                 self.book.commands.append(SweepVault(vault, backlog.why))
 

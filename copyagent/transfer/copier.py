@@ -67,14 +67,14 @@ async def copy_tape(
     except Ended as ended:
         return ended.outcome
     except HostKeyRejected as error:
-        return CopyWaits(WaitReason.HOST_KEY, f"{error}; {error.next_step}")
+        return CopyWaits(WaitReason.HOST_KEY, str(error))
     except TargetError as error:
         connected = isinstance(error, LinkLost)
         return CopyFailed(str(error), error.next_step, error.unreachable, connected)
     except SourceMissing:
         return SourceErased(gone=True)
     except SourceUnfit as error:
-        return CopyHeld(HoldReason.SOURCE_UNFIT, f"{job.tape}: {error}")
+        return CopyHeld(HoldReason.SOURCE_UNFIT, str(error))
     except SourceOpen as error:
         return CopyWaits(WaitReason.OPEN, str(error))
     except SourceDiffers as error:

@@ -163,6 +163,18 @@ FENCED = Message(
     "The target is in service. When it is not: remove the file IN-SERVICE there; copies then go on "
     "by themselves.",
 )
+LATE_NO_RING = Message(
+    424136,
+    "{tape} was copied on the overlay's word, then the host asked for it with NO RING: {detail}",
+    "If that request was for the mount that wrote, find out who wrote. If it was for the next one, "
+    "there is nothing to do.",
+)
+POOL_UNREADABLE = Message(
+    624137,
+    "Pool {pool} cannot be read; nothing new is known of its tapes",
+    "See that the vault's storage is there and that the pool's directory exists and can be read. It "
+    "is looked at again every minute.",
+)
 HOST_KEY = Message(
     624135,
     "Copies to {target} wait: {cause}",

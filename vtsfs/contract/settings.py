@@ -106,7 +106,9 @@ class Target(Model):
     key: AbsolutePath
     known_hosts: AbsolutePath
     vaults: Annotated[dict[VaultKey, AbsolutePath], Field(min_length=1)]
-    staging: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_.-]{1,40}$")] = ".vts-autocopy"
+    staging: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_-][A-Za-z0-9_.-]{0,39}$")] = (
+        ".vts-autocopy"
+    )
     verify: Literal["auto", "command", "read-back"] = "auto"
     parallel: Annotated[int, Field(ge=1, le=16)] = 2
     connect_timeout: Seconds = 15.0

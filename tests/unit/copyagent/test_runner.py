@@ -143,6 +143,7 @@ async def test_twelve_attempts_five_minutes_apart_and_one_failure_message(
 ) -> None:
     expect_log("Copy of /VAULT00/BILL/X00001 to drsite failed, attempt")
     expect_log("FAILED after 12 attempts", logging.ERROR)
+    expect_log("not covered", logging.CRITICAL)  # there is no overlay here
     async with bench.running() as runner:
         await bench.deliver(runner, bench.write_tape())
         mock_clock.jump(2.1)  # the settle time
@@ -166,6 +167,7 @@ async def test_the_ladder_goes_on_where_it_was_after_sudden_deaths(
 ) -> None:
     expect_log("Copy of /VAULT00/BILL/X00001 to drsite failed, attempt")
     expect_log("FAILED after 12 attempts", logging.ERROR)
+    expect_log("not covered", logging.CRITICAL)  # there is no overlay here
     async with bench.running() as runner:
         await bench.deliver(runner, bench.write_tape())
         mock_clock.jump(2.1)

@@ -44,7 +44,6 @@ def test_what_has_a_tapes_name_and_is_no_file_is_unfit(tmp_path: Path) -> None:
     swept = sweep_vault("VAULT00", tmp_path, ["BILL"], NamePatterns(), 0.0)
     assert swept.unfit == {
         tape("LINK01"): "is a symbolic link",
-        tape("DIR001"): "is a directory",
         tape("PIPE01"): "is a pipe",
     }
     assert swept.found == {}

@@ -81,22 +81,22 @@ def shown(renderable: Any, width: int = 160) -> str:
 
 
 def test_the_overview_tells_pools_links_copies_and_what_is_wrong() -> None:
-    text = shown(overview(STATUS))
+    text = shown(overview(STATUS, 160))
     assert "1h 01m" in text
     assert "1.0 MiB of 4.0 MiB (25 %)" in text
     assert "held (target changed)" in text
     assert "the overlay does not answer" in text
     assert "/VAULT00/BILL/X 1" in text
-    assert "7 events, last l, 2 not understood, 3 no events" in text
+    assert "7 events, last l; 2 tape events not understood, 3 lines were no events" in text
 
 
 def test_a_long_list_is_cut_and_counted() -> None:
     many = STATUS | {"attention": STATUS["attention"] * (MOST_LISTED + 5)}
-    assert "and 5 more" in shown(overview(many))
+    assert "and 5 more" in shown(overview(many, 160))
 
 
 def test_when_all_is_well_it_says_so() -> None:
-    assert "is protected" in shown(overview(STATUS | {"attention": []}))
+    assert "is protected" in shown(overview(STATUS | {"attention": []}, 160))
 
 
 def test_the_explanation_tells_evidence_verdict_copy_and_history() -> None:

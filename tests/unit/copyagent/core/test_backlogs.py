@@ -3,10 +3,11 @@
 import pytest
 
 from copyagent.core.commands import StartCopy, Subscribe, SweepVault
-from copyagent.core.vaults import BACKLOG_S
+from copyagent.core.vaults import BACKLOG_S, UNCOVERED_S, UNREAD_S
 from copyagent.core.witness import Verdict
 from tests.support.histories import TAPE, VAULT, Overlay, link_lost, make_engine
 from tests.support.playbook import Playbook
+from vtsfs.contract import messages
 
 
 @pytest.fixture
@@ -36,3 +37,33 @@ def test_a_backlog_that_never_ends_does_not_keep_the_sweep_away(play: Playbook) 
     with play:
         play >> overlay.hello() << Subscribe(VAULT, 0)
         play.wait(BACKLOG_S) << SweepVault
+
+
+def test_an_overlay_that_stays_away_is_an_alarm_told_once(play: Playbook) -> None:
+    overlay = Overlay()
+    with play:
+        play >> overlay.silent()
+        play.wait(UNCOVERED_S - 1)
+        assert play.times_said(messages.NOT_COVERED) == 0
+        play.wait(1.0)
+        play >> overlay.silent()
+        play.wait(UNCOVERED_S)
+        assert play.times_said(messages.NOT_COVERED) == 1
+        play >> overlay.hello() << Subscribe(VAULT, 0) << SweepVault
+        play >> overlay.swept(play.now.mono) >> overlay.silent()
+        play.wait(UNCOVERED_S)
+        assert play.times_said(messages.NOT_COVERED) == 2
+
+
+def test_a_pool_that_cannot_be_read_is_told_and_looked_at_again(play: Playbook) -> None:
+    overlay = Overlay()
+    with play:
+        play >> overlay.hello() << Subscribe(VAULT, 0) << SweepVault
+        play >> overlay.swept(play.now.mono, unread=("BILL",))
+        assert play.times_said(messages.POOL_UNREADABLE) == 1
+        play.wait(UNREAD_S) << SweepVault
+        play >> overlay.swept(play.now.mono, unread=("BILL",))
+        assert play.times_said(messages.POOL_UNREADABLE) == 1, "once an hour"
+        play.wait(UNREAD_S) << SweepVault
+        play >> overlay.swept(play.now.mono)
+        assert play.engine.vaults.backlogs == {}

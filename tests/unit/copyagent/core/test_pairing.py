@@ -97,7 +97,7 @@ def test_a_no_ring_after_publication_can_only_be_said(play: Playbook, overlay: O
         play >> done(play.job) >> no_ring() >> tape_dismounted()
         assert play.verdict() == "conflict"
         assert isinstance(play.state(), Copied)
-    assert play.times_said(messages.CONFLICT) == 1
+    assert play.times_said(messages.LATE_NO_RING) == 1
 
 
 def test_a_read_only_mount_next_week_is_not_a_late_word_on_an_old_copy(

@@ -93,7 +93,7 @@ def test_the_words_and_next_steps_along_a_tapes_way(play: Playbook, overlay: Ove
         ("awaiting host", "The witnesses are being heard; a verdict comes within 86398 s"),
         ("copying", "Wait for the end of the copy"),
         ("retry 1/12", "Next attempt in 300 s"),
-        ("waiting (fenced)", "Looked at again in 300 s: IN-SERVICE"),
+        ("waiting (fenced)", "Looked at again in 300 s"),
         ("copied", "Nothing to do"),
         ("kept (deleted at source)", "Nothing to do"),
     ]

@@ -10,7 +10,7 @@ from copyagent.core.commands import StartCopy
 from copyagent.core.copying import CopyWaits, WaitReason
 from copyagent.core.engine import Engine
 from copyagent.core.events import AgentStarted, TargetProbed
-from copyagent.core.tape import Clean, Copied, Retrying, Unmonitored, Unsynced
+from copyagent.core.tape import Clean, Copied, Held, Retrying, Unmonitored, Unsynced
 from tests.support.histories import (
     OTHER_TARGET,
     SECOND,
@@ -160,3 +160,29 @@ def test_one_tape_speaks_in_the_log_for_all_that_were_due() -> None:
         failures = [getattr(r.copies[TARGET].state, "failures", None) for r in waiting]
         assert failures == [1, 0, 1, 1, 1], "all but the one under way have had their attempt"
         play.hand(unreachable(play.jobs[5]))
+
+
+def test_a_target_with_another_host_key_is_in_trouble_and_a_fenced_one_is_not() -> None:
+    overlay, play = Overlay(), Playbook(make_engine())
+    with play:
+        play >> overlay.mounted() >> overlay.dismounted()
+        play.wait(30.0) << StartCopy
+        play >> ended(play.job, CopyWaits(WaitReason.HOST_KEY, "not the pinned key"))
+        health = play.engine.targets.health[TARGET]
+        assert health.trouble == "not the pinned key"
+        play.wait(300.0) << StartCopy
+        play >> ended(play.job, CopyWaits(WaitReason.FENCED, "IN-SERVICE"))
+        health = play.engine.targets.health[TARGET]
+        assert (health.trouble, health.remark) == ("", "fenced")
+
+
+def test_a_hold_does_not_end_by_a_change_of_the_settings() -> None:
+    overlay, play = Overlay(), Playbook(make_engine())
+    play >> overlay.mounted() >> overlay.interrupted()
+    play.wait(30.0)
+    assert isinstance(play.state(), Held)
+    settings = make_settings()
+    there = settings.targets[TARGET].model_copy(update={"host": "dr2.example.com"})
+    moved = settings.model_copy(update={"targets": {TARGET: there}})
+    book = Book(moved, records=play.engine.book.records)
+    assert isinstance(book.records[TAPE].copies[TARGET].state, Held)

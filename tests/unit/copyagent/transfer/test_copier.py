@@ -170,12 +170,13 @@ async def test_another_tape_than_ordered_is_not_copied(rig: CopyRig) -> None:
     assert not rig.published().exists()
 
 
-async def test_a_wrong_host_key_waits_and_says_what_to_do(rig: CopyRig) -> None:
+async def test_a_wrong_host_key_waits_and_says_whose(rig: CopyRig) -> None:
     rig.write(b"tape")
     waits = await rig.copy(known_hosts=str(rig.sshd.wrong_known_hosts()))
     assert isinstance(waits, CopyWaits)
     assert waits.reason is WaitReason.HOST_KEY
-    assert "known_hosts" in waits.detail
+    assert str(rig.sshd.port) in waits.detail
+    assert "host key" in waits.detail
 
 
 async def test_a_refused_key_and_a_dead_server_are_failures_of_the_target(rig: CopyRig) -> None:
