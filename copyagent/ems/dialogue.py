@@ -292,7 +292,8 @@ class Dialogue:
 
     def _fail(self, trouble: LinkTrouble, step: str) -> list[Action]:
         expected = ""
-        if self.phase is Phase.ANSWERING:
+        if self.phase is Phase.ANSWERING and trouble is not LinkTrouble.LOGIN_REFUSED:
+            # A refusal is what came; the pattern of a prompt beside it only hides that.
             expected = f"{self.step_name} /{self._plan.login.steps[self._step].prompt}/"
         self.phase = Phase.FAILED
         return [LinkFailure(trouble, step, expected, self._came())]
