@@ -37,7 +37,8 @@ def test_a_wrong_host_key_holds_copies_off_and_burns_no_attempt(world: World) ->
         world.tape("KEY001").write_bytes(written)
         document = world.wait_for("KEY001", "waiting (host key)")
         assert document["copies"][0]["attempts"] == 0
-        assert "known_hosts" in world.why("KEY001")
+        assert "host key" in world.why("KEY001")
+        assert "known_hosts" in world.explain("KEY001")["copies"][0]["next"]
         world.tape("KEY002").write_bytes(written)
         world.wait_for("KEY002", "waiting (host key)")
         assert "Accepted" not in world.sshd.log()
