@@ -19,7 +19,7 @@ from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_duration, format_size
 from vtsfs.fuse import mounting
-from vtsfs.inquiry import VaultState, state_of
+from vtsfs.inquiry import Cover, VaultState, layers_left, state_of
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.logs import configure_logging
 from vtsfs.runtime.systemd import Notifier
@@ -34,8 +34,7 @@ END_LIMIT_S = 30.0
     type=click.Path(path_type=Path),
     envvar=ENVIRONMENT,
     default=DEFAULT_PATH,
-    show_default=True,
-    help="The settings file.",
+    help=f"Settings file (default: {ENVIRONMENT}, then {DEFAULT_PATH}).",
 )
 @click.version_option(vtsfs.__version__, prog_name="vtsfs")
 @click.pass_context
@@ -77,16 +76,30 @@ def attach(config: Path, vault: str, *, foreground: bool, guard: bool) -> int:
 @click.argument("vault")
 @click.pass_obj
 def detach(config: Path, vault: str) -> None:
-    """Detach VAULT, unless tapes are open; return when its daemon has ended."""
+    """Take the overlay off VAULT, unless tapes are open.
+
+    Return when its process has ended.
+    """
     settings = read_settings(config)
     state = state_of(settings, daemon.known_vault(settings, vault))
+    _refuse_if_silent(state)
+    if state.cover is Cover.BURIED:
+        raise AttachError(_buried(state))
     if state.attached:
         _refuse_if_open(state)
         mounting.unmount_vault(vault, state.mountpoint)
         _wait_for_end(settings, state)
+        state = state_of(settings, vault)
+        _refuse_if_silent(state)
     elif not state.dead:
         raise AttachError(f"vault {vault} is not attached at {state.mountpoint}")
-    mounting.remove_dead_layers(vault, state.mountpoint)
+    if state.dead:
+        mounting.remove_dead_layers(vault, state.mountpoint)
+    if left := layers_left(vault, state.mountpoint):
+        raise AttachError(
+            f"vault {vault} is not detached: {left} of its mounts are still at {state.mountpoint}; "
+            f"see: vtsfs status {vault}, and: findmnt {state.mountpoint}"
+        )
     click.echo(f"{vault} detached from {state.mountpoint}")
 
 
@@ -95,7 +108,10 @@ def detach(config: Path, vault: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write JSON: a list with one object a vault.")
 @click.pass_obj
 def status(config: Path, vault: str | None, *, as_json: bool) -> None:
-    """Show the state of VAULT, or of all vaults; exit with 50 if one is not attached."""
+    """Show the state of VAULT, or of all vaults.
+
+    The exit status is 50 if one of them is not attached, or does not answer.
+    """
     settings = read_settings(config)
     wanted = list(settings.vaults) if vault is None else [daemon.known_vault(settings, vault)]
     states = [state_of(settings, name) for name in wanted]
@@ -104,9 +120,8 @@ def status(config: Path, vault: str | None, *, as_json: bool) -> None:
     else:
         for state in states:
             _show(state)
-    missing = [state.vault for state in states if not state.attached]
-    if missing:
-        raise Unprotected("" if as_json else f"not attached: {', '.join(missing)}")
+    if not all(state.attached for state in states):
+        raise Unprotected("" if as_json else _complaint(states))
 
 
 def _serve(settings: Settings, vault: str, *, guard: bool) -> None:
@@ -126,6 +141,43 @@ def _refuse_if_attached(settings: Settings, vault: str) -> None:
             f"vault {vault} is already attached at {state.mountpoint} by process "
             f"{state.daemon.get('pid')}; see: vtsfs status {vault}"
         )
+    _refuse_if_silent(state)
+
+
+def _refuse_if_silent(state: VaultState) -> None:
+    if state.silent:
+        raise AttachError(
+            f"the overlay of vault {state.vault} does not answer ({_holder(state)}); nothing was "
+            f"changed at {state.mountpoint}; {_way_out(state)}"
+        )
+
+
+def _holder(state: VaultState) -> str:
+    return f"process {state.holder or 'unknown'}"
+
+
+def _way_out(state: VaultState) -> str:
+    """SIGTERM is the kind way: the overlay then detaches by itself when the tapes are closed."""
+    pid = str(state.holder or "PID")
+    find = "" if state.holder else f"find it: pgrep -af 'vtsfs.*attach {state.vault}'; "
+    return (
+        f"{find}if it is stopped: kill -CONT {pid}; to detach when no tape is open: kill {pid}; "
+        f"if it hangs: kill -KILL {pid}, then: vtsfs attach {state.vault}"
+    )
+
+
+def _buried(state: VaultState) -> str:
+    return (
+        f"something else is mounted over the overlay of vault {state.vault} at "
+        f"{state.mountpoint}; take that off first; see: findmnt {state.mountpoint}"
+    )
+
+
+def _complaint(states: list[VaultState]) -> str:
+    silent = [state.vault for state in states if state.silent]
+    missing = [state.vault for state in states if not state.attached and not state.silent]
+    told = (("not attached", missing), ("does not answer", silent))
+    return "; ".join(f"{what}: {', '.join(vaults)}" for what, vaults in told if vaults)
 
 
 def _refuse_if_open(state: VaultState) -> None:
@@ -160,7 +212,13 @@ def _wait_for_end(settings: Settings, state: VaultState) -> None:
 
 def _show(state: VaultState) -> None:
     told = state.daemon
+    if state.silent:
+        click.echo(f"{state.vault}  does not answer ({_holder(state)})\n  next: {_way_out(state)}")
+        return
     if told is None or not state.attached:
+        if state.cover is Cover.BURIED:
+            click.echo(f"{state.vault}  NOT ATTACHED: {_buried(state)}")
+            return
         what = (
             f"NOT ATTACHED: its overlay died, {state.mountpoint} is covered by a dead mount"
             if state.dead

@@ -118,7 +118,7 @@ def run(attachment: Attachment) -> None:
         raise StateError(f"paths.run {settings.paths.run}: {error.strerror}") from error
     _raise_descriptor_limit()
     keep_capabilities()
-    lock = settings.paths.run / f"vtsfs-{attachment.vault}.lock"
+    lock = settings.overlay_lock(attachment.vault)
     with lock_file(lock, busy=AttachError), _event_log(settings) as events:
         check_mountpoint(attachment.vault, attachment.backing, attachment.mountpoint)
         if attachment.guard and not mounting.layers_at(attachment.mountpoint):

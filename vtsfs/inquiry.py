@@ -1,11 +1,17 @@
-"""What the commands ask about a vault: of its daemon over the feed, and of the kernel's mount table.
+"""What the commands ask about a vault: of its daemon, its lock, the mount table, and the mount.
 
-Nothing here touches the mounted tree itself, so a dead or hung overlay cannot hang a command.
+Only a child with a time limit touches the mounted tree itself, and only where nothing else is left
+to ask, so a dead or frozen overlay cannot hang a command.
 """
 
+import errno
 import json
 import socket
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -13,55 +19,138 @@ from vtsfs.contract.errors import Refused
 from vtsfs.contract.feed import MAX_LINE
 from vtsfs.contract.settings import Settings
 from vtsfs.fuse.mounting import is_ours, layers_at
+from vtsfs.runtime.files import lock_holder
 
-#: Seconds a daemon has to answer; it answers within one step of its loop.
-PATIENCE_S = 5.0
+#: Seconds a daemon has to answer; it answers within one step of its loop, once it has begun.
+PATIENCE_S = 3.0
+_POLL_S = 0.1
+#: Ends with the errno of a statfs, which the kernel never answers from its caches.
+_PROBE = """
+import os, sys
+try:
+    os.statvfs(sys.argv[1])
+except OSError as error:
+    sys.exit(error.errno)
+"""
+
+
+class Cover(Enum):
+    """What lies on the mount point. The kernel is asked only where no process is known to serve."""
+
+    BARE = "no mount of ours"
+    BURIED = "a mount of ours, beneath one of somebody else"
+    DEAD = "a mount of ours that lost its overlay"
+    LIVE = "a mount of ours whose overlay lives, or has not answered the kernel in time"
 
 
 @dataclass(frozen=True, slots=True)
 class VaultState:
-    """What is known of a vault: its daemon's word (None if none answers), and the mounts of ours."""
+    """What is known of a vault: its daemon's word (None if none answers), and what covers it."""
 
     vault: str
     mountpoint: Path
     backing: Path
     daemon: dict[str, Any] | None
-    layers: int
+    #: The process that has the overlay's lock, asked where none answers; 0: one without a number.
+    holder: int | None
+    cover: Cover
 
     @property
     def attached(self) -> bool:
-        """Whether a living overlay covers the vault."""
-        return self.daemon is not None and self.layers > 0
+        """Whether an overlay that answers covers the vault."""
+        return self.daemon is not None and self.cover is Cover.LIVE
+
+    @property
+    def silent(self) -> bool:
+        """Whether an overlay lives that does not answer: it may be stopped, or serve tapes."""
+        return self.daemon is None and (self.holder is not None or self.cover is Cover.LIVE)
 
     @property
     def dead(self) -> bool:
         """Whether an overlay died here: the mount point is covered, and every access fails."""
-        return self.daemon is None and self.layers > 0
+        return self.daemon is None and self.holder is None and self.cover is Cover.DEAD
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        told = {} if self.daemon is None else self.daemon
+        told = {"pid": self.holder or None} if self.silent else {}
         return {
             "vault": self.vault,
             "mountpoint": str(self.mountpoint),
             "backing": str(self.backing),
-            **told,
+            **(told if self.daemon is None else self.daemon),
             "attached": self.attached,
+            "silent": self.silent,
             "dead": self.dead,
         }
 
 
-def state_of(settings: Settings, vault: str) -> VaultState:
-    """Ask for the state of *vault*; raise `Refused` when its socket is not for this user."""
+def state_of(settings: Settings, vault: str, patience_s: float = PATIENCE_S) -> VaultState:
+    """Ask for the state of *vault*; raise `Refused` when its socket is not for this user.
+
+    A daemon that lives is given *patience_s* seconds to answer: it may just be beginning or ending.
+    """
     entry = settings.vaults[vault]
-    layers = [layer for layer in layers_at(entry.mountpoint) if is_ours(layer, vault)]
+    deadline = time.monotonic() + patience_s
+    while True:
+        told = ask_daemon(settings.feed_socket(vault))
+        holder = _holder(settings, vault) if told is None else None
+        if holder is None or time.monotonic() >= deadline:
+            break
+        time.sleep(_POLL_S)  # noqa: TID251  # a command; there is no loop to block
     return VaultState(
         vault=vault,
         mountpoint=entry.mountpoint,
         backing=entry.backing,
-        daemon=ask_daemon(settings.feed_socket(vault)),
-        layers=len(layers),
+        daemon=told,
+        holder=holder,
+        cover=_cover(vault, entry.mountpoint, is_served=told is not None or holder is not None),
     )
+
+
+def layers_left(vault: str, mountpoint: Path) -> int:
+    """Count the mounts of ours at *mountpoint*, whatever lies above them; touches none of them."""
+    return sum(is_ours(layer, vault) for layer in layers_at(mountpoint))
+
+
+def _holder(settings: Settings, vault: str) -> int | None:
+    """The lock is for its owner alone; others learn from the mount what they can."""
+    try:
+        return lock_holder(settings.overlay_lock(vault))
+    except OSError:
+        return None
+
+
+def _cover(vault: str, mountpoint: Path, *, is_served: bool) -> Cover:
+    layers = layers_at(mountpoint)
+    if not any(is_ours(layer, vault) for layer in layers):
+        return Cover.BARE
+    if not is_ours(layers[-1], vault):
+        return Cover.BURIED
+    if is_served or _probe(mountpoint) not in {errno.ENOTCONN, errno.ECONNABORTED}:
+        return Cover.LIVE
+    return Cover.DEAD
+
+
+def _probe(mountpoint: Path) -> int | None:
+    """Return the errno of a statfs on *mountpoint*, 0 for success, None if there was no answer.
+
+    A call that a frozen overlay has begun to serve cannot be ended, not even by SIGKILL, so the
+    child is not waited for, and has none of our descriptors that somebody could wait for.
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _PROBE, str(mountpoint)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+    )
+    try:
+        return child.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        # Popen must not complain when it is collected.
+        child.returncode = 0
+        return None
 
 
 def ask_daemon(path: Path) -> dict[str, Any] | None:
@@ -83,6 +172,7 @@ def ask_daemon(path: Path) -> dict[str, Any] | None:
             raise Refused(
                 f"{path} is not for this user: be root, or in the service's group"
             ) from error
-        except (FileNotFoundError, ConnectionError, TimeoutError, ValueError):
+        # unix(7): connect fails with EAGAIN, also before its time-out, when the queue is full.
+        except (FileNotFoundError, ConnectionError, TimeoutError, BlockingIOError, ValueError):
             return None
     return None

@@ -10,10 +10,12 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.attached_vault import POOL, VAULT, Vault, attached_vault
 from tests.support.mountpoint import mounts_under
 from tests.support.posix_case import close_dead, fails_with, opened
-from tests.support.processes import is_alive, send_signal
+from tests.support.processes import is_alive, send_signal, state_of
 from tests.support.waiting import wait_until
 from vtsfs.contract.signals import Kind
 from vtsfs.fuse.mounting import guard_mountpoint
@@ -88,6 +90,84 @@ def test_status_of_what_is_not_attached(scratch: Path) -> None:
     ended = vault.run("status")
     assert ended.returncode == 50
     assert "NOT ATTACHED" in ended.stdout
+
+
+def _assert_left_attached(vault: Vault, ended: "subprocess.CompletedProcess[str]") -> None:
+    assert ended.returncode == 20, ended.stdout
+    assert "does not answer" in ended.stderr
+    assert ended.stdout == ""
+    assert len(mounts_under(vault.mount)) == 1
+
+
+def test_an_overlay_whose_socket_is_gone_is_not_dead(vault: Vault) -> None:
+    daemon = vault.daemon()
+    vault.settings.feed_socket(VAULT).unlink()
+    shown = vault.run("status", VAULT)
+    assert shown.returncode == 50
+    assert f"does not answer (process {daemon.pid})" in shown.stdout
+    assert "died" not in shown.stdout
+    assert f"does not answer: {VAULT}" in shown.stderr
+    _assert_left_attached(vault, vault.run("detach", VAULT))
+    (vault.pool / "X00001").write_bytes(b"still served")
+    # The next step that was named.
+    send_signal(daemon, signal.SIGTERM)
+    wait_until(lambda: not is_alive(daemon), 20, "the daemon has ended")
+    assert mounts_under(vault.mount) == []
+
+
+def test_a_stopped_overlay_is_not_dead_and_nothing_waits_for_it(vault: Vault) -> None:
+    daemon = vault.daemon()
+    send_signal(daemon, signal.SIGSTOP)
+    wait_until(lambda: state_of(daemon) == "T", 10, "the daemon is stopped")
+    told = vault.status()
+    assert (told["attached"], told["dead"], told["silent"]) == (False, False, True)
+    assert told["pid"] == daemon.pid
+    _assert_left_attached(vault, vault.run("detach", VAULT))
+    _assert_left_attached(vault, vault.run("attach", VAULT))
+    send_signal(daemon, signal.SIGCONT)
+    vault.detach()
+
+
+def test_an_overlay_whose_files_are_all_gone_is_not_dead(vault: Vault) -> None:
+    daemon = vault.daemon()
+    for path in (vault.top / "run").iterdir():
+        path.unlink()
+    shown = vault.run("status", VAULT)
+    assert shown.returncode == 50
+    assert "does not answer (process unknown)" in shown.stdout
+    _assert_left_attached(vault, vault.run("detach", VAULT))
+    send_signal(daemon, signal.SIGSTOP)
+    wait_until(lambda: state_of(daemon) == "T", 10, "the daemon is stopped")
+    # Nobody but the mount itself can be asked now, and it does not say a word.
+    _assert_left_attached(vault, vault.run("detach", VAULT))
+    _assert_left_attached(vault, vault.run("attach", VAULT))
+    send_signal(daemon, signal.SIGCONT)
+
+
+def test_a_dead_overlay_is_taken_off_and_the_next_one_attached(vault: Vault) -> None:
+    vault.kill()
+    assert "its overlay died" in vault.run("status", VAULT).stdout
+    vault.detach()
+    assert mounts_under(vault.mount) == []
+    vault.attach()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a tmpfs")
+@pytest.mark.parametrize("is_dead", [True, False])
+def test_an_overlay_under_something_else_is_neither_attached_nor_detached(
+    vault: Vault, is_dead: bool
+) -> None:
+    if is_dead:
+        vault.kill()
+    subprocess.run(["mount", "-t", "tmpfs", "none", vault.mount], check=True)
+    ended = vault.run("detach", VAULT)
+    assert ended.returncode == 20
+    assert ended.stdout == ""
+    assert "findmnt" in ended.stderr
+    assert len(mounts_under(vault.mount)) == 2
+    shown = vault.run("status", VAULT)
+    assert shown.returncode == 50
+    assert "NOT ATTACHED: something else is mounted over" in shown.stdout
 
 
 def test_sigterm_with_nothing_open_is_a_detach(vault: Vault) -> None:

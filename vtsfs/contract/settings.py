@@ -205,6 +205,10 @@ class Settings(Model):
         """Return the Unix socket on which the overlay of *vault* hands over its signals."""
         return self.paths.run / f"vtsfs-{vault}.sock"
 
+    def overlay_lock(self, vault: str) -> Path:
+        """Return the file that the overlay of *vault* keeps locked for as long as it lives."""
+        return self.paths.run / f"vtsfs-{vault}.lock"
+
     def outbox_path(self, vault: str) -> Path:
         """Return the outbox database of *vault*."""
         return self.paths.state / "outbox" / f"{vault}.sqlite"

@@ -7,12 +7,17 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from grp import getgrnam
 from pathlib import Path
 
 from vtsfs.contract.errors import AgentBusy, StateError, VtsError
+
+#: How often, and how far apart in seconds, a lock is tried for: `lock_holder` may have it a moment.
+_LOCK_TRIES = 10
+_LOCK_PAUSE_S = 0.02
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -70,19 +75,53 @@ def _locked(path: Path, busy: type[VtsError]) -> int:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise StateError(f"lock {path} cannot be opened: {error.strerror}") from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(fd, 20, 0).decode("ascii", errors="replace").strip() or "unknown"
+        if not _flock(fd):
+            holder = _holder_of(fd) or "unknown"
             os.close(fd)
             raise busy(
                 f"{path} is locked by process {holder}; stop that one first, or use another "
                 "directory"
-            ) from error
+            )
         # Somebody may have deleted the file between open and flock: a lock on it excludes nobody.
         if _is_still(path, fd):
             return fd
         os.close(fd)
+
+
+def _flock(fd: int) -> bool:
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE_S)  # noqa: TID251  # before any loop runs
+        else:
+            return True
+    return False
+
+
+def _holder_of(fd: int) -> int:
+    text = os.pread(fd, 20, 0).strip()
+    return int(text) if text.isdigit() else 0
+
+
+def lock_holder(path: Path) -> int | None:
+    """Return the number of the process that holds `lock_file` *path*, None if nobody does.
+
+    0 means that somebody does and has not written a number. Raises OSError, such as
+    PermissionError when the file is not for this user; one that is not there is held by nobody.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        # Shared, so that those who ask do not take each other for a holder.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder_of(fd)
+    finally:
+        os.close(fd)
+    return None
 
 
 def _is_still(path: Path, fd: int) -> bool:
@@ -101,17 +140,22 @@ def private_directory(
     *,
     error: type[VtsError] = StateError,
 ) -> None:
-    """Make sure that *path* is a directory of ours with exactly *mode* and, if given, *group*.
+    """Make sure that *path* is a directory of ours, open to no more than *mode*, and of *group*.
 
-    Missing parents are made with 0755. Raises *error* when it cannot be made, is a symbolic link,
-    or belongs to somebody else (who could then replace what is in it); root takes any owner's.
+    A new one gets exactly *mode*, its missing parents 0755. One that was there loses the permissions
+    that *mode* has not, and gains none. Raises *error* when it cannot be made, is a symbolic link,
+    belongs to somebody else (who could then replace what is in it; this goes for root, too), or is
+    shared as /tmp is: such a directory is left exactly as it is.
     """
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        path.mkdir(mode=mode & 0o700, exist_ok=True)
+        # Not open to a group before it is the right one.
+        is_new = _made(path, mode if group is None else mode & 0o700)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            _make_private(fd, path, mode, group, error)
+            if not is_new:
+                _refuse_if_not_ours(path, os.fstat(fd), mode, error)
+            _make_private(fd, mode, None if group is None else group_id(group, error), is_new)
         finally:
             os.close(fd)
     except OSError as cause:
@@ -121,18 +165,41 @@ def private_directory(
         ) from cause
 
 
-def _make_private(
-    fd: int, path: Path, mode: int, group: str | int | None, error: type[VtsError]
+def _made(path: Path, mode: int) -> bool:
+    try:
+        path.mkdir(mode=mode)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _refuse_if_not_ours(
+    path: Path, found: os.stat_result, mode: int, error: type[VtsError]
 ) -> None:
+    remedy = "it is left as it is; name a directory of its own in the settings"
+    if found.st_uid != os.geteuid():
+        raise error(
+            f"directory {path} belongs to uid {found.st_uid}, not to this user; {remedy}, "
+            "or chown that one"
+        )
+    # A group that is not this user's own has been let in on purpose.
+    is_team = found.st_mode & ~mode & stat.S_IWGRP and found.st_gid != os.getegid()
+    if found.st_mode & (stat.S_ISVTX | stat.S_IWOTH) or is_team:
+        raise error(
+            f"directory {path} is shared (mode {stat.S_IMODE(found.st_mode):04o}); {remedy}, "
+            f"such as {path / 'vts-autocopy'}"
+        )
+
+
+def _make_private(fd: int, mode: int, gid: int | None, is_new: bool) -> None:
     found = os.fstat(fd)
-    if os.geteuid() not in (0, found.st_uid):
-        raise error(f"directory {path} belongs to uid {found.st_uid}, not to this user; chown it")
-    if group is not None:
-        gid = group_id(group, error)
-        if gid != found.st_gid:
-            os.fchown(fd, -1, gid)
-    if stat.S_IMODE(found.st_mode) != mode:
+    if gid is not None and gid != found.st_gid:
+        os.fchown(fd, -1, gid)
+    excess = stat.S_IMODE(found.st_mode) & 0o777 & ~mode
+    if is_new:
         os.fchmod(fd, mode)
+    elif excess:
+        os.fchmod(fd, stat.S_IMODE(found.st_mode) & ~excess)
 
 
 def group_id(group: str | int, error: type[VtsError]) -> int:

@@ -6,6 +6,7 @@ from tests.support.attached_vault import VAULT, Vault
 from vtsfs import daemon, launch
 from vtsfs.cli import cli
 from vtsfs.contract.errors import AttachError, UsageError
+from vtsfs.contract.settings import ENVIRONMENT
 from vtsfs.runtime.exits import run_cli
 
 
@@ -42,3 +43,20 @@ def test_a_daemon_that_ends_at_once_gives_its_status_and_words(
     status = launch.start_in_background("VAULT99", vault.config, scratch / "log")
     assert status == 2
     assert "VAULT99" in capsys.readouterr().err
+
+
+def test_the_help_names_the_environment_variable_and_cuts_no_summary_short(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_cli(cli, program="vtsfs", args=["--help"]) == 0
+    text = capsys.readouterr().out
+    assert ENVIRONMENT in text
+    assert "..." not in text.partition("Commands:")[2]
+
+
+def test_the_environment_names_the_settings(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT, str(Vault(scratch).config))
+    assert run_cli(cli, program="vtsfs", args=["status"]) == 50
+    assert VAULT in capsys.readouterr().out

@@ -1,8 +1,10 @@
 import errno
+import fcntl
 import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from vtsfs.runtime.files import (
     fsync_directory,
     group_id,
     lock_file,
+    lock_holder,
     private_directory,
     write_atomic,
 )
@@ -98,6 +101,35 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
         assert path.read_text(encoding="ascii") == f"{os.getpid()}\n"
 
 
+def test_who_holds_a_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert lock_holder(path) is None
+    with lock_file(path):
+        assert lock_holder(path) == os.getpid()
+        path.write_text("no number")
+        assert lock_holder(path) == 0
+    path.write_text(f"{os.getpid()}\n")
+    assert lock_holder(path) is None
+    with lock_file(path):
+        pass
+
+
+def test_who_asks_for_the_holder_does_not_keep_the_next_one_from_locking(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        # What `lock_holder` holds for an instant, held here for rather longer.
+        release = threading.Timer(0.02, fcntl.flock, (fd, fcntl.LOCK_UN))
+        release.start()
+        with lock_file(path):
+            assert lock_holder(path) == os.getpid()
+        release.join()
+    finally:
+        os.close(fd)
+
+
 def test_a_deleted_lock_file_is_no_lock_to_wait_for(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with lock_file(path):
@@ -120,10 +152,53 @@ def test_a_private_directory_is_made_and_mended(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
     private_directory(path)
     assert mode_of(path) == 0o700
-    path.chmod(0o777)
+    path.chmod(0o775)
     private_directory(path, 0o750, os.getegid())
     assert mode_of(path) == 0o750
     assert path.stat().st_gid == os.getegid()
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o1755, 0o757])
+@pytest.mark.parametrize("wanted", [0o700, 0o755])
+def test_a_directory_that_others_share_is_refused_and_left_alone(
+    tmp_path: Path, mode: int, wanted: int
+) -> None:
+    path = tmp_path / "shared"
+    path.mkdir()
+    path.chmod(mode)
+    with pytest.raises(StateError, match=f"{path} is shared .mode {mode:04o}.*in the settings"):
+        private_directory(path, wanted)
+    assert mode_of(path) == mode
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another group")
+def test_a_directory_that_another_group_writes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "team"
+    path.mkdir()
+    os.chown(path, -1, 65534)
+    path.chmod(0o2775)
+    with pytest.raises(StateError, match="is shared"):
+        private_directory(path, 0o755)
+    assert mode_of(path) == 0o2775
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o711, 0o750, 0o755, 0o2755])
+def test_a_directory_that_is_strict_enough_is_left_as_it_is(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "there"
+    path.mkdir()
+    path.chmod(mode)
+    private_directory(path, 0o755)
+    assert mode_of(path) == mode
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could take what is somebody else's")
+def test_root_takes_no_directory_of_somebody_else_over(tmp_path: Path) -> None:
+    path = tmp_path / "theirs"
+    path.mkdir(mode=0o755)
+    os.chown(path, 65534, 65534)
+    with pytest.raises(StateError, match="belongs to uid 65534"):
+        private_directory(path, 0o700)
+    assert (mode_of(path), path.stat().st_uid) == (0o755, 65534)
 
 
 def test_a_private_directory_is_no_symlink_and_no_file(tmp_path: Path) -> None:
