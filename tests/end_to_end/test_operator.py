@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.mount, pytest.mark.ssh]
 
 UNREACHABLE, REFUSED, REQUEST_FAILED, BUSY = 40, 41, 42, 43
 NOBODY = 65534
-GROUP = grp.getgrgid(1).gr_name
+#: The service group: root gives the sockets to any group, others only to their own.
+GROUP = grp.getgrgid(1 if os.geteuid() == 0 else os.getegid()).gr_name
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 #: Becomes another user, with one group, and then does as the command would. What is imported before

@@ -40,9 +40,10 @@ def as_user(
     if child == 0:
         status = 1
         try:
-            os.setgroups(list(groups))
-            os.setresgid(gid, gid, gid)
-            os.setresuid(uid, uid, uid)
+            if os.geteuid() == 0 or (uid, gid) != (os.geteuid(), os.getegid()):
+                os.setgroups(list(groups))
+                os.setresgid(gid, gid, gid)
+                os.setresuid(uid, uid, uid)
             function()
             status = 0
         except BaseException:  # noqa: BLE001 - the child must end here, whatever happened
