@@ -19,10 +19,19 @@ from copyagent.core.engine import Engine
 from copyagent.core.events import AgentStarted, Event, WakeupDue
 from copyagent.core.host_events import HostEvent
 from copyagent.core.records import CopyRecord, TapeRecord
-from copyagent.core.tape import State
+from copyagent.core.tape import Copied, State
 from copyagent.core.time import Moment
 from copyagent.state.encoding import MOUNTS, RECORD, decode, encode
-from tests.support.histories import START_NS, TAPE, TARGET
+from tests.support.histories import (
+    START_NS,
+    TAPE,
+    TARGET,
+    Overlay,
+    done,
+    requested,
+    tape_dismounted,
+    volume_mounted,
+)
 from vtsfs.contract.messages import Message
 from vtsfs.contract.naming import TapeId
 
@@ -192,3 +201,12 @@ class Playbook:
 def _again(adapter: TypeAdapter[_T], value: _T) -> _T:
     """Write *value* down as the agent's state does, and read it back."""
     return decode(adapter, encode(adapter, value), "the playbook")
+
+
+def copied_once(play: Playbook, overlay: Overlay, tape: TapeId = TAPE) -> None:
+    """Play a whole with-ring mount and its copy: the ordinary day."""
+    play >> requested(tape.label) >> overlay.mounted(tape) >> volume_mounted(tape.label)
+    play >> overlay.dismounted(tape) >> tape_dismounted(tape.label)
+    play.wait(play.engine.book.settings.cross_check.settle) << StartCopy
+    play >> done(play.job)
+    assert isinstance(play.state(tape), Copied)

@@ -36,11 +36,6 @@ from vtsfs.contract import messages
 
 
 @pytest.fixture
-def overlay() -> Overlay:
-    return Overlay()
-
-
-@pytest.fixture
 def play() -> Playbook:
     """No host is heard, so that a verdict comes after the settle time."""
     return Playbook(make_engine()) >> link_lost()

@@ -31,11 +31,6 @@ STAMP = TargetStamp(5, 6)
 
 
 @pytest.fixture
-def overlay() -> Overlay:
-    return Overlay()
-
-
-@pytest.fixture
 def play() -> Playbook:
     return Playbook(make_engine(retry={"attempts": 1})) >> link_lost()
 

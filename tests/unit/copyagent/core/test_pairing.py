@@ -20,30 +20,16 @@ from tests.support.histories import (
     tape_dismounted,
     volume_mounted,
 )
-from tests.support.playbook import Playbook
+from tests.support.playbook import Playbook, copied_once
 from vtsfs.contract import messages
-from vtsfs.contract.naming import TapeId
 
 GRACE = 30.0
 SETTLE = 2.0
 
 
 @pytest.fixture
-def overlay() -> Overlay:
-    return Overlay()
-
-
-@pytest.fixture
 def play() -> Playbook:
     return Playbook(make_engine())
-
-
-def copied_once(play: Playbook, overlay: Overlay, tape: TapeId = TAPE) -> None:
-    """A whole with-ring mount and its copy: the ordinary day."""
-    play >> requested(tape.label) >> overlay.mounted(tape) >> volume_mounted(tape.label)
-    play >> overlay.dismounted(tape) >> tape_dismounted(tape.label)
-    play.wait(SETTLE) << StartCopy
-    play >> done(play.job)
 
 
 def test_a_lost_link_is_not_waited_for(play: Playbook, overlay: Overlay) -> None:

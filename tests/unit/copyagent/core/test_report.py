@@ -33,11 +33,6 @@ from vtsfs.contract.signals import Identity
 
 
 @pytest.fixture
-def overlay() -> Overlay:
-    return Overlay()
-
-
-@pytest.fixture
 def play() -> Playbook:
     return Playbook(make_engine()) >> link_up()
 

@@ -28,11 +28,6 @@ from vtsfs.contract.signals import Access
 
 
 @pytest.fixture
-def overlay() -> Overlay:
-    return Overlay()
-
-
-@pytest.fixture
 def play() -> Playbook:
     """No host is heard, so that a verdict comes after the settle time."""
     return Playbook(make_engine()) >> link_lost()

@@ -1,27 +1,3 @@
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from tests.support.copy_fixtures import bridge, rig, sshd
 
-import pytest
-
-from copyagent.transfer.sftp import open_bridge
-from tests.support.copy_rig import CopyRig
-from tests.support.sshd import Sshd
-
-
-@pytest.fixture
-async def bridge() -> AsyncIterator[None]:
-    """Run the test with asyncio at hand."""
-    async with open_bridge():
-        yield
-
-
-@pytest.fixture
-def sshd(scratch: Path) -> Iterator[Sshd]:
-    """Run an sshd whose commands are not slowed down by the tester's own shell start-up files."""
-    with Sshd(scratch / "sshd", options=["SetEnv HOME=/nonexistent"]) as server:
-        yield server
-
-
-@pytest.fixture
-async def rig(scratch: Path, sshd: Sshd, bridge: None) -> CopyRig:
-    return CopyRig(scratch, sshd)
+__all__ = ["bridge", "rig", "sshd"]
