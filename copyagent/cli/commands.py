@@ -58,7 +58,7 @@ def copyagent(ctx: click.Context, config: Path | None) -> None:
 @copyagent.command()
 @click.pass_obj
 def run(config: Path) -> None:
-    """Run the agent in the foreground until it is told to end (SIGTERM)."""
+    """Run the agent in the foreground until SIGTERM."""
     # The SSH library takes most of a second to import, which no other command should wait for.
     from copyagent.daemon import run_agent
 
@@ -95,7 +95,10 @@ def status(config: Path, watch: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
 @click.pass_obj
 def explain(config: Path, tape: str, as_json: bool) -> None:
-    """Tell everything about one TAPE: evidence, verdict, what was done, what comes next."""
+    """Tell everything about one TAPE.
+
+    The witnesses' evidence, the verdict, what was done and why, and what comes next.
+    """
     document = _ask(config, Explain(TapeId.parse(tape)))
     _print(document, explanation(document, _console().width), as_json=as_json)
 
@@ -115,7 +118,10 @@ def retry(config: Path, tape: str | None, failed: bool) -> None:
 @click.argument("where", metavar="TAPE|POOL")
 @click.pass_obj
 def sync(config: Path, where: str) -> None:
-    """Copy tapes that were there before AutoCopy: one TAPE, or all of a POOL."""
+    """Copy what has no copy yet: a TAPE, or a whole POOL.
+
+    For tapes that were there before AutoCopy; the same bytes are not sent twice.
+    """
     _say(_ask(config, Sync(parse_where(where))))
 
 
@@ -131,7 +137,10 @@ def release(config: Path, tape: str, because: str) -> None:
 @copyagent.command()
 @click.pass_obj
 def check(config: Path) -> None:
-    """Check the settings and the files they name; change nothing, connect to nothing."""
+    """Check the settings and the files they name.
+
+    All problems are told at once; nothing is changed and nothing connected to.
+    """
     settings, problems = check_settings_file(config)
     if settings is None:
         raise SettingsError("\n".join(problems), problems)
