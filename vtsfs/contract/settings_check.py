@@ -3,6 +3,7 @@
 Read-only: nothing is created, opened for writing or connected to.
 """
 
+import base64
 import errno
 import os
 import stat
@@ -45,7 +46,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         if not _is_directory_or_dead_mount(entry.mountpoint):
             yield f"vaults.{vault}.mountpoint: {entry.mountpoint} is not a directory; create it"
     for target_name, target in settings.targets.items():
-        yield from _secret(f"targets.{target_name}.key", target.key)
+        yield from _key(f"targets.{target_name}.key", target.key)
         yield from _readable(f"targets.{target_name}.known_hosts", target.known_hosts)
     for host_name, host in settings.ems.hosts.items():
         yield from _secret(f"ems.hosts.{host_name}.password_file", host.password_file)
@@ -78,6 +79,38 @@ def _readable(key: str, path: Path) -> Iterator[str]:
             yield f"{key}: {path} is not a regular file"
     finally:
         os.close(fd)
+
+
+def _key(key: str, path: Path) -> Iterator[str]:
+    problems = list(_secret(key, path))
+    yield from problems
+    if any("cannot be read" in problem or "regular file" in problem for problem in problems):
+        return
+    with path.open("rb") as file:
+        content = file.read(65_536)
+    if _wants_passphrase(content):
+        yield (
+            f"{key}: {path} has a passphrase, and nobody is there to type it; "
+            f"take it off: ssh-keygen -p -f {path}"
+        )
+
+
+def _wants_passphrase(content: bytes) -> bool:
+    """Tell whether a private key is encrypted.
+
+    OpenSSH's own format names the cipher after its magic (PROTOCOL.key in its sources); PEM says it
+    in words (RFC 1421, RFC 7468). Anything else is for the SSH library to judge.
+    """
+    if b"ENCRYPTED" in content:
+        return True
+    _, _, body = content.partition(b"-----BEGIN OPENSSH PRIVATE KEY-----")
+    text = b"".join(body.partition(b"-----END")[0].split())
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    magic = b"openssh-key-v1\0"
+    return raw.startswith(magic) and not raw[len(magic) :].startswith(b"\0\0\0\x04none")
 
 
 def _secret(key: str, path: Path) -> Iterator[str]:

@@ -1,4 +1,5 @@
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,15 @@ def test_a_file_that_is_not_there_is_one_problem(tmp_path: Path) -> None:
     assert settings is None
     assert len(problems) == 1
     assert "cannot be read" in problems[0]
+
+
+@pytest.mark.parametrize("form", ["RFC4716", "PEM"])
+@pytest.mark.parametrize("passphrase", ["", "secret words"])
+def test_a_key_that_wants_a_passphrase_is_told(site: Path, form: str, passphrase: str) -> None:
+    (site / "key").unlink()
+    kind = ["-t", "rsa", "-b", "2048"]
+    command = ["ssh-keygen", "-q", *kind, "-m", form, "-N", passphrase, "-f", str(site / "key")]
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    problems = check_files(settings_of(site), "x")
+    assert len(problems) == (1 if passphrase else 0)
+    assert all("targets.drsite.key" in problem and "passphrase" in problem for problem in problems)
