@@ -27,6 +27,8 @@ def overview(document: Document, width: int) -> RenderableType:
         parts.append(_copies(document["copies"]))
     if document["attention"]:
         parts.append(_attention(document["attention"], width))
+    elif not all(vault["swept"] for vault in document["vaults"]):
+        parts.append(Text("Not every vault has been looked at yet: more may be unprotected."))
     elif not any(vault.get("unread_pools") for vault in document["vaults"]):
         parts.append(Text("Every known tape of the watched pools is protected.", style="green"))
     return Group(*_spaced(parts))

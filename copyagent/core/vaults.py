@@ -81,7 +81,9 @@ class Vaults:
     alarmed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.feeds = {vault: Feed() for vault in self.book.settings.vaults}
+        # A vault without a watched pool is nobody's business here: its overlay is not even asked.
+        watched = {entry.pool.vault for entry in self.book.settings.autocopy}
+        self.feeds = {vault: Feed() for vault in self.book.settings.vaults if vault in watched}
 
     def times(self) -> list[float]:
         """Return the monotonic seconds at which `sweeps_due` is wanted."""

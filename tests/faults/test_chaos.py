@@ -36,6 +36,8 @@ def kill_sshd(world: World) -> None:
 
 
 def kill_overlay(world: World) -> None:
+    # A tape that it had not yet told the end of would be held as interrupted, and rightly so.
+    world.site.wait(lambda: not world.site.overlay_status()["open_tapes"], "no tape is open")
     world.site.kill_overlay()
     world.site.attach()
 
@@ -71,6 +73,9 @@ def write(world: World, label: str, chance: random.Random, generations: set[str]
 
 
 def everything_arrived(world: World) -> bool:
-    pool = world.pool_status()
+    """Tell so by the agent's word, once it has heard all that the overlay had to say."""
+    document = world.site.status()
+    [pool] = document["pools"]
     known = len(list((world.site.backing() / "BILL").iterdir()))
-    return bool(pool["tapes"] == known and not pool["unprotected"])
+    heard = all(vault["attached"] and vault["swept"] for vault in document["vaults"])
+    return bool(heard and pool["tapes"] == known and not pool["unprotected"])

@@ -26,9 +26,10 @@ def test_killed_with_a_tape_open(vault: Vault) -> None:
     fd = os.open(path, os.O_WRONLY)
     os.write(fd, b"half")
     vault.kill()
-    with fails_with(errno.ENOTCONN):
+    # Who asks while the kernel is still taking the connection down gets the other number.
+    with fails_with(errno.ENOTCONN, errno.ECONNABORTED):
         os.listdir(vault.mount)
-    with fails_with(errno.ENOTCONN):
+    with fails_with(errno.ENOTCONN, errno.ECONNABORTED):
         os.write(fd, b"lost")
     assert (vault.backing / POOL / "X00001").read_bytes() == b"halflete"
     assert vault.status()["dead"]

@@ -23,11 +23,11 @@ def case(function: Case) -> Case:
     return function
 
 
-def fails_with(number: int) -> "pytest.RaisesExc[OSError]":
-    """Expect an OSError of exactly that errno."""
+def fails_with(*numbers: int) -> "pytest.RaisesExc[OSError]":
+    """Expect an OSError of exactly that errno, or one of those."""
 
     def is_it(error: OSError) -> bool:
-        return error.errno == number
+        return error.errno in numbers
 
     return pytest.raises(OSError, check=is_it)
 

@@ -119,8 +119,9 @@ def bench(tmp_path: Path, mock_clock: MockClock) -> Bench:
 async def settled(runner: Runner, predicate: Callable[[State], bool]) -> State:
     """Let the runner work until the tape's copy satisfies *predicate*; the clock does not move."""
     state: State | None = None
-    for _ in range(20_000):
+    for _ in range(100_000):
         await runner.ask(lambda _: None)
+        await trio.to_thread.run_sync(int)  # attempts work in threads: let them have their turn
         state = runner.engine.book.records[TAPE].copies["drsite"].state
         if predicate(state):
             return state
