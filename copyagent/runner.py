@@ -131,10 +131,9 @@ class Runner:
 
     async def post_durably(self, event: Event) -> None:
         """Hand *event* to the engine and return when what it changed is durable."""
-        posted = _Posted(event, done=trio.Event())
-        await self._send.send(posted)
-        assert posted.done is not None  # noqa: S101  # set two lines above
-        await posted.done.wait()
+        done = trio.Event()
+        await self._send.send(_Posted(event, done=done))
+        await done.wait()
 
     async def ask(self, question: Callable[[Moment], object]) -> object:
         """Let *question* work on the engine between two events, and return its answer.
@@ -142,10 +141,10 @@ class Runner:
         Whatever the question changed is durable when the answer comes. What it raises is raised
         here, and nothing was changed.
         """
-        posted = _Posted(question=question, done=trio.Event())
+        done = trio.Event()
+        posted = _Posted(question=question, done=done)
         await self._send.send(posted)
-        assert posted.done is not None  # noqa: S101  # set two lines above
-        await posted.done.wait()
+        await done.wait()
         if posted.error is not None:
             raise posted.error
         return posted.answer
