@@ -31,7 +31,7 @@ from vtsfs.fuse.operations import Operations
 from vtsfs.outbox.database import Mark
 from vtsfs.outbox.feed import Desk, Feed
 from vtsfs.outbox.outbox import Callbacks, Outbox
-from vtsfs.overlay.caller import keep_capabilities
+from vtsfs.overlay.caller import give_up_resource_capability, keep_capabilities
 from vtsfs.overlay.overlay import Overlay, VaultView
 from vtsfs.overlay.reports import Clock, Reporter, SignalSink
 from vtsfs.runtime import clock as machine
@@ -118,6 +118,7 @@ def run(attachment: Attachment) -> None:
         raise StateError(f"paths.run {settings.paths.run}: {error.strerror}") from error
     _raise_descriptor_limit()
     keep_capabilities()
+    give_up_resource_capability()
     lock = settings.overlay_lock(attachment.vault)
     with lock_file(lock, busy=AttachError), _event_log(settings) as events:
         check_mountpoint(attachment.vault, attachment.backing, attachment.mountpoint)

@@ -5,11 +5,32 @@ from pathlib import Path
 
 import pytest
 
-from vtsfs.overlay.caller import Caller, acting_for, keep_capabilities
+from tests.support.posix_case import as_user
+from vtsfs.overlay.caller import (
+    Caller,
+    acting_for,
+    give_back,
+    give_up_resource_capability,
+    keep_capabilities,
+    take,
+)
 
 OTHER = Caller(uid=54_321, gid=54_322, pid=1)
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for others")
+
+
+#: CAP_SYS_RESOURCE in the numbers of proc_pid_status(5).
+RESOURCE_BIT = 1 << 24
+
+
+def thread_status() -> dict[str, str]:
+    text = Path("/proc/thread-self/status").read_text(encoding="ascii", errors="replace")
+    return dict(line.split(":", 1) for line in text.splitlines())
+
+
+def fsuid() -> int:
+    return int(thread_status()["Uid"].split()[3])
 
 
 def in_thread(function: Callable[[], None]) -> None:
@@ -64,3 +85,41 @@ def test_modes_come_out_as_given_and_our_umask_stays(tmp_path: Path) -> None:
         os.umask(before)
     assert (tmp_path / "theirs").stat().st_mode & 0o777 == 0o777
     assert (tmp_path / "ours").stat().st_mode & 0o777 == 0o700
+
+
+@root_only
+def test_the_resource_capability_is_gone_for_good_and_the_others_are_kept() -> None:
+    def give_up() -> None:
+        seen = [thread_status()]
+        keep_capabilities()
+        give_up_resource_capability()
+        give_up_resource_capability()
+        seen.append(thread_status())
+        in_thread(lambda: seen.append(thread_status()))
+        before, *later = seen
+        assert len(later) == 2
+        for status in later:
+            assert not int(status["CapInh"], 16) & RESOURCE_BIT
+            for name in ("CapEff", "CapPrm", "CapBnd"):
+                assert int(status[name], 16) == int(before[name], 16) & ~RESOURCE_BIT, name
+            assert status["Groups"].split() == []
+
+    # A process of its own: setgroups(2) reaches every thread.
+    as_user(give_up, uid=0, gid=0, groups=[OTHER.gid])
+
+
+@root_only
+def test_room_is_taken_as_the_caller_and_given_back() -> None:
+    seen: list[int] = []
+
+    def write() -> None:
+        keep_capabilities()
+        assert take(OTHER.uid)
+        seen.append(fsuid())
+        give_back()
+        seen.append(fsuid())
+        assert not take(0)
+        seen.append(fsuid())
+
+    in_thread(write)
+    assert seen == [OTHER.uid, 0, 0]
