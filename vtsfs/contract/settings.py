@@ -11,49 +11,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from vtsfs.contract.errors import NameInvalid, SettingsError
+from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.naming import LABEL_PATTERN, POOL_PATTERN, NamePatterns, PoolId, TapeId
-from vtsfs.contract.units import parse_duration
+from vtsfs.contract.setting_values import (
+    AbsolutePath,
+    Model,
+    Pool,
+    Port,
+    Seconds,
+    SecondsOrNone,
+    TargetKey,
+    VaultKey,
+)
 
 DEFAULT_PATH = Path("/etc/vts-autocopy/vts-autocopy.yaml")
 ENVIRONMENT = "VTS_AUTOCOPY_CONFIG"
-
-
-def _absolute(value: object) -> object:
-    if isinstance(value, str):
-        if not value.startswith("/"):
-            raise ValueError(f"should be an absolute path, not {value!r}")
-        if "\0" in value:
-            raise ValueError("should not contain a NUL")
-        if ".." in value.split("/"):
-            raise ValueError(f"should not contain .. as {value!r} does")
-    return value
-
-
-def _pool(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("should be a pool such as /VAULT00/BILL")
-    try:
-        return PoolId.parse(value)
-    except NameInvalid as error:
-        raise ValueError(str(error)) from error
-
-
-Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
-SecondsOrNone = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
-AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
-Pool = Annotated[PoolId, BeforeValidator(_pool)]
-VaultKey = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_-]{0,30}$")]
-TargetKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Model(BaseModel):
-    """The base of every section: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class System(Model):
@@ -172,7 +146,9 @@ class Ems(Model):
     """The host link. Without it every verdict rests on the overlay alone."""
 
     required: bool = True
-    hosts: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,8}$")], EmsHost] = {}
+    hosts: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,8}$")], EmsHost] = Field(
+        default_factory=dict
+    )
 
 
 class Settings(Model):
@@ -183,7 +159,7 @@ class Settings(Model):
     service: Service = Service()
     naming: Naming = Naming()
     vaults: Annotated[dict[VaultKey, Vault], Field(min_length=1)]
-    targets: dict[TargetKey, Target] = {}
+    targets: dict[TargetKey, Target] = Field(default_factory=dict)
     autocopy: tuple[AutoCopy, ...] = ()
     retry: Retry = Retry()
     cross_check: CrossCheck = CrossCheck()
