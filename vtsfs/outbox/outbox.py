@@ -24,6 +24,9 @@ PATIENCE_S = 2.0
 RETRY_S = 1.0
 #: Most signals kept in memory while the outbox cannot be written.
 MAX_QUEUED = 50_000
+#: Groups in the transaction that tries whether a failing outbox can be written again: what was
+#: queued meanwhile would keep the processor busy for seconds, only to be rolled back.
+PROBE = 100
 
 
 @dataclass(slots=True)
@@ -76,6 +79,8 @@ class Outbox:
         self._work = trio.Event()
         self._idle = trio.Event()
         self._lock = trio.Lock()
+        #: The file whose open-for-write marks were told in this run; those in it now are our own.
+        self._taken_over = ""
         self._limiter = trio.CapacityLimiter(1)
         #: Why signals cannot be made durable at present; empty when they can.
         self.failure = ""
@@ -122,9 +127,8 @@ class Outbox:
             if group.error is not None:
                 raise group.error
             return
-        text = f"outbox {self._path}: a commit takes more than {self._patience_s:g} s"
-        self._begin_failing(text)
-        raise OutboxError(text)
+        self._begin_failing(self._too_slow())
+        raise OutboxError(self._too_slow())
 
     def acknowledge(self, seq: int) -> None:
         """Drop everything up to *seq*, soon."""
@@ -161,34 +165,47 @@ class Outbox:
         task_status.started()
         while True:
             if self.failure:
-                with trio.move_on_after(RETRY_S):
-                    await self._work.wait()
+                # Not sooner because there is more to write: opens come by the hundred.
+                await trio.sleep(RETRY_S)
             else:
                 await self._work.wait()
             self._work = trio.Event()
             await self._write()
 
     async def close(self, *, clean: bool, deadline_s: float = 10.0) -> None:
-        """Wait until everything is durable and close; note a *clean* end if there is nothing left.
+        """Make durable what is left and close; note a *clean* end if nothing was lost.
 
-        `run` must still be running, and nobody may hand over signals any more.
+        `run` must still be running, and nobody may hand over signals any more. A disk that does not
+        answer is left alone after *deadline_s*: the next start then finds what an unclean end leaves.
         """
-        with trio.move_on_after(deadline_s):
+        with trio.move_on_after(deadline_s) as waiting:
             while self._queue and not self.failure:
                 self._idle = trio.Event()
                 await self._idle.wait()
-        async with self._lock:
-            await trio.to_thread.run_sync(self._close, clean, limiter=self._limiter)
+            async with self._lock:
+                await trio.to_thread.run_sync(
+                    self._close, clean, limiter=self._limiter, abandon_on_cancel=True
+                )
+        if waiting.cancelled_caught:
+            _logger.error("outbox %s: its disk does not answer; it is not closed", self._path)
 
     def _close(self, clean: bool) -> None:
         database, self._database = self._database, None
         if database is None:
             return
+        # What a slow disk has left waiting, too.
+        signals = [signal for group in self._queue for signal in group.signals]
         try:
-            if clean and not self._queue and not self.failure:
-                database.commit(acknowledged=self._acknowledged, attached=False, sweep=self._sweep)
+            if clean or signals:
+                database.commit(
+                    signals,
+                    delivered=self.delivered,
+                    acknowledged=self._acknowledged,
+                    attached=False if clean else None,
+                    sweep=self._sweep,
+                )
         except OutboxError as error:
-            _logger.error("the clean end could not be noted: %s", error)
+            _logger.error("the end could not be noted: %s", error)
         finally:
             database.close()
 
@@ -212,12 +229,17 @@ class Outbox:
 
     async def _write(self) -> None:
         """Commit everything queued at this moment in one transaction."""
-        groups = list(self._queue)
+        groups = self._queue[: PROBE if self.failure else len(self._queue)]
         try:
             async with self._lock:
                 if self._database is None:
                     await self._open()
-                meta = await trio.to_thread.run_sync(self._commit, groups, limiter=self._limiter)
+                begun = trio.current_time()
+                # Abandoned only at the very end, see `close`.
+                meta = await trio.to_thread.run_sync(
+                    self._commit, groups, limiter=self._limiter, abandon_on_cancel=True
+                )
+                is_slow = trio.current_time() - begun > self._patience_s
         except OutboxError as error:
             await self._failed(error, groups)
             return
@@ -227,18 +249,25 @@ class Outbox:
         for group in groups:
             group.done.set()
         self._meta = meta
-        self._sweep = None if self._sweep is meta.sweep else self._sweep
-        self.failure = ""
-        if self._losing:
-            # A sweep that began before the last loss does not count.
-            self._losing = False
-            self._renew()
+        if is_slow:
+            # Durable, but the next one who opens a tape would wait as long.
+            self._begin_failing(self._too_slow())
+        else:
+            self._recover(meta)
         self.committed.set()
         self.committed = trio.Event()
-        if not self._queue:
+        if not self._queue or is_slow:
             self._idle.set()
         if self._queue or self._sweep is not None:
             self._work.set()
+
+    def _recover(self, meta: Meta) -> None:
+        """It was written, and quickly."""
+        self._sweep = None if self._sweep is meta.sweep else self._sweep
+        if self.failure or self._losing:
+            # A sweep that began before does not count; whoever asks now learns that one is due.
+            self.failure, self._losing = "", False
+            self._renew()
 
     def _commit(self, groups: Sequence[_Group]) -> Meta:
         database = self._database
@@ -273,20 +302,26 @@ class Outbox:
 
     def _take_over(self, database: Database) -> Meta:
         before = database.meta()
-        interrupted = self._callbacks.interrupted(database.marks())
+        # A file that failed and is there again has marks of sessions that are still running.
+        is_ours = before.outbox_id == self._taken_over
+        interrupted = [] if is_ours else self._callbacks.interrupted(database.marks())
         # Set from here to the clean end: a run that finds it set knows that the last one was cut.
         sweep = True if before.attached or self._sweep else None
         database.commit(interrupted, delivered=before.highest, attached=True, sweep=sweep)
+        self._taken_over = before.outbox_id
         return database.meta()
 
     async def _failed(self, error: OutboxError, groups: Sequence[_Group]) -> None:
         for group in groups:
             group.error = error
             group.done.set()
-        if isinstance(error, OutboxCorrupt) and self._database is not None:
-            async with self._lock:
-                self._database.close()
-                self._database, self._meta = None, None
+        async with self._lock:
+            if self._database is not None and not _is_full(error):
+                # Not held while its disk is mended, which may take an unmount, or be another disk.
+                database, self._database = self._database, None
+                await trio.to_thread.run_sync(database.close, limiter=self._limiter)
+        if isinstance(error, OutboxCorrupt):
+            self._meta = None
         self._begin_failing(str(error))
         self._idle.set()
 
@@ -296,3 +331,11 @@ class Outbox:
             self._renew()
         self.failure = text
         self._sweep = True
+
+    def _too_slow(self) -> str:
+        return f"outbox {self._path}: a commit takes more than {self._patience_s:g} s"
+
+
+def _is_full(error: OutboxError) -> bool:
+    """Tell whether there is only no room: what is in the file can be read all the same."""
+    return getattr(error.__cause__, "sqlite_errorname", "") == "SQLITE_FULL"
