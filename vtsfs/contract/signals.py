@@ -1,7 +1,8 @@
 """What the overlay reports about tapes, and how it is written down (JSON, version 1).
 
-A signal is one line of JSON on the feed and one row of the outbox. Every field is always present;
-the sentinel values are these:
+A signal is one line of JSON on the feed and one row of the outbox. Every field is always present,
+but for those that version 1 was added to (`_ADDED`), which are left out when they say nothing. The
+sentinel values are these:
 
 ``label == ""``
     the signal is about a whole pool (a pool directory was renamed): every tape below it may have
@@ -14,12 +15,14 @@ the sentinel values are these:
     no session is involved (*changed*, *moved*, *removed*, *received*).
 ``seq == 0``
     not yet committed to an outbox.
+``companions == ("*",)``
+    more companions changed than are listed: any may have.
 
 `golden` files under ``tests/golden`` pin the encoding; version 1 is only ever added to.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
@@ -40,6 +43,18 @@ MALFORMED = (
     OverflowError,
     RecursionError,
 )
+
+
+#: Fields that the first readers of version 1 do not know; left out when they have their default.
+_ADDED = ("quiet_ns", "companions")
+
+#: Most companions that a signal names.
+MOST_COMPANIONS = 64
+#: Stands for all companions of a tape, where they are too many to be named.
+ALL_COMPANIONS = ("*",)
+
+#: Ranges that are encoded in one go.
+_PIECE = 4096
 
 
 class Kind(StrEnum):
@@ -102,6 +117,10 @@ class Signal:
     is the number of further sessions folded into this one while nobody listened. *origin* is the
     tape's or pool's former name (*moved*), empty if it was no tape. *cause* says in a word what did
     it (``truncate``, ``rename-over``, ``crash``...).
+
+    *quiet_ns* (*dismounted* only) is how long before the report the last handle was released, in
+    nanoseconds: the overlay has waited for so long already whether somebody comes back. *companions*
+    are the names of the tape's companions that changed with it.
     """
 
     kind: Kind
@@ -123,6 +142,8 @@ class Signal:
     merged: int = 0
     origin: str = ""
     cause: str = ""
+    quiet_ns: int = 0
+    companions: tuple[str, ...] = ()
 
     @property
     def tape(self) -> TapeId | None:
@@ -139,8 +160,27 @@ class Signal:
         return replace(self, seq=seq)
 
     def to_json(self) -> str:
-        """Write the signal as one line of JSON, without the line's end."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        """Write the signal as one line of JSON, without the line's end.
+
+        Extents are written in pieces: 64 Ki ranges take 20 ms, and the thread that does it must
+        let others run meanwhile, which the encoder itself does not.
+        """
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in _ADDED:
+            if not known[name]:
+                del known[name]
+        for name in ("identity", "opened"):
+            if known[name] is not None:
+                known[name] = asdict(known[name])
+        extents = known["extents"]
+        if extents is None or len(extents) <= _PIECE:
+            return _compact(known)
+        known["extents"] = []
+        before, after = _compact(known).split('"extents":[]', 1)
+        pieces = (
+            _compact(extents[at : at + _PIECE])[1:-1] for at in range(0, len(extents), _PIECE)
+        )
+        return f'{before}"extents":[{",".join(pieces)}]{after}'
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -177,7 +217,13 @@ class Signal:
             merged=int(data["merged"]),
             origin=str(data["origin"]),
             cause=str(data["cause"]),
+            quiet_ns=int(data.get("quiet_ns", 0)),
+            companions=tuple(map(str, data.get("companions", ()))),
         )
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _identity(data: Mapping[str, Any] | None) -> Identity | None:
@@ -201,9 +247,7 @@ def merge(earlier: Signal, later: Signal) -> Signal:
     contiguous = earlier.identity is not None and earlier.identity == later.opened
     extents: tuple[tuple[int, int], ...] | None = None
     if contiguous and earlier.extents is not None and later.extents is not None:
-        union = ExtentSet(earlier.extents)
-        union.update(later.extents)
-        extents = tuple(union)
+        extents = tuple(ExtentSet.union(earlier.extents, later.extents))
     return replace(
         later,
         opened=earlier.opened,
@@ -211,4 +255,13 @@ def merge(earlier: Signal, later: Signal) -> Signal:
         bytes_written=earlier.bytes_written + later.bytes_written,
         extents=extents,
         merged=earlier.merged + later.merged + 1,
+        companions=all_companions(earlier.companions, later.companions),
     )
+
+
+def all_companions(*groups: Iterable[str]) -> tuple[str, ...]:
+    """Put the names of companions together, each once and in order, or say that they are too many."""
+    names = sorted(set().union(*groups))
+    if len(names) > MOST_COMPANIONS or ALL_COMPANIONS[0] in names:
+        return ALL_COMPANIONS
+    return tuple(names)

@@ -69,9 +69,7 @@ def _fold_repeated(last: Signal, new: Signal) -> Folded:
         return Folded(new, (last.seq,))
     extents = None
     if last.extents is not None and new.extents is not None:
-        union = ExtentSet(last.extents)
-        union.update(new.extents)
-        extents = tuple(union)
+        extents = tuple(ExtentSet.union(last.extents, new.extents))
     wrote = last.wrote or new.wrote
     cause = last.cause if last.wrote and not new.wrote else new.cause
     return Folded(replace(new, extents=extents, wrote=wrote, cause=cause), (last.seq,))

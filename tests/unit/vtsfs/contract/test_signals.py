@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtsfs.contract.errors import FeedError
-from vtsfs.contract.extents import ExtentSet
+from vtsfs.contract.extents import MAX_RANGES, ExtentSet
+from vtsfs.contract.feed import MAX_LINE
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.signals import Access, Identity, Kind, Signal, merge
 
@@ -151,3 +152,20 @@ def test_a_change_between_two_sessions_makes_the_extents_unknown() -> None:
     second = replace(first, opened=other, identity=other)
     assert merge(first, second).extents is None
     assert merge(first, replace(second, opened=seen)).extents == ((0, 1),)
+
+
+@pytest.mark.parametrize("ranges", [4096, 4097, 10_000])
+def test_many_extents_are_written_as_few_are(ranges: int) -> None:
+    extents = tuple((at * 10, at * 10 + 5) for at in range(ranges))
+    # The label is what the pieces must not be put into.
+    signal = Signal(Kind.CHANGED, "V", "P", '"extents":[]', "b", 0, 0, extents=extents)
+    data = json.loads(signal.to_json())
+    assert list(data) == [field.name for field in fields(Signal)]
+    assert data["extents"] == [list(pair) for pair in extents]
+    assert Signal.from_json(signal.to_json()) == signal
+
+
+def test_a_signal_with_all_extents_fits_into_a_line_of_the_feed() -> None:
+    widest = ((2**63 - 2, 2**63 - 1),) * MAX_RANGES
+    signal = Signal(Kind.DISMOUNTED, "V", "P", "T", "b", 0, 0, extents=widest)
+    assert len(f'{{"signal":{signal.to_json()}}}\n') < MAX_LINE / 2
