@@ -6,14 +6,14 @@ filter lets other subsystems through.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from copyagent.core.host_events import MountRequested
 from copyagent.ems.lines import EmsLineDecoder
 from copyagent.ems.tape_events import read_host_event
-from tests.bench.frame import Side, Sides, Work
+from tests.bench.frame import Side, Work
 from tests.support.ems_host.layout import Layout
 
 EVENTS = 40_000
@@ -42,7 +42,7 @@ def flood() -> bytes:
 
 
 @contextmanager
-def prepare(_directory: Path) -> Iterator[Sides]:
+def prepare(_directory: Path) -> Iterator[Sequence[Side]]:
     """Print the flood once; both sides read the same bytes in the same pieces."""
     printed = flood()
     chunks = [printed[start : start + CHUNK] for start in range(0, len(printed), CHUNK)]
@@ -73,7 +73,7 @@ def prepare(_directory: Path) -> Iterator[Sides]:
             raise AssertionError(f"{count} lines were read")
         return took
 
-    yield Sides(Side("copyagent", understand), Side("split lines", split))
+    yield (Side("copyagent", understand), Side("split lines", split))
 
 
-PARSE_FLOOD = Work(bench="ems", name="parse-flood", prepare=prepare, pairs=9)
+PARSE_FLOOD = Work(bench="ems", name="parse-flood", prepare=prepare, rounds=9)

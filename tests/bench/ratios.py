@@ -2,7 +2,9 @@
 
 import statistics
 from collections.abc import Sequence
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
+
+from tests.bench.latencies import Latencies
 
 
 class Pair(NamedTuple):
@@ -21,11 +23,28 @@ class Ratio(NamedTuple):
     runs: int
 
 
+class BothLatencies(TypedDict):
+    """How long single calls took on either side, in microseconds."""
+
+    subject: Latencies
+    against: Latencies
+
+
+class Speeds(TypedDict):
+    """How fast both sides were (the medians of their runs), in *unit*."""
+
+    subject: float
+    against: float
+    unit: str
+
+
 class Row(TypedDict):
     """One line of the table and one object of the JSON file.
 
     *ratio* is the subject's speed over the peer's; *low* and *high* are the first and the third
-    quartile of the ratios of the single pairs; *runs* counts the pairs.
+    quartile of the ratios of the single pairs; *runs* counts the pairs. *speed* is there where the work
+    is counted in a unit, *wanted* where a least ratio is promised, *latency_us* where single calls were timed, and *measured* where a
+    limit takes the peer's place: the figures, by what they are and their unit.
     """
 
     bench: str
@@ -36,6 +55,15 @@ class Row(TypedDict):
     low: float
     high: float
     runs: int
+    speed: NotRequired[Speeds]
+    wanted: NotRequired[float]
+    latency_us: NotRequired[BothLatencies]
+    measured: NotRequired[dict[str, float]]
+
+
+def is_missed(line: Row) -> bool:
+    """Tell whether less than the promised ratio was reached."""
+    return "wanted" in line and line["ratio"] < line["wanted"]
 
 
 def speed_ratio(pairs: Sequence[Pair]) -> Ratio:
@@ -53,6 +81,14 @@ def speed_ratio(pairs: Sequence[Pair]) -> Ratio:
         return Ratio(ratios[0], ratios[0], ratios[0], 1)
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return Ratio(middle, low, high, len(ratios))
+
+
+def speeds(pairs: Sequence[Pair], amount: float, unit: str) -> Speeds:
+    """Say how fast either side did *amount* of something in its median run."""
+    ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
+    return Speeds(
+        subject=float(f"{amount / ours:.3g}"), against=float(f"{amount / theirs:.3g}"), unit=unit
+    )
 
 
 def row(bench: str, work: str, subject: str, against: str, ratio: Ratio) -> Row:

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import trio
 
 from copyagent.core.copying import CopyDone
 from copyagent.transfer.sftp import open_bridge
-from tests.bench.frame import Side, Sides, Work
+from tests.bench.frame import Side, Work
 from tests.support.copy_rig import CopyRig
 from tests.support.sshd import ADDRESS, Sshd
 
@@ -27,7 +27,7 @@ CIPHER = "aes128-gcm@openssh.com"
 
 
 @contextmanager
-def prepare(directory: Path) -> Iterator[Sides]:
+def prepare(directory: Path) -> Iterator[Sequence[Side]]:
     """Run an sshd over an empty target vault, with one tape of random bytes at the source."""
     with Sshd(directory / "sshd") as sshd:
         rig = CopyRig(directory, sshd)
@@ -48,7 +48,7 @@ def prepare(directory: Path) -> Iterator[Sides]:
             _check(rig)
             return took
 
-        yield Sides(Side("copyagent", copy), Side(f"scp -c {CIPHER.partition('@')[0]}", scp))
+        yield (Side("copyagent", copy), Side(f"scp -c {CIPHER.partition('@')[0]}", scp))
 
 
 async def _copy(rig: CopyRig) -> float:
@@ -75,4 +75,4 @@ def _empty(vault: Path) -> None:
     os.sync()
 
 
-FULL_256M = Work(bench="transfer", name="full-256m", prepare=prepare, pairs=5)
+FULL_256M = Work(bench="transfer", name="full-256m", prepare=prepare, rounds=5)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.ratios import Pair, row, speed_ratio
+from tests.bench.ratios import Pair, is_missed, row, speed_ratio, speeds
 
 seconds = st.floats(min_value=1e-3, max_value=1e3)
 
@@ -63,3 +63,16 @@ def test_a_row_names_what_was_compared() -> None:
         "high": 0.333,
         "runs": 1,
     }
+
+
+def test_speeds_are_those_of_the_median_runs() -> None:
+    pairs = [Pair(1.0, 8.0), Pair(2.0, 4.0), Pair(3.0, 2.0)]
+    assert speeds(pairs, 8.0, "MB/s") == {"subject": 4.0, "against": 2.0, "unit": "MB/s"}
+
+
+@pytest.mark.parametrize(("wanted", "missed"), [(None, False), (0.5, False), (0.51, True)])
+def test_a_promise_is_missed_below_it(wanted: float | None, missed: bool) -> None:
+    line = row("overlay", "stat", "ours", "theirs", speed_ratio([Pair(2.0, 1.0)]))
+    if wanted is not None:
+        line["wanted"] = wanted
+    assert is_missed(line) is missed

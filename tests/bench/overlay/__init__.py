@@ -1,0 +1,1 @@
+"""What our overlay costs, against three others on the same tree."""

@@ -1,0 +1,202 @@
+"""The same directory tree, reached in four ways: as it is, and through three FUSE file systems.
+
+All of them stand on one backing directory, so disk, page cache and tapes are the same for each.
+
+- `vtsfs/pyfuse3`: our overlay, as a daemon of its own with default settings.
+- `backing`: the directory itself, which is what an overlay can cost nothing against.
+- `passthrough_ll`: libfuse's example in C, compiled with ``gcc -O2`` from the source that Debian ships
+  as documentation. It reports nothing and keeps no account: what the kernel's FUSE costs in C. Its
+  defaults (``cache=auto``, ``timeout=1``, no writeback) are the overlay's own.
+- `mergerfs`: Debian's, with one branch and default caching, a file system that people use.
+"""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.mountpoint import mounts_under, remove_tree, unmount_under, unmounted_after
+from tests.support.processes import Program
+from tests.support.waiting import wait_until
+
+OURS = "vtsfs/pyfuse3"
+BACKING = "backing"
+PASSTHROUGH = "passthrough_ll"
+MERGERFS = "mergerfs"
+
+VAULT = "VAULT00"
+POOL = "BILL"
+
+_EXAMPLES = Path("usr/share/doc/libfuse3-dev/examples")
+_SOURCES = ("passthrough_ll.c", "passthrough_helpers.h")
+
+
+class BenchError(Exception):
+    """A peer cannot be had on this machine; says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to the tapes: its name, and where the pool is on it."""
+
+    name: str
+    pool: Path
+
+
+@dataclass(frozen=True)
+class Attached:
+    """The ways to one tree, ours first, and the process that serves ours."""
+
+    ways: Sequence[Way]
+    backing: Path
+    overlay: Program
+
+    @property
+    def ours(self) -> Way:
+        """Our own way."""
+        return self.ways[0]
+
+
+@contextmanager
+def attached(directory: Path, wrapper: Sequence[str | Path] = ()) -> Iterator[Attached]:
+    """Bring up all four ways to a tree with one empty pool; raise BenchError if one cannot be had.
+
+    *wrapper* is put between the interpreter and ``-m vtsfs``: the options with which Python runs a
+    profiler around a module.
+    """
+    backing = directory / "backing"
+    (backing / POOL).mkdir(parents=True)
+    with ExitStack() as stack:
+        stack.enter_context(_left_clean(directory / VAULT))
+        stack.enter_context(unmounted_after(directory))
+        overlay = stack.enter_context(_overlay(directory, backing, wrapper))
+        ways = [Way(OURS, directory / VAULT / POOL), Way(BACKING, backing / POOL)]
+        for name, command in _peers(directory, backing).items():
+            stack.enter_context(_served(command, directory / name))
+            ways.append(Way(name, directory / name / POOL))
+        yield Attached(ways, backing / POOL, overlay)
+
+
+@contextmanager
+def overlay_alone(directory: Path, wrapper: Sequence[str | Path] = ()) -> Iterator[Attached]:
+    """Bring up our way only."""
+    backing = directory / "backing"
+    (backing / POOL).mkdir(parents=True)
+    with (
+        _left_clean(directory / VAULT),
+        unmounted_after(directory),
+        _overlay(directory, backing, wrapper) as overlay,
+    ):
+        yield Attached([Way(OURS, directory / VAULT / POOL)], backing / POOL, overlay)
+
+
+@contextmanager
+def _left_clean(mountpoint: Path) -> Iterator[None]:
+    """Let the mount point be removed: an overlay makes it immutable."""
+    try:
+        yield
+    finally:
+        remove_tree(mountpoint)
+
+
+def _overlay(
+    directory: Path, backing: Path, wrapper: Sequence[str | Path]
+) -> AbstractContextManager[Program]:
+    mountpoint = directory / VAULT
+    config = directory / "vts-autocopy.yaml"
+    config.write_text(json.dumps(_settings(directory, backing, mountpoint)), encoding="utf-8")
+    command: list[str | Path] = [sys.executable, *wrapper, "-m", "vtsfs", "--config", config]
+    return _served([*command, "attach", "--foreground", VAULT], mountpoint)
+
+
+def _settings(directory: Path, backing: Path, mountpoint: Path) -> Mapping[str, object]:
+    """Make the least settings with which an overlay can be attached; JSON is YAML too."""
+    return {
+        "system": {"name": "BENCH"},
+        "paths": {
+            "state": str(directory / "state"),
+            "run": str(directory / "run"),
+            "event_log": str(directory / "event.log"),
+        },
+        "vaults": {VAULT: {"backing": str(backing), "mountpoint": str(mountpoint)}},
+    }
+
+
+def _peers(directory: Path, backing: Path) -> Mapping[str, Sequence[str | Path]]:
+    everybody = ["allow_other"] if os.geteuid() == 0 else []
+    passthrough = ",".join([f"source={backing}", "default_permissions", *everybody])
+    # Nothing is kept free of what a small disk has: the others keep nothing free either.
+    mergerfs = ",".join(["minfreespace=0", *everybody])
+    program = _compiled_passthrough(directory)
+    return {
+        PASSTHROUGH: [program, "-f", "-o", passthrough, directory / PASSTHROUGH],
+        MERGERFS: [_mergerfs(), "-f", "-o", mergerfs, backing, directory / MERGERFS],
+    }
+
+
+@contextmanager
+def _served(command: Sequence[str | Path], mountpoint: Path) -> Iterator[Program]:
+    mountpoint.mkdir()
+    with Program(command, mountpoint.with_name(f"{mountpoint.name}.log")) as program:
+
+        def is_there() -> bool:
+            if not program.is_running():
+                raise RuntimeError(f"{program.arguments[0]} ended:\n{program.output()}")
+            return mounts_under(mountpoint) != [] and (mountpoint / POOL).is_dir()
+
+        wait_until(is_there, 30.0, f"{mountpoint} is served")
+        try:
+            yield program
+        finally:
+            unmount_under(mountpoint)
+            with suppress(subprocess.TimeoutExpired):
+                program.wait(10.0)
+
+
+def _mergerfs() -> str:
+    found = shutil.which("mergerfs")
+    if found is None:
+        raise BenchError("there is no mergerfs: run 'apt-get install mergerfs' as root")
+    return found
+
+
+def _compiled_passthrough(directory: Path) -> Path:
+    """Compile libfuse's example in *directory*."""
+    sources = directory / "passthrough_ll.d"
+    sources.mkdir()
+    for name in _SOURCES:
+        (sources / name).write_bytes(_example(sources, name))
+    flags = _output_of(["pkg-config", "--cflags", "--libs", "fuse3"], sources).split()
+    _output_of(["gcc", "-O2", "-o", "passthrough_ll", "passthrough_ll.c", *flags], sources)
+    return sources / "passthrough_ll"
+
+
+def _example(scratch: Path, name: str) -> bytes:
+    """Return a file of libfuse's examples; from the package where documentation is not installed."""
+    for top in (Path("/"), scratch / "package"):
+        if top != Path("/") and not top.exists():
+            _output_of(["apt-get", "-q", "download", "libfuse3-dev"], scratch)
+            (package,) = scratch.glob("libfuse3-dev_*.deb")
+            _output_of(["dpkg-deb", "--extract", package, top], scratch)
+        plain, packed = top / _EXAMPLES / name, top / _EXAMPLES / f"{name}.gz"
+        if plain.exists():
+            return plain.read_bytes()
+        if packed.exists():
+            return gzip.decompress(packed.read_bytes())
+    raise BenchError(f"libfuse3-dev holds no {name}: is it Debian's?")
+
+
+def _output_of(command: Sequence[str | Path], directory: Path) -> str:
+    try:
+        ended = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise BenchError(f"there is no {command[0]}: run packaging/setup/prepare") from error
+    if ended.returncode != 0:
+        raise BenchError(f"{' '.join(map(str, command))}: {ended.stderr.strip()[-2000:]}")
+    return ended.stdout
