@@ -241,7 +241,7 @@ class Outbox:
                 )
                 is_slow = trio.current_time() - begun > self._patience_s
         except OutboxError as error:
-            await self._failed(error, groups)
+            await self._failed(error)
             return
         written = set(map(id, groups))
         self._queue = [group for group in self._queue if id(group) not in written]
@@ -311,19 +311,16 @@ class Outbox:
         self._taken_over = before.outbox_id
         return database.meta()
 
-    async def _failed(self, error: OutboxError, groups: Sequence[_Group]) -> None:
-        for group in groups:
-            group.error = error
-            group.done.set()
+    async def _failed(self, error: OutboxError) -> None:
+        if isinstance(error, OutboxCorrupt):
+            self._meta = None
+        self._begin_failing(str(error))
+        self._idle.set()
         async with self._lock:
             if self._database is not None and not _is_full(error):
                 # Not held while its disk is mended, which may take an unmount, or be another disk.
                 database, self._database = self._database, None
                 await trio.to_thread.run_sync(database.close, limiter=self._limiter)
-        if isinstance(error, OutboxCorrupt):
-            self._meta = None
-        self._begin_failing(str(error))
-        self._idle.set()
 
     def _begin_failing(self, text: str) -> None:
         if not self.failure:
@@ -331,6 +328,10 @@ class Outbox:
             self._renew()
         self.failure = text
         self._sweep = True
+        for group in self._queue:
+            if not group.done.is_set():
+                group.error = OutboxError(text)
+                group.done.set()
 
     def _too_slow(self) -> str:
         return f"outbox {self._path}: a commit takes more than {self._patience_s:g} s"
