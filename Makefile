@@ -4,19 +4,20 @@
 #   make demo-down         ends a demonstration that was kept
 #   make test [ARGS=...]   all tests, or those that ARGS (pytest arguments) select
 #   make lint              format, style, types, import contracts
-#   make bench [ONLY=overlay,transfer,ems] [JSON=file]
+#   make bench [ONLY=overlay,transfer,ems] [JSON=file] [PROFILE=1]
 #   make lock              resolves the locked versions anew
 #   make clean             removes what the targets above left in this directory
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-fuse lint test demo demo-down bench lock clean
+.PHONY: help setup setup-fuse setup-bench lint test demo demo-down bench lock clean
 
 PY := .venv/bin/python
 ARGS ?=
 KEEP ?=
 ONLY ?=
 JSON ?=
+PROFILE ?=
 
 help:
 	@sed -n 's/^#  \{0,1\}//p' Makefile
@@ -26,6 +27,9 @@ setup:
 
 setup-fuse:
 	@packaging/setup/prepare --fuse
+
+setup-bench:
+	@packaging/setup/prepare --fuse --bench
 
 lint: setup
 	$(PY) -m ruff format --check .
@@ -42,8 +46,8 @@ demo: setup-fuse
 demo-down: setup
 	@$(PY) -m tests.demo down
 
-bench: setup-fuse
-	@$(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+bench: setup-bench
+	@$(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(if $(PROFILE),--profile)
 
 lock:
 	@packaging/setup/lock

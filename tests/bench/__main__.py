@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.bench import tables
 from tests.bench.ems import PARSE_FLOOD
 from tests.bench.frame import Bench, select
-from tests.bench.overlay import data
+from tests.bench.overlay import data, profiling
 from tests.bench.ratios import Row
 from tests.bench.transfer import FULL_256M
 
@@ -24,9 +24,13 @@ WIDTH = 132
 @click.command()
 @click.option("--only", default="", help="Benches or works to run: overlay,ems or overlay/stat.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
-def main(only: str, json_path: Path | None) -> None:
+@click.option("--profile", is_flag=True, help="Show where the overlay's time goes instead.")
+def main(only: str, json_path: Path | None, *, profile: bool) -> None:
     """Compare the programs with their peers, print tables and write their rows as JSON."""
     try:
+        if profile:
+            _profile(profiling.selected(only))
+            return
         benches = select(BENCHES, only)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -36,13 +40,24 @@ def main(only: str, json_path: Path | None) -> None:
     rows: list[Row] = []
     for bench in benches:
         console.print(f"[dim]{bench.bench} {bench.name}: {bench.effort}")
-        with tempfile.TemporaryDirectory(prefix="vts-bench-", dir="/var/tmp") as directory:
+        with _scratch() as directory:
             rows += bench.rows(Path(directory))
     for table in (tables.ratios(rows), tables.latencies(rows), tables.measured(rows)):
         if table is not None:
             console.print(table)
     if json_path is not None:
         json_path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def _profile(names: Sequence[str]) -> None:
+    for name in names:
+        with _scratch() as directory:
+            click.echo(profiling.report(name, Path(directory)) + "\n")
+
+
+def _scratch() -> "tempfile.TemporaryDirectory[str]":
+    """Make a directory on a disk: /tmp may be memory."""
+    return tempfile.TemporaryDirectory(prefix="vts-bench-", dir="/var/tmp")
 
 
 if __name__ == "__main__":

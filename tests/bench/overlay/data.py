@@ -9,10 +9,11 @@ empty: none of these file systems keeps it over an open, so an open before the t
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 from tests.bench.frame import Side, Work
 from tests.bench.overlay.attached import MERGERFS, Attached, Way, attached
@@ -21,6 +22,8 @@ KIB = 1 << 10
 MIB = 1 << 20
 
 ROUNDS = 8
+
+MakeSide = Callable[[Attached, Way], Side]
 
 
 def write_tape(tape: Path, block: bytes, size: int) -> float:
@@ -61,7 +64,7 @@ def throw_away(tape: Path, backing: Path) -> None:
     os.sync()
 
 
-def written(block: int, size: int) -> Callable[[Attached, Way], Side]:
+def written(block: int, size: int) -> MakeSide:
     """Say how a tape is written on any of the ways."""
     data = os.urandom(block)
 
@@ -80,7 +83,7 @@ def written(block: int, size: int) -> Callable[[Attached, Way], Side]:
     return side
 
 
-def read(block: int, size: int) -> Callable[[Attached, Way], Side]:
+def read(block: int, size: int) -> MakeSide:
     """Say how one and the same tape is read on any of the ways."""
 
     def side(tree: Attached, way: Way) -> Side:
@@ -94,7 +97,7 @@ def read(block: int, size: int) -> Callable[[Attached, Way], Side]:
 
 
 def on_all_ways(
-    side: Callable[[Attached, Way], Side],
+    side: MakeSide,
 ) -> Callable[[Path], AbstractContextManager[Sequence[Side]]]:
     """Compare the ways with one another in one kind of run."""
 
@@ -104,18 +107,6 @@ def on_all_ways(
             yield [side(tree, way) for way in tree.ways]
 
     return prepare
-
-
-def _work(name: str, least: float, side: Callable[[Attached, Way], Side], size: int) -> Work:
-    return Work(
-        bench="overlay",
-        name=name,
-        prepare=on_all_ways(side),
-        rounds=ROUNDS,
-        amount=size / 1e6,
-        unit="MB/s",
-        wanted={MERGERFS: least},
-    )
 
 
 #: Of each block: its name, its bytes, how much is written in a run, and the least ratio of writing
@@ -129,10 +120,36 @@ _BLOCKS = (
 #: How much is read in a run; all the blocks divide it.
 _READ = 448 * MIB
 
-WORKS: Sequence[Work] = (
-    *(
-        _work(f"write-{name}", least, written(block, size), size)
+
+class Transfer(NamedTuple):
+    """One kind of run: how it is done on a way, in what blocks, how much, and what is promised."""
+
+    side: MakeSide
+    block: int
+    size: int
+    least: float
+
+
+TRANSFERS: Mapping[str, Transfer] = {
+    **{
+        f"write-{name}": Transfer(written(block, size), block, size, least)
         for name, block, size, least in _BLOCKS
-    ),
-    *(_work(f"read-{name}", 1.0, read(block, _READ), _READ) for name, block, _, _ in _BLOCKS),
+    },
+    **{
+        f"read-{name}": Transfer(read(block, _READ), block, _READ, 1.0)
+        for name, block, _, _ in _BLOCKS
+    },
+}
+
+WORKS: Sequence[Work] = tuple(
+    Work(
+        bench="overlay",
+        name=name,
+        prepare=on_all_ways(transfer.side),
+        rounds=ROUNDS,
+        amount=transfer.size / 1e6,
+        unit="MB/s",
+        wanted={MERGERFS: transfer.least},
+    )
+    for name, transfer in TRANSFERS.items()
 )

@@ -199,6 +199,24 @@ def test_only_what_is_missing_is_installed(machine: Machine) -> None:
     assert call.endswith("install --no-install-recommends mandoc")
 
 
+def test_a_peer_of_the_benchmarks_is_installed_for_them_alone(machine: Machine) -> None:
+    make_stand_in_venvs(machine)
+    machine.provide("pip")
+    machine.provide("apt-get", f"ln -s /bin/true {machine.bin}/mergerfs")
+    (machine.bin / "ln").symlink_to(str(shutil.which("ln")))
+    assert machine.prepare().returncode == 0
+    assert machine.calls("apt-get") == []
+    settings = {"VTS_SETUP_FUSE": "/dev/null"}
+    assert machine.prepare("--fuse", "--bench", settings=settings).returncode == 0
+    (call,) = machine.calls("apt-get")
+    assert call.endswith("install --no-install-recommends mergerfs")
+
+
+def test_an_unknown_option_is_said(machine: Machine) -> None:
+    sentence = "there is no option '--fus': use --fuse, --bench, or none."
+    assert machine.refusal("--bench", "--fus") == sentence
+
+
 def test_an_installation_that_does_not_help_is_said(machine: Machine) -> None:
     machine.lack("mandoc")
     machine.provide("apt-get")
