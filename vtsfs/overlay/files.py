@@ -1,14 +1,14 @@
-"""Open files: reading and writing the data, and telling sessions apart from mere files.
+"""Open files: telling sessions apart from mere files, and what each handle is for.
 
 One descriptor of ours per open of theirs, never shared: descriptors differ in access mode, and the
-last release of a tape must be seen. Reads and writes run in the loop; DESIGN.md says why.
+last release of a tape must be seen. How their bytes are moved is in `data`.
 """
 
 import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
@@ -16,32 +16,16 @@ from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Kind
 from vtsfs.overlay import store
 from vtsfs.overlay.caller import Caller, acting_for
+from vtsfs.overlay.data import DataPath, clear_set_id
+from vtsfs.overlay.gate import Gate
+from vtsfs.overlay.handles import OpenFile
 from vtsfs.overlay.inodes import Inode, InodeTable
 from vtsfs.overlay.moves import Report
-from vtsfs.overlay.readers import Readers, ReadSession
+from vtsfs.overlay.readers import Readers
 from vtsfs.overlay.renamed import RenamedFiles
 from vtsfs.overlay.reports import Clock, Reporter
-from vtsfs.overlay.sessions import Sessions, WriteSession
-
-
-@dataclass(slots=True)
-class OpenFile:
-    """One open of theirs. A tape belongs to a session, of writers or of readers; others to none."""
-
-    fd: int
-    inode: Inode
-    writing: bool
-    session: WriteSession | None = None
-    reading: ReadSession | None = None
-    #: Written without a session: it was no tape when it was opened.
-    wrote: bool = False
-
-    def mark(self, start: int, end: int) -> None:
-        """Note that these bytes may be about to change."""
-        if self.session is not None:
-            self.session.mark(start, end)
-        else:
-            self.wrote = True
+from vtsfs.overlay.sessions import Sessions
+from vtsfs.overlay.sharing import Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +39,13 @@ class Parts:
     clock: Clock
     tape_of: Callable[[int], TapeId | None]
     renamed: RenamedFiles
+    gate: Gate | None = None
+    #: The files that are open, by node number.
+    sharing: dict[int, Sharing] = field(default_factory=dict)
+
+
+#: Bytes from which cutting a file off may take the disk longer than others should wait.
+_LARGE_CUT = 256 << 20
 
 
 class Files:
@@ -64,6 +55,7 @@ class Files:
         self._parts = parts
         self._open: dict[int, OpenFile] = {}
         self._next = 1
+        self._data = DataPath()
         self._limiter = trio.CapacityLimiter(sync_threads)
         #: Set when a stop was asked for: tapes are not opened any more.
         self.refusing = False
@@ -77,7 +69,19 @@ class Files:
     async def open(self, inode: Inode, flags: int, caller: Caller) -> int:
         """Open a known file; for a tape, return only when its mount is durably recorded."""
         fd = store.open_again(inode, flags)
+        if self._parts.gate is not None:
+            await self._admit(self._parts.gate, fd, caller)
         return await self._register(fd, inode, flags, caller, created=False)
+
+    async def _admit(self, gate: Gate, fd: int, caller: Caller) -> None:
+        """Before the session begins: a refused open is no mount. Closes *fd* when it is refused."""
+        try:
+            tape = self._parts.tape_of(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+            if tape is not None:
+                await gate.admit(tape, fd, caller)
+        except BaseException:
+            os.close(fd)
+            raise
 
     async def create(
         self, parent: Inode, name: bytes, mode: int, flags: int, caller: Caller
@@ -103,16 +107,16 @@ class Files:
             raise
         return handle, inode, os.fstat(self._open[handle].fd)
 
-    def read(self, handle: int, offset: int, size: int) -> bytes:
-        """Read up to *size* bytes at *offset*."""
-        return os.pread(self._open[handle].fd, size, offset)
+    async def read(self, handle: int, offset: int, size: int) -> bytes | memoryview:
+        """Read up to *size* bytes at *offset*; use them before the next await."""
+        return await self._data.read(self._open[handle], offset, size)
 
-    def write(self, handle: int, offset: int, data: bytes) -> int:
+    async def write(self, handle: int, offset: int, data: bytes) -> int:
         """Write at *offset*; what is returned is in the backing file."""
         file = self._open[handle]
         # Marked first: a write that fails may have changed a part.
         file.mark(offset, offset + len(data))
-        written = os.pwrite(file.fd, data, offset)
+        written = await self._data.write(file, offset, data)
         if file.session is not None:
             file.session.bytes_written += written
         return written
@@ -130,6 +134,10 @@ class Files:
     def release(self, handle: int) -> None:
         """Forget a handle; the last writer's starts the end of the tape's session."""
         file = self._open.pop(handle)
+        self._parts.inodes.released(file.inode)
+        file.sharing.leave(file.flags, direct=file.direct)
+        if file.sharing.unused:
+            self._parts.sharing.pop(file.inode.number, None)
         if file.session is not None:
             self._parts.sessions.released(file.session, file.fd)
             return
@@ -151,7 +159,7 @@ class Files:
         self, fd: int, inode: Inode, flags: int, caller: Caller, *, created: bool
     ) -> int:
         """Enter an open descriptor under a new handle; closes it when that fails."""
-        file = OpenFile(fd, inode, writing=store.wants_writing(flags))
+        file = OpenFile(fd, inode, store.wants_writing(flags), flags, caller.uid)
         try:
             found = os.fstat(fd)
             tape = self._parts.tape_of(fd) if stat.S_ISREG(found.st_mode) else None
@@ -168,31 +176,35 @@ class Files:
         elif tape is not None:
             identity = store.identity_of(found)
             file.reading = self._parts.readers.opened(tape, identity, now, caller.pid)
+        handle = self._enter(file, found.st_mode)
+        if flags & os.O_TRUNC and not created:
+            await self._truncate(handle, caller)
+        return handle
+
+    def _enter(self, file: OpenFile, mode: int) -> int:
+        """Give the handle its number; decide, with nobody in between, how it uses the kernel's pages."""
+        sharing = self._parts.sharing.setdefault(file.inode.number, file.sharing)
+        file.sharing = sharing
+        file.direct = sharing.bypasses(file.flags, mode)
+        sharing.enter(file.flags, direct=file.direct)
         handle = self._next
         self._next += 1
         self._open[handle] = file
-        if flags & os.O_TRUNC and not created:
-            self._truncate(handle, caller)
+        self._parts.inodes.opened(file.inode, file.fd)
         return handle
 
-    def _truncate(self, handle: int, caller: Caller) -> None:
+    async def _truncate(self, handle: int, caller: Caller) -> None:
         """Cut the file as O_TRUNC says; also its set-id bits, which the kernel leaves to us here."""
         file = self._open[handle]
         try:
             found = os.fstat(file.fd)
             file.mark(0, found.st_size)
-            os.ftruncate(file.fd, 0)
-            if caller.uid != 0 and found.st_mode & (stat.S_ISUID | stat.S_ISGID):
-                os.fchmod(file.fd, _without_set_id(found.st_mode))
+            if found.st_size < _LARGE_CUT:
+                os.ftruncate(file.fd, 0)
+            else:
+                await trio.to_thread.run_sync(os.ftruncate, file.fd, 0, limiter=self._limiter)
+            if caller.uid != 0:
+                clear_set_id(file.fd)
         except OSError:
             self.release(handle)
             raise
-
-
-def _without_set_id(mode: int) -> int:
-    """Return the permissions as a write by an ordinary user leaves them (inode(7)).
-
-    Without group execution the set-group-ID bit means mandatory locking and stays.
-    """
-    kept = stat.S_IMODE(mode) & ~stat.S_ISUID
-    return kept & ~stat.S_ISGID if mode & stat.S_IXGRP else kept

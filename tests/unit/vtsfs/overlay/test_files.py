@@ -9,7 +9,7 @@ import pytest
 from tests.support.overlay_rig import ME, find, overlay_on
 from vtsfs.contract.signals import Access, Kind
 from vtsfs.overlay.caller import Caller
-from vtsfs.overlay.files import OpenFile
+from vtsfs.overlay.handles import OpenFile
 
 STRANGER = Caller(54_321, 54_321, 1)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's writes keep set-id bits")
@@ -76,7 +76,7 @@ async def test_making_durable(backing: Path) -> None:
     async with overlay_on(backing) as (overlay, sink):
         pool = find(overlay, "BILL")
         handle, _, _ = await overlay.files.create(pool, b"X00001", 0o600, os.O_RDWR, ME)
-        overlay.files.write(handle, 0, b"x")
+        await overlay.files.write(handle, 0, b"x")
         await overlay.files.sync(handle, data_only=True)
         await overlay.files.sync(handle, data_only=False)
         overlay.files.release(handle)

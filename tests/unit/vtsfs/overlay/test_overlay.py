@@ -58,7 +58,7 @@ async def _play(backing: Path, history: list[tuple[str, int, bytes]]) -> Signal:
         for step, offset, data in history:
             handle = handles[offset % len(handles)]
             if step == "write":
-                assert overlay.files.write(handle, offset, data) == len(data)
+                assert await overlay.files.write(handle, offset, data) == len(data)
             elif step == "resize":
                 file = overlay.files[handle]
                 await overlay.attributes.set(inode, Changes(size=offset), file)
@@ -79,7 +79,7 @@ async def test_a_write_that_fails_is_marked_all_the_same(backing: Path) -> None:
         inode = find(overlay, "BILL/X00001")
         handle = await overlay.files.open(inode, os.O_WRONLY, ME)
         with pytest.raises(OSError, match="too large"):
-            overlay.files.write(handle, (1 << 63) - 2, b"x")
+            await overlay.files.write(handle, (1 << 63) - 2, b"x")
         overlay.files.release(handle)
     assert sink.signals[-1].wrote
 
@@ -90,11 +90,11 @@ async def test_the_caller_s_access_mode_is_the_file_s(backing: Path) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_DIRECT
         writer, inode, _ = await overlay.files.create(pool, b"X00001", 0o600, flags, ME)
         reader = await overlay.files.open(inode, os.O_RDONLY, ME)
-        overlay.files.write(writer, 3, b"abc")
-        overlay.files.write(writer, 0, b"012")
-        assert overlay.files.read(reader, 0, 10) == b"012abc"
+        await overlay.files.write(writer, 3, b"abc")
+        await overlay.files.write(writer, 0, b"012")
+        assert await overlay.files.read(reader, 0, 10) == b"012abc"
         with pytest.raises(OSError, match="Bad file descriptor"):
-            overlay.files.write(reader, 0, b"x")
+            await overlay.files.write(reader, 0, b"x")
         with pytest.raises(FileExistsError):
             await overlay.files.create(pool, b"X00001", 0o600, os.O_EXCL, ME)
         overlay.files.release(writer)
