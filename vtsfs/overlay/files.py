@@ -48,6 +48,13 @@ class Parts:
 _LARGE_CUT = 256 << 20
 
 
+def _take_away(parent: Inode, name: bytes, inode: Inode) -> None:
+    """Remove what an open has made that is refused after all, unless the name is another's by now."""
+    found = store.lstat(parent, name)
+    if found is not None and (found.st_dev, found.st_ino) == (inode.dev, inode.ino):
+        os.unlink(name, dir_fd=parent.fd)
+
+
 class Files:
     """All open files, by the handle number the kernel was given."""
 
@@ -103,6 +110,8 @@ class Files:
             else:
                 handle = await self._register(fd, inode, flags, caller, created=True)
         except BaseException:
+            if fd >= 0:
+                _take_away(parent, name, inode)
             self._parts.inodes.forget(inode.number, 1)
             raise
         return handle, inode, os.fstat(self._open[handle].fd)

@@ -140,7 +140,7 @@ async def test_a_slow_disk_is_waited_for_only_so_long(tmp_path: Path) -> None:
     callbacks = Callbacks(
         heard.interrupted, heard.failures.append, heard.aside.append, lambda: "now"
     )
-    outbox = Outbox(tmp_path / "o", callbacks, patience_s=0.01)
+    outbox = Outbox(tmp_path / "o", callbacks, patience_s=0.3)
     # Nobody runs the writer: as slow as a disk can be.
     with trio.fail_after(5), pytest.raises(OutboxError, match="takes more than"):
         await outbox.commit([MOUNTED])
@@ -161,3 +161,16 @@ async def test_a_damaged_outbox_is_replaced(tmp_path: Path) -> None:
     async with running(tmp_path / "o", heard) as outbox:
         await outbox.commit([MOUNTED])
     assert len(heard.aside) == 1
+
+
+async def test_what_a_slow_disk_left_waiting_is_written_at_the_end(tmp_path: Path) -> None:
+    heard = Heard()
+    async with running(tmp_path / "o", heard) as outbox:
+        await outbox.commit([MOUNTED])
+        # As it is after a commit that took too long.
+        outbox.failure = "slow"
+        outbox.post([DISMOUNTED])
+    async with running(tmp_path / "o", heard) as outbox:
+        assert await kinds(outbox) == [Kind.MOUNTED, Kind.DISMOUNTED]
+        assert heard.marks == []
+
