@@ -181,7 +181,8 @@ def _complaint(states: list[VaultState]) -> str:
 
 
 def _refuse_if_open(state: VaultState) -> None:
-    tapes = [] if state.daemon is None else state.daemon["open_tapes"]
+    told = [] if state.daemon is None else state.daemon["open_tapes"]
+    tapes = [tape for tape in told if not tape["settling"]]
     if tapes:
         names = ", ".join(
             f"{tape['tape']} ({tape['access']}, by process {_pids(tape)})" for tape in tapes
@@ -238,7 +239,7 @@ def _show(state: VaultState) -> None:
     )
     for tape in told["open_tapes"]:
         click.echo(f"  {_tape_line(tape)}")
-    if not told["open_tapes"]:
+    if all(tape["settling"] for tape in told["open_tapes"]):
         click.echo("  no tape is open")
 
 
@@ -247,6 +248,8 @@ def _tape_line(tape: Mapping[str, Any]) -> str:
     if tape["access"] == "read":
         return f"{tape['tape']} open for reading for {age} by process {_pids(tape)}"
     size = format_size(tape["bytes_written"])
+    if tape["settling"]:
+        return f"{tape['tape']} closed and settling, {size} written within {age}"
     return f"{tape['tape']} open for writing for {age}, {size} written, by process {_pids(tape)}"
 
 

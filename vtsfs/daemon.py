@@ -92,6 +92,7 @@ class Attachment:
             self.vault,
             entry.backing,
             self.settings.naming.patterns(),
+            settle_s=self.settings.cross_check.settle,
             refuse=entry.outbox_failure == "refuse",
         )
 
@@ -199,6 +200,8 @@ class _Daemon:
                 await session.serve()
                 self._expect_uncovered(layers)
             finally:
+                # Nobody can open a tape any more: what was closed need not wait to be told.
+                self._overlay.sessions.hurry()
                 session.close()
 
     def _expect_uncovered(self, layers_before: int) -> None:
@@ -293,7 +296,8 @@ class _Daemon:
 
     def _names_of_open(self) -> str:
         tapes = [] if self._overlay is None else self._overlay.open_tapes()
-        return ", ".join(str(tape.tape) for tape in tapes) or "files that are no tapes"
+        names = (str(tape.tape) for tape in tapes if not tape.settling)
+        return ", ".join(names) or "files that are no tapes"
 
     def status(self) -> dict[str, Any]:
         """Return what `vtsfs status` shows, as JSON values."""

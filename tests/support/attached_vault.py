@@ -21,12 +21,14 @@ from vtsfs.contract.signals import Kind, Signal
 
 VAULT = "VAULT00"
 POOL = "BILL"
+#: The end of a session is told at once: most tests wait for it, and few are about settling.
+SETTLE = "0s"
 
 
 class Vault:
     """Directories, settings and commands of one vault in *top*; nothing is attached at first."""
 
-    def __init__(self, top: Path, **vault_settings: object) -> None:
+    def __init__(self, top: Path, *, settle: str = SETTLE, **vault_settings: object) -> None:
         self.top = top
         self.backing = top / "backing"
         self.mount = top / "mount"
@@ -44,6 +46,7 @@ class Vault:
                         "event_log": str(top / "log" / "event.log"),
                     },
                     "vaults": {VAULT: entry},
+                    "cross_check": {"settle": settle},
                 }
             ),
             encoding="utf-8",
@@ -154,10 +157,12 @@ class Follower:
 
 
 @contextmanager
-def attached_vault(top: Path, **vault_settings: object) -> Iterator[Vault]:
+def attached_vault(
+    top: Path, *, settle: str = SETTLE, **vault_settings: object
+) -> Iterator[Vault]:
     """Attach a vault in *top* for the length of the block; its daemon is dead afterwards."""
     os.chmod(top, 0o755)  # noqa: S103 - other users of the tests come through here
-    vault = Vault(top, **vault_settings)
+    vault = Vault(top, settle=settle, **vault_settings)
     try:
         vault.attach()
         yield vault

@@ -37,7 +37,11 @@ class Attributes:
                 file.wrote = True
         store.apply(inode, changes, None if file is None else file.fd)
         after = os.stat(inode.fd)
-        if session is None and (changes.size is not None or changes.mtime_ns is not None):
+        if changes.size is None and changes.mtime_ns is None:
+            return after
+        if session is not None:
+            self._parts.sessions.changed_by_path(session)
+        else:
             tape = self._parts.tape_of(inode.fd) if stat.S_ISREG(after.st_mode) else None
             if tape is not None:
                 await self._report(tape, before, after, resized=changes.size is not None)

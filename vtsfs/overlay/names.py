@@ -103,6 +103,8 @@ class Names:
         tape = self.place(parent, name).tape
         found = None if tape is None else store.lstat(parent, name)
         os.unlink(name, dir_fd=parent.fd)
+        if found is not None:
+            self._parts.sessions.name_gone(found.st_dev, found.st_ino)
         if tape is not None and found is not None and stat.S_ISREG(found.st_mode):
             await self._report([Report(Kind.REMOVED, tape.pool_id, tape, cause="unlink")], None)
 
@@ -120,6 +122,9 @@ class Names:
         store.rename(old, new, flags)
         if moved is None:
             return
+        for found in (moved, over):
+            if found is not None:
+                self._parts.sessions.name_gone(found.st_dev, found.st_ino)
         if flags & store.RENAME_EXCHANGE and over is not None:
             reports = reports_of_exchange(source, target, (moved.st_mode, over.st_mode))
         else:

@@ -26,6 +26,8 @@ class VaultView:
     name: str
     backing: Path
     patterns: NamePatterns
+    #: Seconds for which a tape must stay closed until its session is over.
+    settle_s: float = 0.0
     refuse: bool = False
 
 
@@ -38,6 +40,8 @@ class OpenTape:
     since_ns: int
     pids: tuple[int, ...]
     bytes_written: int = 0
+    #: Nobody has it open any more: it is made durable, and may be opened again within its session.
+    settling: bool = False
 
 
 class Overlay:
@@ -49,7 +53,7 @@ class Overlay:
         self._vault = vault
         self.inodes = InodeTable(vault.backing, lambda fd: self.tape_of(fd) is not None)
         reporter = Reporter(vault.name, sink, clock, refuse=vault.refuse)
-        self.sessions = Sessions(reporter, nursery, self.tape_of)
+        self.sessions = Sessions(reporter, nursery, self.tape_of, settle_s=vault.settle_s)
         self.readers = Readers(reporter)
         self.parts = parts = Parts(
             self.inodes,
@@ -82,7 +86,9 @@ class Overlay:
     def open_tapes(self) -> list[OpenTape]:
         """List the tapes that have a session now, writers first."""
         writers = [
-            OpenTape(s.tape, "write", s.since_ns, tuple(sorted(s.pids)), s.bytes_written)
+            OpenTape(
+                s.tape, "write", s.since_ns, tuple(sorted(s.pids)), s.bytes_written, s.settling
+            )
             for s in self.sessions
         ]
         readers = [

@@ -46,6 +46,8 @@ class SessionFacts:
     bytes_written: int = 0
     extents: tuple[tuple[int, int], ...] | None = ()
     synced: bool = False
+    quiet_ns: int = 0
+    companions: tuple[str, ...] = ()
 
 
 class Reporter:
@@ -84,6 +86,8 @@ class Reporter:
             extents=facts.extents,
             synced=facts.synced,
             cause=cause,
+            quiet_ns=facts.quiet_ns,
+            companions=facts.companions,
         )
 
     def of_report(

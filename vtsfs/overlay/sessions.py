@@ -17,16 +17,31 @@ from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Access, Identity, Kind
 from vtsfs.overlay import store
 from vtsfs.overlay.reports import Reporter, SessionFacts
-from vtsfs.overlay.usage import Command, Opened, Released, Settled, Settling, TapeUsage
+from vtsfs.overlay.usage import (
+    Changed,
+    Command,
+    Elapsed,
+    Event,
+    Hurried,
+    Opened,
+    Released,
+    Removed,
+    Settling,
+    Synced,
+    TapeUsage,
+)
 
 _logger = logging.getLogger(__name__)
+
+#: The descriptor that is being synced, and the one that is to be synced next.
+_MOST_LEFT = 2
 
 #: Tells which tape an open descriptor is now, None if it is none any more.
 TapeOf = Callable[[int], TapeId | None]
 
 
 class WriteSession:
-    """One span from first open for writing to last release of one file."""
+    """One span of writers of one file; `usage` says when it begins and ends."""
 
     __slots__ = (
         "begun",
@@ -35,21 +50,27 @@ class WriteSession:
         "failure",
         "id",
         "key",
+        "left",
         "opened",
         "pids",
+        "released_at",
+        "settler",
         "since_ns",
+        "synced",
         "tape",
         "usage",
         "wrote",
     )
 
-    def __init__(self, key: tuple[int, int], tape: TapeId, opened: Identity | None) -> None:
+    def __init__(
+        self, key: tuple[int, int], tape: TapeId, opened: Identity | None, settle_s: float
+    ) -> None:
         self.id = secrets.token_hex(8)
         self.key = key
         self.tape = tape
         #: The file as it was before, None if this session created it.
         self.opened = opened
-        self.usage = TapeUsage()
+        self.usage = TapeUsage(settle_s)
         self.extents = ExtentSet()
         self.wrote = False
         self.bytes_written = 0
@@ -57,18 +78,32 @@ class WriteSession:
         self.since_ns = 0
         self.begun = trio.Event()
         self.failure: OutboxError | None = None
+        #: Descriptors of released handles that the settling needs, the latest last.
+        self.left: list[int] = []
+        #: When the last handle was released, in seconds of trio's clock.
+        self.released_at = 0.0
+        #: Set and replaced when the task that settles must look again; None while there is none.
+        self.settler: trio.Event | None = None
+        #: Whether the last fsync went well.
+        self.synced = False
+
+    @property
+    def settling(self) -> bool:
+        """Whether nobody has the tape open, and only the settling is waited for."""
+        return isinstance(self.usage.state, Settling)
 
     def mark(self, start: int, end: int) -> None:
         """Note that these bytes may be about to change; call it before they do."""
-        self.wrote = True
-        self.extents.add(start, end)
+        if start < end:
+            self.wrote = True
+            self.extents.add(start, end)
 
     def mark_resize(self, old: int, new: int) -> None:
         """Note that the size is about to change; what lies between both sizes may differ."""
         self.mark(min(old, new), max(old, new))
 
-    def facts(self, *, synced: bool) -> SessionFacts:
-        """Say what has happened so far."""
+    def facts(self, *, synced: bool, quiet_s: float = 0.0) -> SessionFacts:
+        """Say what has happened so far; *quiet_s* seconds have passed since the last release."""
         return SessionFacts(
             session=self.id,
             access=Access.WRITE,
@@ -77,15 +112,23 @@ class WriteSession:
             bytes_written=self.bytes_written,
             extents=tuple(self.extents) if self.opened is not None else None,
             synced=synced,
+            quiet_ns=round(quiet_s * 1e9),
         )
 
 
 class Sessions:
-    """The write sessions of one vault."""
+    """The write sessions of one vault. *settle_s*: how long a tape must stay closed, in seconds."""
 
     def __init__(
-        self, reporter: Reporter, nursery: trio.Nursery, tape_of: TapeOf, fsync_threads: int = 8
+        self,
+        reporter: Reporter,
+        nursery: trio.Nursery,
+        tape_of: TapeOf,
+        *,
+        settle_s: float = 0.0,
+        fsync_threads: int = 8,
     ) -> None:
+        self._settle_s = settle_s
         self._reporter = reporter
         self._nursery = nursery
         self._tape_of = tape_of
@@ -115,7 +158,7 @@ class Sessions:
         identity = store.identity_of(found)
         session = self._by_file.get(key)
         if session is None:
-            session = WriteSession(key, tape, None if created else identity)
+            session = WriteSession(key, tape, None if created else identity, self._settle_s)
             session.since_ns = since_ns
             self._by_file[key] = session
         session.pids.add(pid)
@@ -125,17 +168,39 @@ class Sessions:
             await session.begun.wait()
         if session.failure is not None:
             self.released(session, fd)
+            # Nothing was written, and the next open must try the outbox anew.
+            self._apply(session, Removed())
             raise session.failure
         return session
 
     def released(self, session: WriteSession, fd: int) -> None:
         """Count the end of a handle; takes *fd* over and closes it, sooner or later."""
-        command = session.usage.apply(Released())
-        state = session.usage.state
-        if command is Command.START_SETTLING and isinstance(state, Settling):
-            self._nursery.start_soon(self._settle, session, state.serial, fd)
-        else:
-            os.close(fd)
+        session.released_at = trio.current_time()
+        session.left.append(fd)
+        self._apply(session, Released(session.released_at))
+        if not session.settling:
+            os.close(session.left.pop())
+        elif len(session.left) > _MOST_LEFT:
+            os.close(session.left.pop(1))
+
+    def changed_by_path(self, session: WriteSession) -> None:
+        """Note that the tape was just changed by path: if it is settling, it is synced once more."""
+        self._apply(session, Changed())
+
+    def name_gone(self, dev: int, ino: int) -> None:
+        """Look whether a file that lost a name is a tape still; if not, its settling is over.
+
+        The *dismounted* is then on its way before the caller reports what became of the name.
+        """
+        session = self.of_file(dev, ino)
+        if session is not None and session.settling and self._tape_of(session.left[-1]) is None:
+            self._apply(session, Removed())
+
+    def hurry(self) -> None:
+        """No more opens can come: let every settling end with its fsync, now and from now on."""
+        self._settle_s = 0.0
+        for session in self:
+            self._apply(session, Hurried())
 
     async def _begin(self, session: WriteSession, identity: Identity) -> None:
         cause = "" if session.opened is not None else "create"
@@ -149,17 +214,42 @@ class Sessions:
         finally:
             session.begun.set()
 
-    async def _settle(self, session: WriteSession, serial: int, fd: int) -> None:
-        """Make the tape durable outside the engine's close, then end the session if it is over."""
+    def _apply(self, session: WriteSession, event: Event) -> None:
+        """Let the table decide, and carry out what it says.
+
+        No await may come in between: an open that came there would join a session whose end is
+        already told.
+        """
+        command = session.usage.apply(event)
+        if command is Command.END_SESSION:
+            del self._by_file[session.key]
+            self._end(session)
+        elif command is Command.SYNC and session.settler is None:
+            session.settler = trio.Event()
+            self._nursery.start_soon(self._settle, session)
+        if session.settler is not None:
+            session.settler.set()
+
+    async def _settle(self, session: WriteSession) -> None:
+        """Make the tape durable outside the engine's close, as often as the table wants, and wait.
+
+        There is one such task for a session: it ends with the session, or when somebody joins.
+        """
         try:
-            synced = await self._sync(session, fd)
-            # No await from here to the hand-over: an open in between would join a session whose
-            # end is already told.
-            if session.usage.apply(Settled(serial)) is Command.END_SESSION:
-                del self._by_file[session.key]
-                self._end(session, fd, synced=synced)
+            while isinstance(state := session.usage.state, Settling):
+                session.settler = trio.Event()
+                if not state.synced:
+                    session.synced = await self._sync(session, session.left[-1])
+                    while len(session.left) > 1:
+                        os.close(session.left.pop(0))
+                    self._apply(session, Synced(state.serial, trio.current_time()))
+                    continue
+                with trio.move_on_at(state.until):
+                    await session.settler.wait()
+                self._apply(session, Elapsed(trio.current_time()))
         finally:
-            os.close(fd)
+            session.settler = None
+            _close_left(session)
 
     async def _sync(self, session: WriteSession, fd: int) -> bool:
         try:
@@ -174,25 +264,32 @@ class Sessions:
             return False
         return True
 
-    def _end(self, session: WriteSession, fd: int, *, synced: bool) -> None:
+    def _end(self, session: WriteSession) -> None:
         """Report the dismount under the tape's present name.
 
         A file that has no tape's name any more (unlinked, replaced, moved away) is reported under
         its last one, without identity: there is nothing to look at there.
         """
+        fd = session.left[-1]
         found = os.fstat(fd)
         tape = self._tape_of(fd)
         if tape is not None:
             session.tape = tape
+        quiet_s = trio.current_time() - session.released_at
         self._reporter.post(
             self._reporter.of_session(
                 Kind.DISMOUNTED,
                 session.tape,
-                session.facts(synced=synced),
+                session.facts(synced=session.synced, quiet_s=quiet_s),
                 None if tape is None else store.identity_of(found),
                 _cause_of_end(session, present=tape is not None),
             )
         )
+
+
+def _close_left(session: WriteSession) -> None:
+    while session.left:
+        os.close(session.left.pop())
 
 
 def _cause_of_end(session: WriteSession, *, present: bool) -> str:

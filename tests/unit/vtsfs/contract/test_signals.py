@@ -158,7 +158,18 @@ def test_a_change_between_two_sessions_makes_the_extents_unknown() -> None:
 def test_many_extents_are_written_as_few_are(ranges: int) -> None:
     extents = tuple((at * 10, at * 10 + 5) for at in range(ranges))
     # The label is what the pieces must not be put into.
-    signal = Signal(Kind.CHANGED, "V", "P", '"extents":[]', "b", 0, 0, extents=extents)
+    signal = Signal(
+        Kind.CHANGED,
+        "V",
+        "P",
+        '"extents":[]',
+        "b",
+        0,
+        0,
+        extents=extents,
+        quiet_ns=1,
+        companions=("c",),
+    )
     data = json.loads(signal.to_json())
     assert list(data) == [field.name for field in fields(Signal)]
     assert data["extents"] == [list(pair) for pair in extents]

@@ -1,7 +1,8 @@
 """Write sessions over real files and a sink in memory."""
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Kind
 from vtsfs.overlay.reports import Reporter
 from vtsfs.overlay.sessions import Sessions, WriteSession
+from vtsfs.overlay.usage import Settling
 
 
 @pytest.fixture
 def tape(tmp_path: Path) -> Callable[[], int]:
-    path = tmp_path / "X00001"
+    path = tmp_path / "only-here"
     path.write_bytes(b"content")
     return lambda: os.open(path, os.O_RDWR)
 
@@ -31,10 +33,49 @@ async def opened(sessions: Sessions, fd: int) -> WriteSession:
     return await sessions.opened(TAPE, fd, created=False, since_ns=0, pid=1)
 
 
-async def test_a_reopen_during_the_fsync_joins(tape: Callable[[], int]) -> None:
-    sink = Sink()
+@asynccontextmanager
+async def sessions_with(
+    *,
+    settle_s: float = 0.0,
+    sink: Sink | None = None,
+    tape_of: Callable[[int], TapeId | None] = always_that_tape,
+    refuse: bool = False,
+) -> AsyncIterator[tuple[Sessions, Sink]]:
+    """Give sessions, and the sink that has every signal when the block has ended."""
+    sink = Sink() if sink is None else sink
     async with trio.open_nursery() as nursery:
-        sessions = Sessions(Reporter("VAULT00", sink, FixedClock()), nursery, always_that_tape)
+        reporter = Reporter("VAULT00", sink, FixedClock(), refuse=refuse)
+        yield Sessions(reporter, nursery, tape_of, settle_s=settle_s), sink
+    assert not open_descriptors_of("only-here")
+
+
+def open_descriptors_of(name: str) -> list[str]:
+    """Say what we still have open of a file that is called so."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            path = os.readlink(f"/proc/self/fd/{number}")
+            if Path(path.removesuffix(" (deleted)")).name == name:
+                found.append(path)
+    return found
+
+
+async def told(sink: Sink, count: int) -> None:
+    """Wait until so many signals are there; fsync is done in a thread, in real time."""
+    with trio.fail_after(10):
+        while len(sink.signals) < count:
+            await trio.lowlevel.checkpoint()
+
+
+async def synced(session: WriteSession) -> None:
+    """Wait until the fsync after the last release is done."""
+    with trio.fail_after(10):
+        while not (isinstance(session.usage.state, Settling) and session.usage.state.synced):
+            await trio.lowlevel.checkpoint()
+
+
+async def test_a_reopen_during_the_fsync_joins(tape: Callable[[], int]) -> None:
+    async with sessions_with() as (sessions, sink):
         fd = tape()
         session = await opened(sessions, fd)
         session.mark(0, 3)
@@ -53,10 +94,96 @@ async def test_a_reopen_during_the_fsync_joins(tape: Callable[[], int]) -> None:
     assert len(sessions) == 0
 
 
+async def test_a_session_ends_when_the_tape_was_closed_for_the_settle_time(
+    tape: Callable[[], int], mock_clock: trio.testing.MockClock
+) -> None:
+    async with sessions_with(settle_s=2.0) as (sessions, sink):
+        for _ in range(5):
+            fd = tape()
+            session = await opened(sessions, fd)
+            sessions.released(session, fd)
+            await synced(session)
+            mock_clock.jump(1.9)
+            await trio.testing.wait_all_tasks_blocked()
+            assert session.settling
+        assert [signal.kind for signal in sink.signals] == [Kind.MOUNTED]
+        mock_clock.jump(0.1)
+        await told(sink, 2)
+    assert sink.signals[1].quiet_ns == 2_000_000_000
+    assert sink.signals[1].synced
+
+
+async def test_what_is_written_after_an_fsync_is_synced_before_the_end(
+    tape: Callable[[], int], mock_clock: trio.testing.MockClock
+) -> None:
+    async with sessions_with(settle_s=2.0) as (sessions, sink):
+        fd = tape()
+        session = await opened(sessions, fd)
+        sessions.released(session, fd)
+        await synced(session)
+        sessions.changed_by_path(session)
+        state = session.usage.state
+        assert isinstance(state, Settling)
+        assert not state.synced
+        await synced(session)
+        mock_clock.jump(2.0)
+    assert sink.signals[-1].kind is Kind.DISMOUNTED
+
+
+async def test_no_more_opens_can_come_so_nothing_is_waited_for(
+    tape: Callable[[], int], mock_clock: trio.testing.MockClock
+) -> None:
+    async with sessions_with(settle_s=3600.0) as (sessions, sink):
+        still_open, closed = tape(), tape()
+        session = await opened(sessions, still_open)
+        assert await opened(sessions, closed) is session
+        sessions.released(session, closed)
+        sessions.hurry()
+        sessions.released(session, still_open)
+        await told(sink, 2)
+        # And one that had settled for a while.
+    async with sessions_with(settle_s=3600.0) as (sessions, sink):
+        fd = tape()
+        session = await opened(sessions, fd)
+        sessions.released(session, fd)
+        await synced(session)
+        sessions.hurry()
+        assert [signal.kind for signal in sink.signals] == [Kind.MOUNTED, Kind.DISMOUNTED]
+
+
+async def test_a_tape_that_loses_its_name_while_settling_is_told_at_once(
+    tape: Callable[[], int],
+) -> None:
+    names: dict[str, TapeId | None] = {"now": TAPE}
+    async with sessions_with(settle_s=3600.0, tape_of=lambda _: names["now"]) as (sessions, sink):
+        fd = tape()
+        session = await opened(sessions, fd)
+        sessions.name_gone(*session.key)
+        sessions.released(session, fd)
+        sessions.name_gone(*session.key)
+        assert [signal.kind for signal in sink.signals] == [Kind.MOUNTED]
+        names["now"] = None
+        sessions.name_gone(*session.key)
+        assert sink.signals[1].cause == "removed"
+        assert len(sessions) == 0
+        assert sessions.of_file(*session.key) is None
+
+
+async def test_an_engine_that_comes_back_a_thousand_times_costs_two_descriptors(
+    tape: Callable[[], int], mock_clock: trio.testing.MockClock
+) -> None:
+    async with sessions_with(settle_s=2.0) as (sessions, sink):
+        for _ in range(1000):
+            fd = tape()
+            session = await opened(sessions, fd)
+            sessions.released(session, fd)
+            assert len(session.left) <= 2
+        mock_clock.autojump_threshold = 0.01
+    assert [signal.kind for signal in sink.signals] == [Kind.MOUNTED, Kind.DISMOUNTED]
+
+
 async def test_opens_together_begin_one_session(tape: Callable[[], int]) -> None:
-    sink = Sink()
-    async with trio.open_nursery() as nursery:
-        sessions = Sessions(Reporter("VAULT00", sink, FixedClock()), nursery, always_that_tape)
+    async with sessions_with() as (sessions, sink):
 
         async def one() -> None:
             fd = tape()
@@ -71,29 +198,23 @@ async def test_opens_together_begin_one_session(tape: Callable[[], int]) -> None
 
 
 async def test_a_failing_outbox_fails_no_open(tape: Callable[[], int]) -> None:
-    sink = Sink(failing=True)
-    async with trio.open_nursery() as nursery:
-        sessions = Sessions(Reporter("VAULT00", sink, FixedClock()), nursery, always_that_tape)
+    async with sessions_with(sink=Sink(failing=True)) as (sessions, sink):
         fd = tape()
         sessions.released(await opened(sessions, fd), fd)
     assert [signal.kind for signal in sink.signals] == [Kind.MOUNTED, Kind.DISMOUNTED]
 
 
 async def test_a_site_may_have_the_open_refused(tape: Callable[[], int]) -> None:
-    sink = Sink(failing=True)
-    async with trio.open_nursery() as nursery:
-        reporter = Reporter("VAULT00", sink, FixedClock(), refuse=True)
-        sessions = Sessions(reporter, nursery, always_that_tape)
+    failing = Sink(failing=True)
+    async with sessions_with(settle_s=3600.0, sink=failing, refuse=True) as (sessions, sink):
         with pytest.raises(OutboxError):
             await opened(sessions, tape())
-    assert len(sessions) == 0
+        assert len(sessions) == 0, "the next open tries the outbox anew"
     assert sink.signals[-1].cause == "refused"
 
 
 async def test_a_tape_without_a_name_is_reported_under_its_last(tape: Callable[[], int]) -> None:
-    sink = Sink()
-    async with trio.open_nursery() as nursery:
-        sessions = Sessions(Reporter("VAULT00", sink, FixedClock()), nursery, lambda _fd: None)
+    async with sessions_with(tape_of=lambda _: None) as (sessions, sink):
         fd = tape()
         sessions.released(await opened(sessions, fd), fd)
     dismounted = sink.signals[-1]
