@@ -237,10 +237,27 @@ def _show(state: VaultState) -> None:
         f"  outbox: {outbox['depth']} signals wait, {told['subscribers']} subscribers"
         f"{unclean}{trouble}"
     )
+    for line in _gate_lines(told["encryption"]):
+        click.echo(f"  {line}")
     for tape in told["open_tapes"]:
         click.echo(f"  {_tape_line(tape)}")
     if all(tape["settling"] for tape in told["open_tapes"]):
         click.echo("  no tape is open")
+
+
+def _gate_lines(gate: Mapping[str, Any]) -> list[str]:
+    if gate["gate"] == "off":
+        return ["encryption gate: off, no signature is configured"]
+    servers = ", ".join(gate["key_servers"])
+    if not gate["enabled"]:
+        keys = "encryption is not enabled here"
+    else:
+        keys = f"key servers: {servers}" if servers else "no key server is configured"
+    last = gate["last_refused"]
+    which = f", the last {last['tape']} (key {last['key']})" if last else ""
+    lines = [f"encryption gate: on, {keys}; {gate['refused']} opens refused{which}"]
+    lines += [f"key server {name} FAILING: {why}" for name, why in gate["failures"].items()]
+    return lines
 
 
 def _tape_line(tape: Mapping[str, Any]) -> str:

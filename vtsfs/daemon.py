@@ -25,6 +25,7 @@ from vtsfs.contract import messages
 from vtsfs.contract.errors import AttachError, SettingsError, StateError, UsageError, VaultBusy
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.signals import Signal
+from vtsfs.encryption import gate as encryption
 from vtsfs.fuse import mounting, session
 from vtsfs.fuse.boundary import UnforeseenErrors
 from vtsfs.fuse.operations import Operations
@@ -32,6 +33,7 @@ from vtsfs.outbox.database import Mark
 from vtsfs.outbox.feed import Desk, Feed
 from vtsfs.outbox.outbox import Callbacks, Outbox
 from vtsfs.overlay.caller import give_up_resource_capability, keep_capabilities
+from vtsfs.overlay.gate import Gate
 from vtsfs.overlay.overlay import Overlay, VaultView
 from vtsfs.overlay.reports import Clock, Reporter, SignalSink
 from vtsfs.runtime import clock as machine
@@ -85,8 +87,8 @@ class Attachment:
         """Where the tapes lie."""
         return self.settings.vaults[self.vault].backing
 
-    def view(self) -> VaultView:
-        """Return what the overlay must know."""
+    def view(self, gate: Gate | None) -> VaultView:
+        """Return what the overlay must know, *gate* included."""
         entry = self.settings.vaults[self.vault]
         return VaultView(
             self.vault,
@@ -94,6 +96,7 @@ class Attachment:
             self.settings.naming.patterns(),
             settle_s=self.settings.cross_check.settle,
             refuse=entry.outbox_failure == "refuse",
+            gate=gate,
         )
 
 
@@ -158,6 +161,7 @@ class _Daemon:
             self._settings.outbox_path(self._vault),
             Callbacks(self._interrupted, self._outbox_failed, self._outbox_set_aside, _stamp),
         )
+        self._gate = encryption.build_gate(self._settings, self._encrypted_refused)
         self._overlay: Overlay | None = None
         self._feed = Feed(
             Desk(
@@ -187,7 +191,7 @@ class _Daemon:
         attachment = self._attachment
         layers = len(mounting.layers_at(self._mountpoint))
         self._overlay = attachment.make_overlay(
-            attachment.view(), self._outbox, self._clock, settling
+            attachment.view(self._gate), self._outbox, self._clock, settling
         )
         with trio.CancelScope() as serving:
             await background.start(self._serve_feed)
@@ -324,6 +328,7 @@ class _Daemon:
                 "floor": 0 if meta is None else meta.floor,
                 "highest": 0 if meta is None else meta.highest,
             },
+            "encryption": encryption.status_of(self._gate),
             "unforeseen_errors": dict(self._errors.counts),
         }
 
@@ -348,6 +353,15 @@ class _Daemon:
     def _outbox_set_aside(self, path: Path) -> None:
         cause = f"it was damaged and set aside as {path.name}; a new one was begun"
         self._events.write(messages.OUTBOX_FAILURE, vault=self._vault, cause=cause)
+
+    def _encrypted_refused(self, refusal: encryption.Refusal) -> None:
+        self._events.write(
+            messages.ENCRYPTED_REFUSED,
+            user=refusal.user,
+            tape=refusal.tape,
+            key=refusal.key_id,
+            cause=refusal.cause,
+        )
 
     def _handler_failed(self, cause: str) -> None:
         self._events.write(messages.HANDLER_FAILED, vault=self._vault, cause=cause)

@@ -40,7 +40,10 @@ PURE = (
     "copyagent.transfer.manifest",
     "copyagent.transfer.progress",
     "vtsfs.contract.extents",
+    "vtsfs.contract.key_list",
     "vtsfs.contract.naming",
+    "vtsfs.encryption.refusals",
+    "vtsfs.encryption.signature",
     "vtsfs.overlay.usage",
 )
 IMPURE = {

@@ -172,7 +172,13 @@ def test_both_programs_have_one_table_of_exit_statuses() -> None:
 
 # ---- settings ------------------------------------------------------------------------------------
 
-PLACEHOLDERS = {"vaults": "VAULT", "targets": "TARGET", "ems.hosts": "HOST", "autocopy": "N"}
+PLACEHOLDERS = {
+    "vaults": "VAULT",
+    "targets": "TARGET",
+    "ems.hosts": "HOST",
+    "autocopy": "N",
+    "encryption.key_servers": "NAME",
+}
 SETTINGS_PAGE = "vts-autocopy.yaml.5"
 
 
@@ -181,7 +187,7 @@ def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fiel
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
         inner, below = inner_model(field.annotation), key
-        if get_origin(field.annotation) is not None and inner is not None:
+        if get_origin(field.annotation) in {dict, tuple} and inner is not None:
             below = f"{key}.{PLACEHOLDERS[key]}"
         if inner is None:
             yield key, field

@@ -13,6 +13,7 @@
     ├── FeedError               32   the other side of the feed does not keep to the protocol
     ├── AgentUnreachable        40   no agent answers on the control socket
     ├── Refused                 41   the agent answered: you may not do this
+    │   └── KeyUnavailable       41   an encrypted tape, and its key cannot be had here
     ├── RequestFailed           42   the agent answered: it could not do this
     ├── AgentBusy               43   another agent works on the same state directory
     ├── StateError              44   the agent's state cannot be read or written
@@ -95,6 +96,12 @@ class Refused(VtsError):
 
     exit_code = 41
     errno = errno.EPERM
+
+
+class KeyUnavailable(Refused):
+    """The tape is encrypted, and this system cannot get its key: an open of it fails (ENOKEY)."""
+
+    errno = errno.ENOKEY
 
 
 class RequestFailed(VtsError):

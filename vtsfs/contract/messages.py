@@ -222,6 +222,14 @@ EVENTS_UNWRITTEN = Message(
     "Event log could not be written: {count} messages are missing here",
     "Read the missing messages in the journal; watch the room on the log's file system.",
 )
+ENCRYPTED_REFUSED = Message(
+    624180,
+    "{tape} refused to the tape engine: encrypted with key {key}, {cause}",
+    "To use the tape here: encryption.enabled, and the key's server under encryption.key_servers; "
+    "after a change of the settings attach the vault again. A key that a server has by now counts "
+    "at the next open. Further refusals of the tape are written after an hour; vtsfs status counts "
+    "them.",
+)
 
 CATALOGUE: Mapping[int, Message] = {
     message.id: message for message in list(globals().values()) if isinstance(message, Message)

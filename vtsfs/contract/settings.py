@@ -25,6 +25,7 @@ from vtsfs.contract.setting_values import (
     TargetKey,
     VaultKey,
 )
+from vtsfs.contract.settings_encryption import Encryption
 
 DEFAULT_PATH = Path("/etc/vts-autocopy/vts-autocopy.yaml")
 ENVIRONMENT = "VTS_AUTOCOPY_CONFIG"
@@ -165,6 +166,7 @@ class Settings(Model):
     cross_check: CrossCheck = CrossCheck()
     sweep: Sweep = Sweep()
     ems: Ems = Ems()
+    encryption: Encryption = Encryption()
 
     def copies_of(self, pool: PoolId) -> tuple[AutoCopy, ...]:
         """Return the `autocopy` entries that watch *pool*."""

@@ -6,12 +6,15 @@ Read-only: nothing is created, opened for writing or connected to.
 import base64
 import errno
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from vtsfs.contract.errors import SettingsError
+from vtsfs.contract.key_list import MAX_BYTES, parse_key_list
 from vtsfs.contract.settings import Settings, examine_settings
+from vtsfs.contract.settings_encryption import Encryption
 from vtsfs.contract.settings_file import read_text
 
 
@@ -50,6 +53,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         yield from _readable(f"targets.{target_name}.known_hosts", target.known_hosts)
     for host_name, host in settings.ems.hosts.items():
         yield from _secret(f"ems.hosts.{host_name}.password_file", host.password_file)
+    yield from _encryption(settings.encryption)
     for index, copy in enumerate(settings.autocopy):
         vault_settings = settings.vaults.get(copy.pool.vault)
         if vault_settings is None:
@@ -57,6 +61,47 @@ def _problems(settings: Settings) -> Iterator[str]:
         directory = vault_settings.backing / copy.pool.pool
         if vault_settings.backing.is_dir() and not directory.is_dir():
             yield f"autocopy.{index}.pool: there is no pool {copy.pool} ({directory})"
+
+
+def _encryption(encryption: Encryption) -> Iterator[str]:
+    for user in encryption.engine_users or ():
+        if isinstance(user, str) and not _is_user(user):
+            yield f"encryption.engine_users: there is no user {user!r}"
+    for name, entry in encryption.key_servers.items():
+        yield from _key_list(f"encryption.key_servers.{name}.file", entry.file)
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _key_list(key: str, path: Path) -> Iterator[str]:
+    """The overlay reads it as root: that another user may not is no problem."""
+    if os.geteuid() != 0 and _is_forbidden(path):
+        return
+    problems = list(_readable(key, path))
+    yield from problems
+    if problems:
+        return
+    try:
+        with path.open("rb") as file:
+            parse_key_list(file.read(MAX_BYTES + 1))
+    except ValueError as error:
+        yield f"{key}: {path} {error}"
+    if stat.S_IMODE(path.stat().st_mode) & 0o022:
+        yield f"{key}: {path} can be written by others; run: chmod go-w {path}"
+
+
+def _is_forbidden(path: Path) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
 
 
 def _is_directory_or_dead_mount(path: Path) -> bool:
