@@ -10,6 +10,7 @@ from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.overlay import store
 from vtsfs.overlay.attributes import Attributes
 from vtsfs.overlay.files import Files, Parts
+from vtsfs.overlay.gate import Gate
 from vtsfs.overlay.inodes import Inode, InodeTable
 from vtsfs.overlay.names import Names
 from vtsfs.overlay.places import place_of
@@ -29,6 +30,7 @@ class VaultView:
     #: Seconds for which a tape must stay closed until its session is over.
     settle_s: float = 0.0
     refuse: bool = False
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Overlay:
             clock,
             self.tape_of,
             RenamedFiles(nursery),
+            vault.gate,
         )
         self.files = Files(parts)
         self.names = Names(parts, vault.name, vault.patterns)
