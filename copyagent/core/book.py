@@ -256,4 +256,4 @@ def reset_clocks(records: Iterable[TapeRecord], now: Moment) -> None:
     for record in records:
         evidence = record.evidence
         if evidence.quiet_since or not evidence.empty:
-            record.evidence = replace(evidence, began=now.mono, quiet_since=now.mono)
+            record.evidence = replace(evidence, began=now.mono, quiet_since=now.mono, waited=0.0)

@@ -79,7 +79,7 @@ class Judge:
             return
         if not record.evidence.quiet_since:
             record.evidence = replace(record.evidence, began=now.mono, quiet_since=now.mono)
-        settled = record.evidence.quiet_since + self.book.settings.cross_check.settle
+        settled = record.evidence.settled_at(self.book.settings.cross_check.settle)
         if overlay is not Overlay.OPEN and now.mono < settled and not at_once:
             self.book.deadlines[record.tape] = settled
             return

@@ -141,7 +141,7 @@ def state_words(book: Book, record: TapeRecord, copy: CopyRecord, now: Moment) -
         case states.Waiting():
             return f"waiting ({state.reason})"
     if record.evidence.unsettling:
-        settled = record.evidence.quiet_since + book.settings.cross_check.settle
+        settled = record.evidence.settled_at(book.settings.cross_check.settle)
         return "settling" if now.mono < settled else "awaiting host"
     if isinstance(state, states.PROTECTED) and any(
         session.access is Access.READ for session in record.open.values()

@@ -20,6 +20,8 @@ from vtsfs.contract.signals import Access, Identity, Kind, Signal
 #: Most sessions that are kept unjudged; those that can decide a verdict outlast the others.
 MOST_SESSIONS = 32
 
+_NS = 1_000_000_000
+
 _UNCHANGED = frozenset({Overlay.NOTHING, Overlay.UNWRITTEN})
 
 #: Most causes of changes that are kept unjudged.
@@ -128,7 +130,7 @@ def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
             _found_other(book, record, now)
         _renew(book, record, signal.identity, now)
     record.identity = signal.identity
-    _add(record, session, now)
+    _add(record, session, now, waited=signal.quiet_ns / _NS)
 
 
 def _found_other(book: Book, record: TapeRecord, now: Moment) -> None:
@@ -323,7 +325,7 @@ def _unsynced(book: Book, record: TapeRecord, identity: Identity, now: Moment) -
     book.settle_age(record, now)
 
 
-def _add(record: TapeRecord, session: Session, now: Moment) -> None:
+def _add(record: TapeRecord, session: Session, now: Moment, *, waited: float = 0.0) -> None:
     beside = session.access is Access.READ and not record.evidence.empty
     sessions = (*record.evidence.sessions, session)
     if len(sessions) > MOST_SESSIONS:
@@ -333,7 +335,7 @@ def _add(record: TapeRecord, session: Session, now: Moment) -> None:
     record.evidence = replace(record.evidence, sessions=sessions)
     if not beside:
         # Readers come as they like; they must not put off the verdict on what was written.
-        _quiet(record, now)
+        _quiet(record, now, waited=waited)
 
 
 def _note_change(record: TapeRecord, cause: str) -> None:
@@ -341,6 +343,7 @@ def _note_change(record: TapeRecord, cause: str) -> None:
     record.evidence = replace(record.evidence, changes=changes)
 
 
-def _quiet(record: TapeRecord, now: Moment) -> None:
+def _quiet(record: TapeRecord, now: Moment, *, waited: float = 0.0) -> None:
     began = record.evidence.began or now.mono
-    record.evidence = replace(record.evidence, began=began, quiet_since=now.mono)
+    evidence = replace(record.evidence, began=began, quiet_since=now.mono, waited=waited)
+    record.evidence = evidence

@@ -119,7 +119,9 @@ class Evidence:
     """What was seen of one tape and has not been judged to an end.
 
     *sessions* are closed ones, in order of arrival; *changes* are causes of changes without a
-    session. *quiet_since* and *began* are monotonic seconds: the last and the first of it.
+    session. *quiet_since* and *began* are monotonic seconds: the last and the first of it. *waited*
+    is how long, in seconds, the tape was quiet already when the last of it came: an overlay tells of
+    a session when it has settled.
     """
 
     sessions: tuple[Session, ...] = ()
@@ -127,6 +129,11 @@ class Evidence:
     received: bool = False
     began: float = 0.0
     quiet_since: float = 0.0
+    waited: float = 0.0
+
+    def settled_at(self, settle_s: float) -> float:
+        """Return when (monotonic seconds) the tape has been quiet for *settle_s* seconds."""
+        return self.quiet_since + max(settle_s - self.waited, 0.0)
 
     @property
     def empty(self) -> bool:

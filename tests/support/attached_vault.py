@@ -157,9 +157,7 @@ class Follower:
 
 
 @contextmanager
-def attached_vault(
-    top: Path, *, settle: str = SETTLE, **vault_settings: object
-) -> Iterator[Vault]:
+def attached_vault(top: Path, *, settle: str = SETTLE, **vault_settings: object) -> Iterator[Vault]:
     """Attach a vault in *top* for the length of the block; its daemon is dead afterwards."""
     os.chmod(top, 0o755)  # noqa: S103 - other users of the tests come through here
     vault = Vault(top, settle=settle, **vault_settings)

@@ -123,6 +123,7 @@ class Overlay:
         wrote: int = 4096,
         kind: Kind = Kind.DISMOUNTED,
         size: int | None = None,
+        quiet_s: float = 0.0,
     ) -> SignalSeen:
         session, opened = self.open.pop((tape, access))
         if wrote and access is Access.WRITE:
@@ -136,6 +137,7 @@ class Overlay:
             wrote=bool(wrote) and access is Access.WRITE and kind is Kind.DISMOUNTED,
             bytes_written=wrote if access is Access.WRITE else 0,
             synced=kind is Kind.DISMOUNTED,
+            quiet_ns=round(quiet_s * 1e9),
         )
 
     def read(self, tape: TapeId = TAPE) -> tuple[SignalSeen, SignalSeen]:

@@ -60,6 +60,34 @@ def test_nothing_is_judged_before_it_has_settled(play: Playbook, overlay: Overla
         play.at(SETTLE) << StartCopy
 
 
+def test_what_the_overlay_has_waited_for_is_not_waited_for_again(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        play >> requested() >> volume_mounted() >> tape_dismounted()
+        play >> overlay.mounted() >> overlay.dismounted(quiet_s=SETTLE) << StartCopy
+
+
+def test_an_overlay_that_was_detached_at_once_has_waited_for_less(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        play >> requested() >> volume_mounted() >> tape_dismounted()
+        play >> overlay.mounted() >> overlay.dismounted(quiet_s=0.5)
+        play.at(SETTLE - 0.6)
+        assert play.verdict() == ""
+        play.at(SETTLE - 0.5) << StartCopy
+
+
+def test_a_change_after_the_session_settles_anew(play: Playbook, overlay: Overlay) -> None:
+    with play:
+        play >> overlay.mounted() >> overlay.dismounted(quiet_s=SETTLE)
+        play >> overlay.changed() >> link_lost()
+        play.at(SETTLE - 0.1)
+        assert play.verdict() == ""
+        play.at(SETTLE) << StartCopy
+
+
 def test_no_ring_and_nothing_written_is_read_only(play: Playbook, overlay: Overlay) -> None:
     with play:
         play >> no_ring() >> overlay.mounted() >> overlay.dismounted(wrote=0) >> tape_dismounted()
