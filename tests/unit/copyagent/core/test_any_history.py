@@ -143,10 +143,17 @@ class AnyHistory(RuleBasedStateMachine):
         if (tape, access) not in self.overlay.open:
             self.signal(self.overlay.mounted(tape, access), lost=lost)
 
-    @rule(tape=tapes, access=st.sampled_from(Access), wrote=st.sampled_from([0, 1, 4096]))
-    def dismount(self, tape: TapeId, access: Access, wrote: int) -> None:
+    @rule(
+        tape=tapes,
+        access=st.sampled_from(Access),
+        wrote=st.sampled_from([0, 1, 4096]),
+        quiet_s=st.sampled_from([0.0, 0.3, 2.0]),
+    )
+    def dismount(self, tape: TapeId, access: Access, wrote: int, quiet_s: float) -> None:
         if (tape, access) in self.overlay.open:
-            self.signal(self.overlay.dismounted(tape, access, wrote=wrote, size=wrote))
+            self.signal(
+                self.overlay.dismounted(tape, access, wrote=wrote, size=wrote, quiet_s=quiet_s)
+            )
 
     @rule(tape=tapes, wrote=st.sampled_from([0, 4096]))
     def interrupt(self, tape: TapeId, wrote: int) -> None:
