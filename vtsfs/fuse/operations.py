@@ -43,6 +43,7 @@ class Operations(pyfuse3.Operations):
         self._files = overlay.files
         self._names = overlay.names
         self.unforeseen = errors.unforeseen
+        self.scarce = errors.scarce
 
     # ------------------------------------------------------------------------------ names
 

@@ -7,7 +7,7 @@ import trio
 
 from tests.support.expected_logs import ExpectedLogs
 from vtsfs.contract.errors import OutboxError, UsageError, VaultBusy
-from vtsfs.fuse.boundary import UnforeseenErrors, fuse_handler, fuse_notice
+from vtsfs.fuse.boundary import Background, UnforeseenErrors, fuse_handler, fuse_notice
 
 
 class Handlers:
@@ -17,6 +17,7 @@ class Handlers:
         self.events: list[str] = []
         self.errors = UnforeseenErrors(self.events.append)
         self.unforeseen = self.errors.unforeseen
+        self.scarce = self.errors.scarce
 
     @fuse_handler
     async def request(self, error: BaseException | None) -> str:
@@ -82,3 +83,98 @@ async def test_cancellation_passes() -> None:
         await wait(handlers)
     assert scope.cancelled_caught
     assert handlers.events == []
+
+
+class Panic(BaseException):
+    """As libraries written in Rust raise it."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RecursionError("too deep"),
+        OverflowError("too large"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"),
+        ExceptionGroup("several", [KeyError(1), OSError(2)]),
+        Panic("a panic"),
+        BaseExceptionGroup("several", [Panic("a panic")]),
+        OSError("two texts", "no number"),
+    ],
+)
+async def test_whatever_is_raised_is_eio(error: BaseException, expect_log: ExpectedLogs) -> None:
+    handlers = Handlers()
+    if not isinstance(error, OSError):
+        expect_log("unforeseen error in request", logging.ERROR)
+    with pytest.raises(pyfuse3.FUSEError) as caught:
+        await handlers.request(error)
+    assert caught.value.errno == errno.EIO
+
+
+@pytest.mark.parametrize("number", [0, -5, 5000, 1 << 40])
+async def test_what_the_kernel_takes_for_no_errno_is_eio(number: int) -> None:
+    with pytest.raises(pyfuse3.FUSEError) as caught:
+        await Handlers().request(OSError(number, "odd"))
+    assert caught.value.errno == errno.EIO
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), GeneratorExit()])
+async def test_what_ends_the_program_passes(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        await Handlers().request(error)
+
+
+async def test_a_cancellation_within_a_group_passes() -> None:
+    passed = False
+
+    async def cancelled_in_a_nursery() -> None:
+        nonlocal passed
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep_forever)
+                await trio.sleep_forever()
+        except BaseExceptionGroup as group:
+            with pytest.raises(BaseExceptionGroup):
+                await Handlers().request(group)
+            passed = True
+            raise
+        except trio.Cancelled as error:
+            with pytest.raises(trio.Cancelled):
+                await Handlers().request(error)
+            passed = True
+            raise
+
+    with trio.move_on_after(0):
+        await cancelled_in_a_nursery()
+    assert passed
+
+
+async def test_scarce_descriptors_are_said_once(expect_log: ExpectedLogs) -> None:
+    expect_log("files cannot be opened until others are closed", logging.ERROR)
+    handlers = Handlers()
+    for number in (errno.EMFILE, errno.ENFILE, errno.EMFILE):
+        with pytest.raises(pyfuse3.FUSEError) as caught:
+            await handlers.request(OSError(number, "too many"))
+        assert caught.value.errno == number
+    assert handlers.events == []
+
+
+async def test_a_task_beside_the_requests_ends_alone(expect_log: ExpectedLogs) -> None:
+    expect_log("unforeseen error in fails", logging.ERROR)
+    told: list[str] = []
+    errors = UnforeseenErrors(told.append)
+    done = trio.Event()
+
+    async def fails(text: str) -> None:
+        raise RuntimeError(text)
+
+    async def goes_on() -> None:
+        await trio.lowlevel.checkpoint()
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        background = Background(nursery, errors)
+        background.start_soon(fails, "can't start new thread")
+        background.start_soon(goes_on)
+    assert done.is_set()
+    assert sum(errors.counts.values()) == 1
