@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
+from vtsfs.outbox.folding import Earlier
 
 TAPE = TapeId("VAULT00", "BILL", "X00001")
 
@@ -35,6 +36,11 @@ class Sink:
         self.post(signals)
         if self.failing:
             raise OutboxError("no room")
+
+
+def earlier(signals: Sequence[Signal]) -> Earlier:
+    """Give undelivered signals, which stand in their order, to be folded with."""
+    return Earlier(reversed(signals), lambda name: [s for s in signals if s.session == name])
 
 
 def identity(mtime_ns: int, *, ino: int = 7, size: int = 10) -> Identity:

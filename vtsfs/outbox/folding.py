@@ -4,14 +4,26 @@ A signal may only be folded away as long as no subscriber was sent it; otherwise
 wait for the end of a session whose beginning it has seen. The caller passes only such signals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from vtsfs.contract.extents import ExtentSet
-from vtsfs.contract.signals import Access, Kind, Signal, merge
+from vtsfs.contract.signals import Access, Kind, Signal, all_companions, merge
 
 #: Kinds of which the latest says all that the earlier said.
 _REPEATABLE = frozenset({Kind.CHANGED, Kind.REMOVED, Kind.RECEIVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The undelivered signals of one tape, so that a new one costs no more the more there are.
+
+    *newest_first* is read only as far as need be; *of_session* returns those of one session, in
+    their order.
+    """
+
+    newest_first: Iterable[Signal]
+    of_session: Callable[[str], Sequence[Signal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,34 +34,36 @@ class Folded:
     replaced: tuple[int, ...] = ()
 
 
-def fold(earlier: Sequence[Signal], new: Signal) -> Folded:
-    """Fold *new* with *earlier*, the undelivered signals of the same tape in their order."""
+def fold(earlier: Earlier, new: Signal) -> Folded:
+    """Fold *new* with *earlier*, the undelivered signals of the same tape."""
     if new.kind is Kind.DISMOUNTED:
         return _fold_dismounted(earlier, new)
-    if new.kind in _REPEATABLE and earlier and earlier[-1].kind is new.kind:
-        return _fold_repeated(earlier[-1], new)
+    if new.kind in _REPEATABLE:
+        last = next(iter(earlier.newest_first), None)
+        if last is not None and last.kind is new.kind:
+            return _fold_repeated(last, new)
     return Folded(new)
 
 
-def _fold_dismounted(earlier: Sequence[Signal], new: Signal) -> Folded:
+def _fold_dismounted(earlier: Earlier, new: Signal) -> Folded:
     """Two finished sessions become one, if nothing but sessions of that access lies between."""
-    own = [signal for signal in earlier if signal.session == new.session]
-    others = [
-        signal
-        for signal in earlier
-        if signal.session != new.session and not _is_reader_beside(signal, new)
-    ]
     # A reader's beginning says nothing once its end is known; a writer's is kept, so that sessions
     # stay pairs for whoever reads along.
-    dropped = [s.seq for s in own if new.access is Access.READ]
-    if not others or others[-1].kind is not Kind.DISMOUNTED or others[-1].access != new.access:
-        return Folded(new, tuple(dropped))
-    last = others[-1]
+    reading = new.access is Access.READ
+    dropped = tuple(s.seq for s in earlier.of_session(new.session)) if reading else ()
+    others = (
+        signal
+        for signal in earlier.newest_first
+        if signal.session != new.session and not _is_reader_beside(signal, new)
+    )
+    last = next(others, None)
+    if last is None or last.kind is not Kind.DISMOUNTED or last.access != new.access:
+        return Folded(new, dropped)
     if not _of_one_file(last, new):
-        return Folded(new, tuple(dropped))
-    begun = [s.seq for s in others if s.session == last.session and s.kind is Kind.MOUNTED]
+        return Folded(new, dropped)
+    begun = [s.seq for s in earlier.of_session(last.session) if s.kind is Kind.MOUNTED]
     if not begun and new.access is Access.WRITE:
-        return Folded(new, tuple(dropped))
+        return Folded(new, dropped)
     return Folded(merge(last, new), (*begun, last.seq, *dropped))
 
 
@@ -72,4 +86,11 @@ def _fold_repeated(last: Signal, new: Signal) -> Folded:
         extents = tuple(ExtentSet.union(last.extents, new.extents))
     wrote = last.wrote or new.wrote
     cause = last.cause if last.wrote and not new.wrote else new.cause
-    return Folded(replace(new, extents=extents, wrote=wrote, cause=cause), (last.seq,))
+    both = replace(
+        new,
+        extents=extents,
+        wrote=wrote,
+        cause=cause,
+        companions=all_companions(last.companions, new.companions),
+    )
+    return Folded(both, (last.seq,))

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,49 @@ def test_nothing_delivered_is_folded(tmp_path: Path) -> None:
         outbox.commit(sessions, delivered=delivered)
     assert [seq for seq, _ in outbox.after(0, 100)] == [1, 2, 5, 6]
     assert outbox.depth == 4
+    outbox.close()
+
+
+def test_thousands_of_signals_about_one_name_cost_no_more_each(tmp_path: Path) -> None:
+    """Nobody acknowledges anything; each signal must not look at all before it."""
+    outbox = Database(tmp_path / "o.sqlite")
+    signals = [
+        signal
+        for at in range(2500)
+        for signal in (
+            a_signal(Kind.MOVED, after=identity(at)),
+            replace(MOUNTED, session=f"s{at}"),
+            replace(DISMOUNTED, session=f"s{at}"),
+            a_signal(Kind.REMOVED),
+        )
+    ]
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    costs = []
+    for at in range(0, len(signals), 1000):
+        steps = 0
+        # Instructions of SQLite's machine, in thousands: how fast this machine is does not matter.
+        outbox._sql.set_progress_handler(count, 1000)
+        outbox.commit(signals[at : at + 1000])
+        costs.append(steps)
+    assert outbox.depth == len(signals)
+    assert costs[-1] < 1.5 * costs[1]
+    outbox.close()
+
+
+def test_an_outbox_of_an_earlier_release_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "o.sqlite"
+    Database(path).close()
+    with closing(sqlite3.connect(path)) as earlier:
+        earlier.execute("DROP INDEX signals_by_session")
+        earlier.commit()
+    outbox = Database(path)
+    outbox.commit([MOUNTED, DISMOUNTED])
+    assert outbox.depth == 2
     outbox.close()
 
 

@@ -173,4 +173,3 @@ async def test_what_a_slow_disk_left_waiting_is_written_at_the_end(tmp_path: Pat
     async with running(tmp_path / "o", heard) as outbox:
         assert await kinds(outbox) == [Kind.MOUNTED, Kind.DISMOUNTED]
         assert heard.marks == []
-

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.support.signal_sink import a_signal, identity
+from tests.support.signal_sink import a_signal, earlier, identity
 from tests.unit.vtsfs.outbox.test_feed import world
 from tests.unit.vtsfs.outbox.test_folding import numbered, session
 from vtsfs.contract.signals import Kind
@@ -34,5 +34,5 @@ def test_a_session_of_an_unlinked_file_does_not_fold_its_successor_away() -> Non
     """Two files had the name one after the other; the first, unlinked, is closed last."""
     first = a_signal(Kind.MOUNTED, "a", before=identity(1), after=identity(1))
     ended = replace(a_signal(Kind.DISMOUNTED, "a", before=identity(1)), identity=None)
-    *earlier, new = numbered(first, *session("b", 5, 6), ended)
-    assert fold(earlier, new).replaced == ()
+    *before, new = numbered(first, *session("b", 5, 6), ended)
+    assert fold(earlier(before), new).replaced == ()
