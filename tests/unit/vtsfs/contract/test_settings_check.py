@@ -33,13 +33,17 @@ def private(path: Path) -> Path:
     return path
 
 
+def site_in(top: Path) -> Path:
+    for name in ("backing/BILL", "VAULT00"):
+        (top / name).mkdir(parents=True)
+    for name in ("key", "known_hosts", "password"):
+        private(top / name)
+    return top
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    for name in ("backing/BILL", "VAULT00"):
-        (tmp_path / name).mkdir(parents=True)
-    for name in ("key", "known_hosts", "password"):
-        private(tmp_path / name)
-    return tmp_path
+    return site_in(tmp_path)
 
 
 def settings_of(site: Path) -> Settings:
@@ -161,3 +165,67 @@ def test_a_key_that_wants_a_passphrase_is_told(site: Path, form: str, passphrase
     problems = check_files(settings_of(site), "x")
     assert len(problems) == (1 if passphrase else 0)
     assert all("targets.drsite.key" in problem and "passphrase" in problem for problem in problems)
+
+
+ENCRYPTION = """
+encryption:
+  engine_users: [root, 1001, {1}]
+  key_servers: {{main: {{file: {0}/keys}}}}
+"""
+
+
+def with_keys(site: Path, user: str = "root") -> Settings:
+    return parse_settings(TEXT.format(site) + ENCRYPTION.format(site, user), "x")
+
+
+def test_a_key_list_that_is_well(site: Path) -> None:
+    (site / "keys").write_bytes(b"KEY1\n# comment\n")
+    (site / "keys").chmod(0o644)
+    assert check_files(with_keys(site), "x") == ()
+
+
+def test_a_key_list_that_is_not_there(site: Path) -> None:
+    (problem,) = check_files(with_keys(site), "x")
+    assert problem.startswith("x: encryption.key_servers.main.file: ")
+    assert "cannot be read: No such file" in problem
+
+
+def test_a_key_list_that_is_none(site: Path) -> None:
+    (site / "keys").write_bytes(b"KEY1\n\xff")
+    (site / "keys").chmod(0o644)
+    (problem,) = check_files(with_keys(site), "x")
+    assert problem.endswith(f"{site}/keys is not UTF-8 at byte 5")
+    (site / "keys").unlink()
+    os.mkfifo(site / "keys")
+    (problem,) = check_files(with_keys(site), "x")
+    assert "not a regular file" in problem
+
+
+def test_a_key_list_that_anybody_can_write_opens_every_tape(site: Path) -> None:
+    (site / "keys").write_bytes(b"KEY1\n")
+    (site / "keys").chmod(0o666)
+    (problem,) = check_files(with_keys(site), "x")
+    assert f"chmod go-w {site}/keys" in problem
+
+
+def test_an_engine_user_who_is_unknown(site: Path) -> None:
+    private(site / "keys")
+    (problem,) = check_files(with_keys(site, "no-such-user"), "x")
+    assert problem == "x: encryption.engine_users: there is no user 'no-such-user'"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_key_list_for_root_alone_is_no_problem_to_another_user(scratch: Path) -> None:
+    """The agent's user may check; the overlay, which is root, reads the list."""
+    scratch.chmod(0o755)
+    site = site_in(scratch)
+    private(site / "keys")
+    for name in ("key", "known_hosts", "password"):
+        os.chown(site / name, 65534, -1)
+    settings = with_keys(site)
+    child = os.fork()
+    if child == 0:
+        os.setresuid(65534, 65534, 65534)
+        os._exit(0 if check_files(settings, "x") == () else 1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
