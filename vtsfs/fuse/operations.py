@@ -3,8 +3,10 @@
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pyfuse3
+import trio
 from pyfuse3 import (
     EntryAttributes,
     FileHandleT,
@@ -28,6 +30,7 @@ from vtsfs.overlay.store import Changes
 #: Seconds the kernel may rely on names and attributes. Whatever goes through the mount it knows at
 #: once; the limit is for what somebody does to the backing directory.
 TIMEOUT_S = 1.0
+_DOTS = frozenset({b".", b".."})
 
 
 class Operations(pyfuse3.Operations):
@@ -42,6 +45,7 @@ class Operations(pyfuse3.Operations):
         self._inodes = overlay.inodes
         self._files = overlay.files
         self._names = overlay.names
+        self._directories = overlay.directories
         self.unforeseen = errors.unforeseen
         self.scarce = errors.scarce
 
@@ -160,7 +164,7 @@ class Operations(pyfuse3.Operations):
     @fuse_handler
     async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
         handle = await self._files.open(self._inodes[inode], flags, _caller(ctx))
-        return FileInfo(fh=FileHandleT(handle), keep_cache=False)
+        return self._file_info(handle)
 
     @fuse_handler
     async def create(
@@ -173,15 +177,25 @@ class Operations(pyfuse3.Operations):
     ) -> tuple[FileInfo, EntryAttributes]:
         parent = self._inodes[parent_inode]
         handle, inode, found = await self._files.create(parent, name, mode, flags, _caller(ctx))
-        return FileInfo(fh=FileHandleT(handle), keep_cache=False), _entry(inode, found)
+        return self._file_info(handle), _entry(inode, found)
+
+    def _file_info(self, handle: int) -> FileInfo:
+        direct = self._files[handle].direct
+        return FileInfo(fh=FileHandleT(handle), direct_io=direct, keep_cache=False)
 
     @fuse_handler
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
-        return self._files.read(fh, off, size)
+        # Any buffer will do: it is sent before anything else runs.
+        return await self._files.read(fh, off, size)  # type: ignore[return-value]
 
     @fuse_handler
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
-        return self._files.write(fh, off, buf)
+        written = await self._files.write(fh, off, buf)
+        file = self._files[fh]
+        if file.direct and file.sharing.must_drop:
+            # In a thread: the kernel waits there for pages that a reader is just fetching from us.
+            await trio.to_thread.run_sync(_drop_pages, file.inode.number)
+        return written
 
     async def flush(self, fh: FileHandleT) -> None:
         # Nothing is held back, so there is nothing to flush; this answer ends such requests.
@@ -199,54 +213,67 @@ class Operations(pyfuse3.Operations):
 
     @fuse_handler
     async def opendir(self, inode: InodeT, ctx: RequestContext) -> FileHandleT:
-        return FileHandleT(self._names.open_directory(self._inodes[inode]))
+        return FileHandleT(self._directories.open(self._inodes[inode]))
 
     @fuse_handler
     async def readdir(self, fh: FileHandleT, start_id: int, token: pyfuse3.ReaddirToken) -> None:
-        listing = self._names.listing(fh, start_id)
-        for position in range(start_id, len(listing.names)):
-            name = listing.names[position]
-            if name in {b".", b".."}:
-                found = os.stat(name, dir_fd=listing.fd, follow_symlinks=False)
-                number = self._names.dot_number(listing, name, found)
-                if not _reply(token, name, _attributes(number, found), position + 1):
+        self._inodes.trim_if_many()
+        # What was put into an answer counts as looked up, so the answer must then be given.
+        answered = False
+        try:
+            for name, following in self._directories.entries(fh, start_id):
+                if not self._reply(token, fh, name, following):
                     return
-                continue
-            try:
-                inode, found = self._names.lookup(listing.inode, name)
-            except FileNotFoundError:
-                continue
-            if not _reply(token, name, _entry(inode, found), position + 1):
-                self._inodes.forget(inode.number, 1)
-                return
+                answered = True
+        except OSError:
+            if not answered:
+                raise
 
     @fuse_handler
     async def releasedir(self, fh: FileHandleT) -> None:
-        self._names.close_directory(fh)
+        self._directories.close(fh)
 
     @fuse_handler
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
-        await self._names.sync_directory(fh, data_only=datasync)
+        await self._directories.sync(fh, data_only=datasync)
+
+    def _reply(
+        self, token: pyfuse3.ReaddirToken, fh: FileHandleT, name: bytes, following: int
+    ) -> bool:
+        """Put one entry into the answer; False if it does not fit any more."""
+        listing = self._directories[fh]
+        if name in _DOTS:
+            entry = _attributes(*self._directories.dot(listing, name))
+            return pyfuse3.readdir_reply(token, FileNameT(name), entry, following)
+        try:
+            inode, found = self._inodes.lookup(listing.inode, name)
+        except FileNotFoundError:
+            return True
+        fits = pyfuse3.readdir_reply(token, FileNameT(name), _entry(inode, found), following)
+        if not fits:
+            self._inodes.forget(inode.number, 1)
+        return fits
 
 
 def _caller(ctx: RequestContext) -> Caller:
     return Caller(ctx.uid, ctx.gid, ctx.pid)
 
 
-def _reply(
-    token: pyfuse3.ReaddirToken, name: bytes, entry: EntryAttributes, following: int
-) -> bool:
-    return pyfuse3.readdir_reply(token, FileNameT(name), entry, following)
+def _drop_pages(number: int) -> None:
+    """Make the kernel fetch a file's pages anew. It may have forgotten the file meanwhile."""
+    with suppress(OSError):
+        pyfuse3.invalidate_inode(InodeT(number))
 
 
 def _entry(inode: Inode, found: os.stat_result) -> EntryAttributes:
-    return _attributes(inode.number, found)
+    entry = _attributes(inode.number, found)
+    entry.generation = inode.generation
+    return entry
 
 
 def _attributes(number: int, found: os.stat_result) -> EntryAttributes:
     entry = EntryAttributes()
     entry.st_ino = InodeT(number)
-    entry.generation = 0
     entry.entry_timeout = TIMEOUT_S
     entry.attr_timeout = TIMEOUT_S
     entry.st_mode = ModeT(found.st_mode)

@@ -6,7 +6,8 @@ import stat
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Kind
 from vtsfs.overlay import store
-from vtsfs.overlay.files import OpenFile, Parts
+from vtsfs.overlay.files import Parts
+from vtsfs.overlay.handles import OpenFile
 from vtsfs.overlay.inodes import Inode
 from vtsfs.overlay.moves import Report
 from vtsfs.overlay.store import Changes
@@ -20,7 +21,7 @@ class Attributes:
 
     def get(self, inode: Inode) -> os.stat_result:
         """Return the attributes as they are below."""
-        return os.stat(inode.fd)
+        return self._parts.inodes.stat(inode)
 
     async def set(self, inode: Inode, changes: Changes, file: OpenFile | None) -> os.stat_result:
         """Change attributes and return the new ones.
@@ -37,6 +38,9 @@ class Attributes:
                 file.wrote = True
         store.apply(inode, changes, None if file is None else file.fd)
         after = os.stat(inode.fd)
+        sharing = self._parts.sharing.get(inode.number)
+        if sharing is not None and after.st_mode & (stat.S_ISUID | stat.S_ISGID):
+            sharing.got_set_id = True
         if changes.size is None and changes.mtime_ns is None:
             return after
         if session is not None:

@@ -1,15 +1,24 @@
-"""Which file is meant by a number: one O_PATH descriptor per file that the kernel knows of.
+"""Which file is meant by a number, without a descriptor for every file that the kernel knows of.
 
 The kernel names files by *node numbers* that we give out at lookup and that stay valid until it has
-forgotten them as often as we gave them out. A descriptor, unlike a path, keeps meaning the same
-file whatever is renamed above it, and has no length limit. A file that is held so cannot have its
-inode number given to another file, which makes the backing's own number a safe node number.
+forgotten them as often as we gave them out. A listing of a pool makes it know every tape there, so
+what is kept for a merely known file is small: its directory, its name in it, and the backing's
+inode number, which is its node number, too.
+
+A file that is *held* has an O_PATH descriptor besides. That keeps meaning the same file whatever is
+renamed above it, and a held file's number is not given to another file. Held are directories, open
+files, files whose name is being taken away through us, and for a while those that were used last.
+For any other file the name is the truth: it is looked at anew each time, and unless the very same
+inode number is there the answer is ESTALE. The kernel then looks the path up from the top by
+itself (path_openat() and its like, with LOOKUP_REVAL) and its caller notices nothing.
 """
 
+import errno
 import os
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
 
 #: The root's node number, fixed by the FUSE protocol.
 ROOT = 1
@@ -21,99 +30,327 @@ FOREIGN = 1 << 62
 PATH_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(slots=True)
 class Inode:
-    """One file the kernel knows: *lookups* is how often it must still forget it."""
+    """One file the kernel knows: *lookups* is how often it must still forget it.
 
-    number: int
-    fd: int
-    dev: int
-    ino: int
-    lookups: int
+    *generation* tells it apart from a file that had the same number before. *uses* counts what
+    rests on it: known files of a directory, open handles of a file.
+    """
+
+    __slots__ = ("_fd", "_table", "generation", "lookups", "name", "number", "parent", "uses")
+
+    def __init__(
+        self, table: "InodeTable", number: int, parent: "Inode | None", name: bytes
+    ) -> None:
+        self._table = table
+        self.number = number
+        self.parent = parent
+        self.name = name
+        self.lookups = 1
+        self.generation = 0
+        self.uses = 0
+        self._fd = -1
+
+    @property
+    def fd(self) -> int:
+        """An O_PATH descriptor of this very file, to be used at once: before the next await.
+
+        Raises OSError, ESTALE if the file is not under its name any more.
+        """
+        return self._fd if self._fd >= 0 else self._table.take_hold(self)
 
     @property
     def path(self) -> str:
-        """A path that leads to this very file, through /proc, whatever its name is now."""
+        """A path that leads to this very file, through /proc, whatever its name is now; see `fd`."""
         return f"/proc/self/fd/{self.fd}"
+
+    @property
+    def held(self) -> bool:
+        """Tell whether a descriptor is open for it."""
+        return self._fd >= 0
 
 
 class InodeTable:
-    """All files the kernel knows of, by node number and by (device, inode number)."""
+    """All files the kernel knows of, by node number; *device* is the backing's."""
 
     def __init__(
         self,
         root_path: str | os.PathLike[str],
         matters: Callable[[int], bool] = lambda _fd: False,
+        most_held: int = 256,
     ) -> None:
-        """*matters* tells whether the name by which a descriptor was opened is one to be kept."""
+        """*matters* tells whether the name by which a descriptor was opened is one to be kept.
+
+        *most_held* files are held by descriptor without being open; somewhat more for a moment.
+        """
         fd = os.open(root_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         found = os.stat(fd)
-        self.root = Inode(ROOT, fd, found.st_dev, found.st_ino, 1)
+        self.device = found.st_dev
+        self.root = Inode(self, ROOT, None, b"")
+        self.root._fd = fd  # the two classes are one
         self._by_number = {ROOT: self.root}
+        # Those whose number is not the backing's inode number, both ways.
         self._by_file = {(found.st_dev, found.st_ino): self.root}
+        self._file_of = {ROOT: (found.st_dev, found.st_ino)}
         self._next_foreign = FOREIGN
         self._matters = matters
+        self._most_held = self._trim_above = most_held
+        # Held without need, the oldest first; directories are let go last.
+        self._files: dict[Inode, None] = {}
+        self._directories: dict[Inode, None] = {}
 
     def __len__(self) -> int:
         return len(self._by_number)
 
     def __getitem__(self, number: int) -> Inode:
-        """Return the file of *number*; KeyError means that the kernel uses what it forgot: a bug."""
+        """Return the file of *number*; KeyError means that the kernel uses what it forgot: a bug.
+
+        A request begins with this, so here is where files are let go of.
+        """
+        self.trim_if_many()
         return self._by_number[number]
+
+    @property
+    def held(self) -> int:
+        """How many files are held by descriptor without being open, the root aside."""
+        return len(self._files) + len(self._directories)
 
     def lookup(self, parent: Inode, name: bytes) -> tuple[Inode, os.stat_result]:
         """Find *name* in *parent*, count one lookup, and return it with its attributes.
 
-        Raises OSError as open(2) does. What a file is called now is read from its descriptor, so of
-        several hard links the one that was used last counts, except that a name that matters is
-        not given up for one that does not: the kernel opens files without looking them up again.
+        Raises OSError as stat(2) does. Of several hard links the one that was used last counts as
+        the file's name, except that a name that matters is not given up for one that does not: the
+        kernel opens files without looking them up again.
         """
-        fd = os.open(name, PATH_FLAGS, dir_fd=parent.fd)
-        try:
-            found = os.stat(fd)
-            known = self._by_file.get((found.st_dev, found.st_ino))
-            if known is None:
-                known = self._add(fd, found)
-                fd = -1
-            else:
-                if stat.S_ISREG(found.st_mode) and self._renames(known, fd, found):
-                    os.dup2(fd, known.fd, inheritable=False)
-                known.lookups += 1
-        finally:
-            if fd >= 0:
-                os.close(fd)
-        return known, found
+        found = os.stat(name, dir_fd=parent.fd, follow_symlinks=False)
+        inode = self._find(found)
+        if inode is None:
+            inode = self._add(parent, name, found)
+        else:
+            if inode.parent is not parent or inode.name != name:
+                self._found_elsewhere(inode, parent, name, found)
+            inode.lookups += 1
+        return inode, found
+
+    def stat(self, inode: Inode) -> os.stat_result:
+        """Return the attributes of a known file; OSError, ESTALE if it is not there any more."""
+        parent = inode.parent
+        if inode.held or parent is None:
+            return os.stat(inode.fd)
+        with _gone_is_stale():
+            found = os.stat(inode.name, dir_fd=parent.fd, follow_symlinks=False)
+        if self._find(found) is not inode:
+            raise _stale()
+        return found
 
     def number_of(self, found: os.stat_result) -> int:
         """Return the number under which the file of *found* is, or would be, known."""
-        known = self._by_file.get((found.st_dev, found.st_ino))
+        known = self._find(found)
         return found.st_ino if known is None else known.number
 
     def forget(self, number: int, lookups: int) -> None:
         """Take back *lookups* of a file; the last one closes it."""
         inode = self._by_number[number]
         inode.lookups -= lookups
-        if inode.lookups <= 0 and inode is not self.root:
-            del self._by_number[number]
-            del self._by_file[inode.dev, inode.ino]
-            os.close(inode.fd)
+        self._drop_if_unused(inode)
+
+    def opened(self, inode: Inode, fd: int) -> None:
+        """Hold a file that has been opened, as *fd*, until `released`: its number stays its own."""
+        if not inode.held:
+            inode._fd = os.open(f"/proc/self/fd/{fd}", os.O_PATH | os.O_CLOEXEC)
+        inode.uses += 1
+        self._files.pop(inode, None)
+
+    def released(self, inode: Inode) -> None:
+        """Take back one `opened`."""
+        inode.uses -= 1
+        if inode.uses == 0:
+            self._files[inode] = None
+            self._drop_if_unused(inode)
+
+    def leaving(self, parent: Inode, name: bytes) -> Inode | None:
+        """Hold what the kernel knows by *name*, which is about to be taken away; None if nothing.
+
+        The kernel may go on using the file, and its number must not be given to another meanwhile.
+        """
+        with suppress(FileNotFoundError):
+            inode = self._find(os.stat(name, dir_fd=parent.fd, follow_symlinks=False))
+            if inode is not None and inode.parent is parent and inode.name == name:
+                if not inode.held:
+                    self.take_hold(inode)
+                return inode
+        return None
+
+    def left(self, inode: Inode | None) -> None:
+        """Note that the name of what `leaving` returned is gone.
+
+        If the file has further names, one of them has to be looked up before it can be used again:
+        by its descriptor it would seem to have none.
+        """
+        if inode is not None and inode in self._files and os.stat(inode.fd).st_nlink > 0:
+            self._let_go(inode)
+
+    def renamed(self, inode: Inode | None, parent: Inode, name: bytes) -> None:
+        """Note the new name of what `leaving` returned."""
+        if inode is not None:
+            self._move(inode, parent, name)
+
+    def take_hold(self, inode: Inode) -> int:
+        """Open the descriptor of a known file; OSError, ESTALE if it is not under its name."""
+        chain = [inode]
+        while (above := chain[-1].parent) is not None and not above.held:
+            chain.append(above)
+        for one in reversed(chain):
+            self._open(one)
+        return inode.fd
+
+    def trim_if_many(self) -> None:
+        """Do what `trim` does if it is time; to be called where a request begins."""
+        if len(self._files) + len(self._directories) > self._trim_above:
+            self.trim()
+
+    def trim(self, most: int | None = None) -> None:
+        """Let go of files beyond *most* held, if nobody may be using a descriptor from `fd`.
+
+        The oldest go first. Done in batches, so that it costs little for each that is held; what
+        has to be held in spite of it (see `_may_be_let_go`) raises the mark for the next batch.
+        """
+        aim = self._most_held * 7 // 8 if most is None else most
+        for held in (self._files, self._directories):
+            for inode in list(islice(held, max(self.held - aim, 0))):
+                if self._may_be_let_go(inode):
+                    self._let_go(inode)
+                else:
+                    held[inode] = held.pop(inode)
+        self._trim_above = max(self._most_held, self.held + self._most_held // 8)
 
     def close(self) -> None:
         """Close every descriptor; the kernel does not send what it has not forgotten at the end."""
         for inode in self._by_number.values():
-            os.close(inode.fd)
-        self._by_number.clear()
-        self._by_file.clear()
+            self._close(inode)
+        for table in (self._by_number, self._by_file, self._file_of, self._files):
+            table.clear()
+        self._directories.clear()
 
-    def _renames(self, known: Inode, fd: int, found: os.stat_result) -> bool:
-        return found.st_nlink == 1 or self._matters(fd) or not self._matters(known.fd)
+    def _find(self, found: os.stat_result) -> Inode | None:
+        if found.st_dev == self.device and ROOT < found.st_ino < FOREIGN:
+            inode = self._by_number.get(found.st_ino)
+            if inode is not None:
+                return inode
+        return self._by_file.get((found.st_dev, found.st_ino))
 
-    def _add(self, fd: int, found: os.stat_result) -> Inode:
+    def _add(self, parent: Inode, name: bytes, found: os.stat_result) -> Inode:
         number = found.st_ino
-        if found.st_dev != self.root.dev or number == ROOT or number >= FOREIGN:
+        if found.st_dev != self.device or number == ROOT or number >= FOREIGN:
             number = self._next_foreign
             self._next_foreign += 1
-        inode = Inode(number, fd, found.st_dev, found.st_ino, 1)
+        inode = Inode(self, number, parent, name)
         self._by_number[number] = inode
-        self._by_file[found.st_dev, found.st_ino] = inode
+        if number >= FOREIGN:
+            self._by_file[found.st_dev, found.st_ino] = inode
+            self._file_of[number] = (found.st_dev, found.st_ino)
+        parent.uses += 1
+        if stat.S_ISDIR(found.st_mode):
+            # Held from the beginning: whoever stands in it uses it without looking it up again.
+            with suppress(OSError):
+                self._open(inode)
         return inode
+
+    def _found_elsewhere(
+        self, inode: Inode, parent: Inode, name: bytes, found: os.stat_result
+    ) -> None:
+        """A known number under another name than before: a rename behind our back, or a hard link.
+
+        Or another file that got the number of one removed behind our back, if that was not held.
+        The kernel must not take the one for the other, hence the new generation.
+        """
+        if not inode.held and not self._is_under_its_name(inode):
+            inode.generation += 1
+        elif found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+            self._found_link(inode, parent, name)
+            return
+        self._move(inode, parent, name)
+
+    def _found_link(self, inode: Inode, parent: Inode, name: bytes) -> None:
+        fd = os.open(name, PATH_FLAGS, dir_fd=parent.fd)
+        try:
+            if self._matters(fd) or not self._matters(inode.fd):
+                self._move(inode, parent, name)
+                if inode.held:
+                    os.dup2(fd, inode.fd, inheritable=False)
+        finally:
+            os.close(fd)
+
+    def _move(self, inode: Inode, parent: Inode, name: bytes) -> None:
+        before = inode.parent
+        inode.parent, inode.name = parent, name
+        parent.uses += 1
+        if before is not None:
+            before.uses -= 1
+            self._drop_if_unused(before)
+
+    def _is_under_its_name(self, inode: Inode) -> bool:
+        if inode.parent is None:
+            return True
+        try:
+            found = os.stat(inode.name, dir_fd=inode.parent.fd, follow_symlinks=False)
+        except OSError:
+            return False
+        return self._find(found) is inode
+
+    def _may_be_let_go(self, inode: Inode) -> bool:
+        """Tell whether a file will be found again by its name, as far as that is cheap to say."""
+        if inode.parent is not None and inode.parent.held:
+            return self._is_under_its_name(inode)
+        return os.stat(inode.fd).st_nlink > 0
+
+    def _open(self, inode: Inode) -> None:
+        parent = inode.parent
+        if parent is None:
+            raise _stale()
+        with _gone_is_stale():
+            fd = os.open(inode.name, PATH_FLAGS, dir_fd=parent.fd)
+        found = os.stat(fd)
+        if self._find(found) is not inode:
+            os.close(fd)
+            raise _stale()
+        inode._fd = fd
+        held = self._directories if stat.S_ISDIR(found.st_mode) else self._files
+        held[inode] = None
+
+    def _let_go(self, inode: Inode) -> None:
+        self._files.pop(inode, None)
+        self._directories.pop(inode, None)
+        self._close(inode)
+
+    def _drop_if_unused(self, inode: Inode | None) -> None:
+        """Forget a file that neither the kernel nor another file needs, and so on upwards."""
+        while inode is not None and inode.lookups <= 0 and inode.uses == 0:
+            above = inode.parent
+            if above is None:
+                return
+            del self._by_number[inode.number]
+            if inode.number in self._file_of:
+                del self._by_file[self._file_of.pop(inode.number)]
+            self._let_go(inode)
+            above.uses -= 1
+            inode = above
+
+    @staticmethod
+    def _close(inode: Inode) -> None:
+        if inode.held:
+            os.close(inode.fd)
+            inode._fd = -1
+
+
+@contextmanager
+def _gone_is_stale() -> Iterator[None]:
+    """What is not where we knew it is stale: the kernel then looks for it anew."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _stale() from error
+
+
+def _stale() -> OSError:
+    return OSError(errno.ESTALE, os.strerror(errno.ESTALE))

@@ -6,9 +6,6 @@ after the fact, and a crash in between leaves the vault unclean, so that a sweep
 
 import os
 import stat
-from dataclasses import dataclass
-
-import trio
 
 from vtsfs.contract.naming import NamePatterns
 from vtsfs.contract.signals import Kind, Signal
@@ -27,15 +24,6 @@ Entry = tuple[Inode, os.stat_result]
 _HERE_NOW = frozenset({Kind.MOVED, Kind.CHANGED})
 
 
-@dataclass(slots=True)
-class Listing:
-    """An open directory. Its names are read once, when reading starts from the beginning."""
-
-    inode: Inode
-    fd: int
-    names: list[bytes]
-
-
 class Names:
     """The directories of one vault."""
 
@@ -43,9 +31,6 @@ class Names:
         self._parts = parts
         self._vault = vault
         self._patterns = patterns
-        self._listings: dict[int, Listing] = {}
-        self._next = 1
-        self._limiter = trio.CapacityLimiter(4)
 
     def place(self, parent: Inode, name: bytes) -> Place:
         """Say what *name* in *parent* would be."""
@@ -102,7 +87,9 @@ class Names:
         """Remove a name; open handles keep the file."""
         tape = self.place(parent, name).tape
         found = None if tape is None else store.lstat(parent, name)
+        gone = self._parts.inodes.leaving(parent, name)
         os.unlink(name, dir_fd=parent.fd)
+        self._parts.inodes.left(gone)
         if found is not None:
             self._parts.sessions.name_gone(found.st_dev, found.st_ino)
         if tape is not None and found is not None and stat.S_ISREG(found.st_mode):
@@ -110,16 +97,17 @@ class Names:
 
     def rmdir(self, parent: Inode, name: bytes) -> None:
         """Remove an empty directory."""
+        self._parts.inodes.leaving(parent, name)
         os.rmdir(name, dir_fd=parent.fd)
 
     async def rename(self, old: tuple[Inode, bytes], new: tuple[Inode, bytes], flags: int) -> None:
         """Rename in every form of renameat2(2)."""
         source, target = self.place(*old), self.place(*new)
         if source == target == ELSEWHERE:
-            store.rename(old, new, flags)
+            self._rename(old, new, flags)
             return
         moved, over = store.lstat(*old), store.lstat(*new)
-        store.rename(old, new, flags)
+        self._rename(old, new, flags)
         if moved is None:
             return
         for found in (moved, over):
@@ -138,42 +126,15 @@ class Names:
             signals.append(self._signal(report, store.lstat(*at)))
         await self._parts.reporter.commit(*signals)
 
-    def open_directory(self, inode: Inode) -> int:
-        """Open a directory for reading and return its handle."""
-        fd = os.open(inode.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        handle = self._next
-        self._next += 1
-        self._listings[handle] = Listing(inode, fd, [])
-        return handle
-
-    def listing(self, handle: int, start: int) -> Listing:
-        """Return an open directory; its names are read anew when *start* is the beginning."""
-        listing = self._listings[handle]
-        if start == 0:
-            names = [os.fsencode(name) for name in os.listdir(listing.fd)]
-            listing.names = [b".", b"..", *names]
-        return listing
-
-    def dot_number(self, listing: Listing, name: bytes, found: os.stat_result) -> int:
-        """Return the node number of ``.`` or ``..``; above the root there is only the root."""
+    def _rename(self, old: tuple[Inode, bytes], new: tuple[Inode, bytes], flags: int) -> None:
         inodes = self._parts.inodes
-        if listing.inode is inodes.root or name == b".":
-            return listing.inode.number
-        return inodes.number_of(found)
-
-    async def sync_directory(self, handle: int, *, data_only: bool) -> None:
-        """Make a directory's names durable; the loop goes on meanwhile."""
-        duplicate = os.dup(self._listings[handle].fd)
-        try:
-            await trio.to_thread.run_sync(
-                lambda: store.sync(duplicate, data_only=data_only), limiter=self._limiter
-            )
-        finally:
-            os.close(duplicate)
-
-    def close_directory(self, handle: int) -> None:
-        """Forget an open directory."""
-        os.close(self._listings.pop(handle).fd)
+        moved, over = inodes.leaving(*old), inodes.leaving(*new)
+        store.rename(old, new, flags)
+        inodes.renamed(moved, *new)
+        if flags & store.RENAME_EXCHANGE:
+            inodes.renamed(over, *old)
+        else:
+            inodes.left(over)
 
     def _signal(self, report: Report, found: os.stat_result | None) -> Signal:
         gone = report.kind is Kind.REMOVED or report.tape is None or found is None

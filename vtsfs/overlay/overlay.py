@@ -9,6 +9,8 @@ import trio
 from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.overlay import store
 from vtsfs.overlay.attributes import Attributes
+from vtsfs.overlay.descriptors import most_held
+from vtsfs.overlay.directories import Directories
 from vtsfs.overlay.files import Files, Parts
 from vtsfs.overlay.gate import Gate
 from vtsfs.overlay.inodes import Inode, InodeTable
@@ -53,7 +55,10 @@ class Overlay:
         self, vault: VaultView, sink: SignalSink, clock: Clock, nursery: trio.Nursery
     ) -> None:
         self._vault = vault
-        self.inodes = InodeTable(vault.backing, lambda fd: self.tape_of(fd) is not None)
+        self.inodes = InodeTable(
+            vault.backing, lambda fd: self.tape_of(fd) is not None, most_held()
+        )
+        self.directories = Directories(self.inodes)
         reporter = Reporter(vault.name, sink, clock, refuse=vault.refuse)
         self.sessions = Sessions(reporter, nursery, self.tape_of, settle_s=vault.settle_s)
         self.readers = Readers(reporter)

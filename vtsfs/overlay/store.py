@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from vtsfs.contract.signals import Identity
+from vtsfs.overlay.descriptors import affordable
 from vtsfs.overlay.inodes import Inode
 
 RENAME_NOREPLACE = 1
@@ -54,7 +55,7 @@ def open_again(inode: Inode, flags: int) -> int:
     kept = flags & ~_STRIPPED
     if flags & os.O_TRUNC and (flags & os.O_ACCMODE) == os.O_RDONLY:
         kept = (kept & ~os.O_ACCMODE) | os.O_RDWR
-    return os.open(inode.path, kept | os.O_CLOEXEC)
+    return affordable(os.open(inode.path, kept | os.O_CLOEXEC))
 
 
 def open_new(parent: Inode, name: bytes, flags: int, mode: int) -> int:

@@ -66,6 +66,7 @@ async def test_the_descriptor_of_a_refused_open_is_closed(backing: Path) -> None
     async with overlay_on(backing) as (overlay, _):
         overlay.files.refusing = True
         inode = find(overlay, "BILL/X00001")
+        os.stat(inode.fd)  # held from now on, whatever becomes of the open
         before = len(os.listdir("/proc/self/fd"))
         with pytest.raises(OSError, match="stopping"):
             await overlay.files.open(inode, os.O_WRONLY, ME)

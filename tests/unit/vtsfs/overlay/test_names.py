@@ -72,32 +72,6 @@ async def test_a_pool_that_stops_being_one(backing: Path) -> None:
     assert (removed.kind, removed.pool, removed.label) == (Kind.REMOVED, "BILL", "")
 
 
-async def test_a_directory_is_read_anew_from_its_beginning(backing: Path) -> None:
-    async with overlay_on(backing) as (overlay, _):
-        pool = find(overlay, "BILL")
-        handle = overlay.names.open_directory(pool)
-        assert overlay.names.listing(handle, 0).names == [b".", b".."]
-        (backing / "BILL" / "X00001").write_bytes(b"")
-        assert overlay.names.listing(handle, 2).names == [b".", b".."]
-        assert overlay.names.listing(handle, 0).names == [b".", b"..", b"X00001"]
-        await overlay.names.sync_directory(handle, data_only=False)
-        overlay.names.close_directory(handle)
-        with pytest.raises(NotADirectoryError):
-            overlay.names.open_directory(find(overlay, "BILL/X00001"))
-
-
-async def test_the_dots_of_the_root_are_the_root(backing: Path) -> None:
-    async with overlay_on(backing) as (overlay, _):
-        names = overlay.names
-        for path, dot, wanted in (("root", b"..", 1), ("BILL", b"..", 1)):
-            inode = overlay.inodes.root if path == "root" else find(overlay, path)
-            handle = names.open_directory(inode)
-            listing = names.listing(handle, 0)
-            found = os.stat(dot, dir_fd=listing.fd)
-            assert names.dot_number(listing, dot, found) == wanted
-            names.close_directory(handle)
-
-
 async def test_a_name_that_is_too_long_is_the_kernel_s_to_refuse(backing: Path) -> None:
     async with overlay_on(backing) as (overlay, _):
         with pytest.raises(OSError, match="too long") as caught:
