@@ -65,6 +65,16 @@ class Inode:
         return f"/proc/self/fd/{self.fd}"
 
     @property
+    def dev(self) -> int:
+        """The device that it is on."""
+        return self._table.file_of(self)[0]
+
+    @property
+    def ino(self) -> int:
+        """Its inode number on that device."""
+        return self._table.file_of(self)[1]
+
+    @property
     def held(self) -> bool:
         """Tell whether a descriptor is open for it."""
         return self._fd >= 0
@@ -142,6 +152,10 @@ class InodeTable:
         if self._find(found) is not inode:
             raise _stale()
         return found
+
+    def file_of(self, inode: Inode) -> tuple[int, int]:
+        """Return device and inode number of a known file."""
+        return self._file_of.get(inode.number, (self.device, inode.number))
 
     def number_of(self, found: os.stat_result) -> int:
         """Return the number under which the file of *found* is, or would be, known."""

@@ -37,6 +37,9 @@ def test_a_file_keeps_its_number_while_it_is_known(table: InodeTable, tmp_path: 
     assert inode.lookups == 2
     assert table[inode.number] is inode
     assert inode.generation == 0
+    for known in (inode, table.root):
+        below = os.stat(known.fd)
+        assert (known.dev, known.ino) == (below.st_dev, below.st_ino)
 
 
 def test_the_last_forget_closes(table: InodeTable, tmp_path: Path) -> None:
@@ -122,6 +125,7 @@ def test_a_foreign_device_gets_made_up_numbers(table: InodeTable, tmp_path: Path
     inode, found = table.lookup(table.root, b"a")
     assert inode.number >= 1 << 62
     assert table.number_of(found) == inode.number
+    assert (inode.dev, inode.ino) == (found.st_dev, found.st_ino)
     assert table.stat(inode).st_ino == os.stat(inode.fd).st_ino == found.st_ino
     table.forget(inode.number, 1)
     assert table.number_of(found) == found.st_ino
