@@ -237,7 +237,8 @@ def _show(state: VaultState) -> None:
         f"  outbox: {outbox['depth']} signals wait, {told['subscribers']} subscribers"
         f"{unclean}{trouble}"
     )
-    for line in _gate_lines(told["encryption"]):
+    # An overlay that was attached by an earlier release says nothing of it.
+    for line in _gate_lines(told["encryption"]) if "encryption" in told else ():
         click.echo(f"  {line}")
     for tape in told["open_tapes"]:
         click.echo(f"  {_tape_line(tape)}")

@@ -195,6 +195,13 @@ def test_whom_the_gate_is_for(scratch: Path) -> None:
         as_user(reads, groups=[OTHER_GROUP, nogroup])
         as_user(reads, gid=nogroup)
         as_user(lambda: assert_refused(tape), groups=[OTHER_GROUP])
+        for group, status in ((nogroup, 0), (OTHER_GROUP, 1)):
+            # Its number in its own process namespace is not the one that the overlay is told.
+            apart = ["unshare", "--pid", "--fork", "setpriv", f"--reuid={USER}", f"--regid={GROUP}"]
+            read = [*apart, f"--groups={group}", "cat", str(tape)]
+            ended = subprocess.run(read, capture_output=True, check=False)
+            assert ended.returncode == status, ended.stderr
+            assert ended.stdout == (b"" if status else TAPE)
 
 
 def test_a_list_of_engine_users_is_exact(scratch: Path) -> None:

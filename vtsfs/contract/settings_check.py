@@ -64,6 +64,13 @@ def _problems(settings: Settings) -> Iterator[str]:
 
 
 def _encryption(encryption: Encryption) -> Iterator[str]:
+    if encryption.signature is None and encryption != Encryption():
+        yield "encryption.signature: there is none, so the gate for encrypted tapes is off; add it"
+    elif encryption.enabled and not encryption.key_servers:
+        yield (
+            "encryption.key_servers: there is none, so every encrypted tape is refused; "
+            "add one, or say enabled: false"
+        )
     for user in encryption.engine_users or ():
         if isinstance(user, str) and not _is_user(user):
             yield f"encryption.engine_users: there is no user {user!r}"

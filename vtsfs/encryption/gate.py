@@ -30,8 +30,10 @@ from vtsfs.overlay.caller import Caller
 from vtsfs.runtime.peers import user_name
 
 #: Seconds the user database has to say who the caller is; without an answer it is a tape engine.
-_USER_LIMIT_S = 3.0
-_THREADS = 8
+USER_LIMIT_S = 3.0
+_READERS = 8
+#: A user database that hangs keeps these threads, and those who read from the disk have their own.
+_USER_THREADS = 4
 #: Shown where the key ID cannot be read.
 UNKNOWN = "unknown"
 
@@ -58,12 +60,16 @@ class EncryptionGate:
         users: EngineUsers,
         inquiry: KeyInquiry | None,
         report: Report,
+        *,
+        user_limit_s: float = USER_LIMIT_S,
     ) -> None:
         self._signature = signature
         self._users = users
         self._inquiry = inquiry
         self._report = report
-        self._limiter = trio.CapacityLimiter(_THREADS)
+        self._user_limit_s = user_limit_s
+        self._readers = trio.CapacityLimiter(_READERS)
+        self._user_threads = trio.CapacityLimiter(_USER_THREADS)
         self._refusals = Refusals()
         self._last: Refusal | None = None
 
@@ -89,12 +95,12 @@ class EncryptionGate:
         if piece is None:
             return None
         with readable(fd) as ours:
-            if await read_piece(ours, piece, self._limiter) != self._signature.magic:
+            if await read_piece(ours, piece, self._readers) != self._signature.magic:
                 return None
             place = key_id_in(self._signature, size)
             if place is None:
                 return UNKNOWN
-            stored = await read_piece(ours, place, self._limiter)
+            stored = await read_piece(ours, place, self._readers)
         return decoded_key_id(self._signature.key_id, stored) or UNKNOWN
 
     async def _look_up(self, caller: Caller) -> tuple[bool, str]:
@@ -103,8 +109,10 @@ class EncryptionGate:
         def ask() -> tuple[bool, str]:
             return self._users.include(caller), user_name(caller.uid)
 
-        with trio.move_on_after(_USER_LIMIT_S):
-            return await trio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=self._limiter)
+        with trio.move_on_after(self._user_limit_s):
+            return await trio.to_thread.run_sync(
+                ask, abandon_on_cancel=True, limiter=self._user_threads
+            )
         return True, str(caller.uid)
 
     async def _why_not(self, key_id: str) -> str | None:

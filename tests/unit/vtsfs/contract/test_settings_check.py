@@ -169,6 +169,7 @@ def test_a_key_that_wants_a_passphrase_is_told(site: Path, form: str, passphrase
 
 ENCRYPTION = """
 encryption:
+  signature: {{magic: SVTS, key_id: {{offset: 4, length: 8}}}}
   engine_users: [root, 1001, {1}]
   key_servers: {{main: {{file: {0}/keys}}}}
 """
@@ -206,6 +207,31 @@ def test_a_key_list_that_anybody_can_write_opens_every_tape(site: Path) -> None:
     (site / "keys").chmod(0o666)
     (problem,) = check_files(with_keys(site), "x")
     assert f"chmod go-w {site}/keys" in problem
+
+
+@pytest.mark.parametrize(
+    ("section", "complaint"),
+    [
+        ("{enabled: true}", "encryption.signature: there is none"),
+        ("{engine_users: [root]}", "encryption.signature: there is none"),
+        (
+            "{enabled: true, signature: {magic: SVTS, key_id: {offset: 4, length: 8}}}",
+            "encryption.key_servers: there is none",
+        ),
+    ],
+)
+def test_a_gate_that_cannot_do_what_was_meant(site: Path, section: str, complaint: str) -> None:
+    settings = parse_settings(f"{TEXT.format(site)}\nencryption: {section}\n", "x")
+    (problem,) = check_files(settings, "x")
+    assert problem.startswith(f"x: {complaint}")
+
+
+@pytest.mark.parametrize(
+    "section", ["{}", "{signature: {magic: SVTS, key_id: {offset: 4, length: 8}}}"]
+)
+def test_a_gate_that_is_off_or_shut_on_purpose(site: Path, section: str) -> None:
+    settings = parse_settings(f"{TEXT.format(site)}\nencryption: {section}\n", "x")
+    assert check_files(settings, "x") == ()
 
 
 def test_an_engine_user_who_is_unknown(site: Path) -> None:

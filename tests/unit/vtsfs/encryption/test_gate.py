@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from fcntl import F_GETFL, fcntl
@@ -13,9 +14,10 @@ import trio
 from tests.support.overlay_rig import ME, find
 from tests.support.signal_sink import FixedClock, Sink
 from vtsfs.contract.errors import KeyUnavailable
-from vtsfs.contract.naming import NamePatterns
+from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.contract.settings import Settings, parse_settings
-from vtsfs.encryption.gate import Refusal, build_gate, status_of
+from vtsfs.encryption.engine_users import EngineUsers
+from vtsfs.encryption.gate import EncryptionGate, Refusal, build_gate, status_of
 from vtsfs.overlay.caller import Caller
 from vtsfs.overlay.overlay import Overlay, VaultView
 
@@ -199,6 +201,41 @@ async def test_a_key_that_a_server_gets_and_loses_counts_at_once(backing: Path) 
         "refused": 2,
         "last_refused": {"tape": "/VAULT00/BILL/X00001", "key": "KEY1"},
     }
+
+
+class UnknownUsers(EngineUsers):
+    """As if the user database hung, until it is let go."""
+
+    go_on = threading.Event()
+
+    def include(self, caller: Caller) -> bool:
+        self.go_on.wait(30)
+        return False
+
+
+async def test_a_user_database_that_hangs_holds_up_nobody_else(backing: Path) -> None:
+    settings = settings_of(backing, SIGNATURE)
+    assert settings.encryption.signature is not None
+    tape = TapeId("VAULT00", "BILL", "X00001")
+    gate = EncryptionGate(
+        settings.encryption.signature, UnknownUsers(), None, lambda _: None, user_limit_s=0.05
+    )
+
+    async def refused() -> None:
+        with (backing / "BILL" / "X00001").open("rb") as file, pytest.raises(KeyUnavailable):
+            await gate.admit(tape, file.fileno(), ENGINE)
+
+    try:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                for _ in range(30):
+                    nursery.start_soon(refused)
+            with (backing / "BILL" / "X00002").open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                await gate.admit(tape, file.fileno(), ENGINE)
+    finally:
+        UnknownUsers.go_on.set()
+    assert gate.status()["refused"] == 30
 
 
 async def test_a_signature_at_the_end_of_the_tape(backing: Path) -> None:
