@@ -3,6 +3,9 @@
 Open tapes come first, yet not at the price of everything else: a share is kept for looking at files
 (`most_held`), and the last few descriptors are never given to an open (`affordable`), so that at the
 limit one more open fails for its caller while listing, stat and what is open already go on.
+
+The kernel gives out the lowest free number, so the number of a descriptor that was just opened
+tells how many are taken.
 """
 
 import errno
@@ -20,16 +23,28 @@ def most_held() -> int:
     return min(_MOST_HELD, _limit() // 4)
 
 
+def is_scarce(fd: int) -> bool:
+    """Tell whether *fd*, just opened, is one of the last there are."""
+    return fd >= _limit() - RESERVE
+
+
 def affordable(fd: int) -> int:
     """Return *fd*, just opened for somebody; or close it, if it is one of the last there are.
 
-    The kernel gives out the lowest free number, so the number tells how many are taken. Raises
-    OSError (EMFILE), as the kernel does for the very last.
+    Raises OSError (EMFILE), as the kernel does for the very last.
     """
-    if fd >= _limit() - RESERVE:
+    if is_scarce(fd):
         os.close(fd)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return fd
+
+
+def expect_room(fd: int) -> None:
+    """Raise OSError (EMFILE) if the next descriptor were not `affordable`; *fd* is any open one.
+
+    For opens that cannot be undone, because they create something.
+    """
+    os.close(affordable(os.dup(fd)))
 
 
 def _limit() -> int:

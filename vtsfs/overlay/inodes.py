@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 
+from vtsfs.overlay.descriptors import is_scarce
+
 #: The root's node number, fixed by the FUSE protocol.
 ROOT = 1
 #: Node numbers from here on are made up: for files of another device mounted inside the backing
@@ -221,7 +223,7 @@ class InodeTable:
     def trim_if_many(self) -> None:
         """Do what `trim` does if it is time; to be called where a request begins."""
         if len(self._files) + len(self._directories) > self._trim_above:
-            self.trim()
+            self.trim(None if self._trim_above else self.held // 2)
 
     def trim(self, most: int | None = None) -> None:
         """Let go of files beyond *most* held, if nobody may be using a descriptor from `fd`.
@@ -322,8 +324,15 @@ class InodeTable:
         parent = inode.parent
         if parent is None:
             raise _stale()
-        with _gone_is_stale():
-            fd = os.open(inode.name, PATH_FLAGS, dir_fd=parent.fd)
+        try:
+            with _gone_is_stale():
+                fd = os.open(inode.name, PATH_FLAGS, dir_fd=parent.fd)
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                self._trim_above = 0
+            raise
+        if is_scarce(fd):
+            self._trim_above = 0
         found = os.stat(fd)
         if self._find(found) is not inode:
             os.close(fd)

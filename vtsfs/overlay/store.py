@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from vtsfs.contract.signals import Identity
-from vtsfs.overlay.descriptors import affordable
+from vtsfs.overlay.descriptors import affordable, expect_room
 from vtsfs.overlay.inodes import Inode
 
 RENAME_NOREPLACE = 1
@@ -40,6 +40,10 @@ class Changes:
     mtime_ns: int | None = None
 
 
+#: A setattr without a wish.
+NOTHING = Changes()
+
+
 def identity_of(found: os.stat_result) -> Identity:
     """Return the identity that stat tells."""
     return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
@@ -52,15 +56,22 @@ def wants_writing(flags: int) -> bool:
 
 def open_again(inode: Inode, flags: int) -> int:
     """Open a known file with the caller's *flags*, as far as they concern the file below."""
-    kept = flags & ~_STRIPPED
+    kept = flags & ~_STRIPPED | os.O_CLOEXEC
     if flags & os.O_TRUNC and (flags & os.O_ACCMODE) == os.O_RDONLY:
         kept = (kept & ~os.O_ACCMODE) | os.O_RDWR
-    return affordable(os.open(inode.path, kept | os.O_CLOEXEC))
+    try:
+        return affordable(os.open(inode.path, kept))
+    except PermissionError:
+        if not flags & os.O_APPEND:
+            raise
+        # A file that may only grow (chattr +a) wants it, and what is written there is at the end.
+        return affordable(os.open(inode.path, kept | os.O_APPEND))
 
 
 def open_new(parent: Inode, name: bytes, flags: int, mode: int) -> int:
     """Create *name* and open it; FileExistsError if it is there."""
     kept = (flags & ~_STRIPPED) | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    expect_room(parent.fd)
     return os.open(name, kept, mode, dir_fd=parent.fd)
 
 
@@ -111,11 +122,12 @@ def apply(inode: Inode, changes: Changes, fd: int | None) -> None:
     """Change attributes; *fd* is the caller's open file if the call came through one.
 
     Ownership goes first: changing it takes the set-id bits away, and a mode that comes along is
-    what the kernel wants the file to have afterwards.
+    what the kernel wants the file to have afterwards. A request for nothing at all is a chown(2)
+    to the owner that is there already (-1), which does move the time of the last change.
     """
     if changes.size is not None:
         os.truncate(inode.path if fd is None else fd, changes.size)
-    if changes.uid is not None or changes.gid is not None:
+    if changes.uid is not None or changes.gid is not None or changes == NOTHING:
         uid = -1 if changes.uid is None else changes.uid
         gid = -1 if changes.gid is None else changes.gid
         os.chown(inode.path, uid, gid)

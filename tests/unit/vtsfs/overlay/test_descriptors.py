@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from vtsfs.overlay.descriptors import RESERVE, affordable, most_held
+from vtsfs.overlay.descriptors import RESERVE, affordable, expect_room, is_scarce, most_held
 
 
 @contextmanager
@@ -33,3 +33,15 @@ def test_the_last_descriptors_are_not_given_to_opens() -> None:
     assert caught.value.errno == errno.EMFILE
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
+
+
+def test_what_creates_asks_first() -> None:
+    with limit_of_descriptors(4096):
+        assert not is_scarce(100)
+        before = len(os.listdir("/proc/self/fd"))
+        expect_room(0)
+        assert len(os.listdir("/proc/self/fd")) == before
+    fd = os.open("/", os.O_RDONLY)
+    os.close(fd)
+    with limit_of_descriptors(fd + RESERVE), pytest.raises(OSError, match="Too many"):
+        expect_room(0)

@@ -1,10 +1,12 @@
 import errno
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from vtsfs.overlay.descriptors import RESERVE
 from vtsfs.overlay.inodes import ROOT, Inode, InodeTable
 
 
@@ -274,8 +276,9 @@ def test_an_open_file_is_held_whatever_becomes_of_its_name(
     assert table.held == 0
     assert table.stat(inode).st_nlink == 0
     table.released(inode)
-    assert inode.held
+    assert os.stat(inode.fd).st_nlink == 0
     table.forget(inode.number, 1)
+    assert table[inode.number] is inode
     table.released(inode)
     assert not inode.held
     assert len(table) == 1
@@ -330,4 +333,42 @@ def test_a_file_without_its_name_is_not_let_go(tmp_path: Path) -> None:
     for _ in range(5):
         table.trim()
     assert table.held == 3
+    table.close()
+
+
+def test_scarce_descriptors_are_given_back(tmp_path: Path) -> None:
+    table = InodeTable(tmp_path, most_held=1000)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_descriptors() + RESERVE + 50, before[1]))
+    try:
+        for number in range(500):
+            (tmp_path / f"T{number}").touch()
+            inode, _ = table.lookup(table.root, b"T%d" % number)
+            assert os.stat(table[inode.number].fd).st_ino == inode.number
+            assert table.held <= 60
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        table.close()
+
+
+def test_without_any_descriptor_the_next_request_has_some(tmp_path: Path) -> None:
+    table = InodeTable(tmp_path, most_held=1000)
+    inodes = []
+    for number in range(100):
+        (tmp_path / f"T{number}").touch()
+        inodes.append(table.lookup(table.root, b"T%d" % number)[0])
+        if number < 50:
+            os.stat(inodes[-1].fd)
+    assert table.held == 50
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (10, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many"):
+            inodes[60].fd  # noqa: B018  # looking is what opens
+        with pytest.raises(OSError, match="Too many"):
+            table[inodes[60].number].fd  # noqa: B018  # looking is what opens
+        assert table.held < 50
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert os.stat(table[inodes[60].number].fd).st_ino == inodes[60].number
     table.close()
