@@ -2,20 +2,31 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from tests.bench import tables
 from tests.bench.ems import PARSE_FLOOD
 from tests.bench.frame import Bench, select
-from tests.bench.overlay import data, profiling
+from tests.bench.overlay import calls, data, memory, opens, profiling, together
+from tests.bench.overlay.attached import BenchError
 from tests.bench.ratios import Row
 from tests.bench.transfer import FULL_256M
 
-BENCHES: Sequence[Bench] = (*data.WORKS, FULL_256M, PARSE_FLOOD)
+BENCHES: Sequence[Bench] = (
+    *data.WORKS,
+    *opens.WORKS,
+    *together.WORKS,
+    *calls.WORKS,
+    memory.Weighing(),
+    FULL_256M,
+    PARSE_FLOOD,
+)
 
 #: Columns of the tables where no terminal says how many there are.
 WIDTH = 132
@@ -38,26 +49,36 @@ def main(only: str, json_path: Path | None, *, profile: bool) -> None:
     if not console.is_terminal:
         console = Console(width=WIDTH)
     rows: list[Row] = []
+    failed: list[str] = []
     for bench in benches:
         console.print(f"[dim]{bench.bench} {bench.name}: {bench.effort}")
-        with _scratch() as directory:
-            rows += bench.rows(Path(directory))
-    for table in (tables.ratios(rows), tables.latencies(rows), tables.measured(rows)):
+        try:
+            with _scratch() as directory:
+                rows += bench.rows(directory)
+        except (AssertionError, BenchError, OSError, RuntimeError) as error:
+            # What the others measured is worth having all the same.
+            failed.append(f"{bench.bench} {bench.name}: {error}")
+            console.print(f"[red]{bench.bench} {bench.name} failed:", Text(str(error)))
+    for table in (*tables.ratios(rows), tables.latencies(rows), tables.measured(rows)):
         if table is not None:
             console.print(table)
     if json_path is not None:
         json_path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    if failed:
+        raise click.ClickException("; ".join(failed))
 
 
 def _profile(names: Sequence[str]) -> None:
     for name in names:
         with _scratch() as directory:
-            click.echo(profiling.report(name, Path(directory)) + "\n")
+            click.echo(profiling.report(name, directory) + "\n")
 
 
-def _scratch() -> "tempfile.TemporaryDirectory[str]":
+@contextmanager
+def _scratch() -> Iterator[Path]:
     """Make a directory on a disk: /tmp may be memory."""
-    return tempfile.TemporaryDirectory(prefix="vts-bench-", dir="/var/tmp")
+    with tempfile.TemporaryDirectory(prefix="vts-bench-", dir="/var/tmp") as directory:
+        yield Path(directory)
 
 
 if __name__ == "__main__":

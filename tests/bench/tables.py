@@ -8,23 +8,35 @@ from tests.bench.latencies import Latencies
 from tests.bench.ratios import Row, is_missed
 
 
-def ratios(rows: Sequence[Row]) -> Table:
-    """Lay out the ratios; one that misses what is wanted is red and says so."""
+def ratios(rows: Sequence[Row]) -> list[Table]:
+    """Lay out the ratios, a table for each subject; one that misses what is wanted says so."""
+    subjects = dict.fromkeys((line["bench"], line["subject"]) for line in rows)
+    return [
+        _ratios(
+            f"{bench}: {subject}",
+            [line for line in rows if (line["bench"], line["subject"]) == (bench, subject)],
+        )
+        for bench, subject in subjects
+    ]
+
+
+def _ratios(title: str, rows: Sequence[Row]) -> Table:
     table = Table(
-        caption="ratio: our speed over theirs, median of the rounds; low, high: their quartiles"
+        title=title,
+        caption="ratio: our speed over theirs, median of the rounds; low, high: their quartiles",
     )
-    for heading in ("bench", "work", "subject", "against"):
+    for heading in ("work", "against"):
         table.add_column(heading, no_wrap=True)
     for heading in ("ratio", "low", "high", "runs", "wanted", "ours", "theirs"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column()
     for line in rows:
         figures = [f"{figure:.3g}" for figure in (line["ratio"], line["low"], line["high"])]
-        names = (line["bench"], line["work"], line["subject"], line["against"])
         wanted = f"{line['wanted']:.3g}" if "wanted" in line else ""
         missed = is_missed(line)
         table.add_row(
-            *names,
+            line["work"],
+            line["against"],
             *figures,
             str(line["runs"]),
             f"{wanted} missed" if missed else wanted,

@@ -24,6 +24,8 @@ from pathlib import Path
 from tests.support.mountpoint import mounts_under, remove_tree, unmount_under, unmounted_after
 from tests.support.processes import Program
 from tests.support.waiting import wait_until
+from vtsfs.contract.settings import Settings, parse_settings
+from vtsfs.inquiry import state_of
 
 OURS = "vtsfs/pyfuse3"
 BACKING = "backing"
@@ -32,6 +34,8 @@ MERGERFS = "mergerfs"
 
 VAULT = "VAULT00"
 POOL = "BILL"
+
+_CONFIG = "vts-autocopy.yaml"
 
 _EXAMPLES = Path("usr/share/doc/libfuse3-dev/examples")
 _SOURCES = ("passthrough_ll.c", "passthrough_helpers.h")
@@ -56,11 +60,22 @@ class Attached:
     ways: Sequence[Way]
     backing: Path
     overlay: Program
+    settings: Settings
 
     @property
     def ours(self) -> Way:
         """Our own way."""
         return self.ways[0]
+
+    def rest(self) -> None:
+        """Wait until the overlay has told the end of every tape, so that it disturbs nobody."""
+
+        def told() -> bool:
+            daemon = state_of(self.settings, VAULT).daemon
+            return daemon is not None and not daemon["open_tapes"]
+
+        wait_until(told, 60.0, "the overlay comes to rest")
+        os.sync()
 
 
 @contextmanager
@@ -75,12 +90,12 @@ def attached(directory: Path, wrapper: Sequence[str | Path] = ()) -> Iterator[At
     with ExitStack() as stack:
         stack.enter_context(_left_clean(directory / VAULT))
         stack.enter_context(unmounted_after(directory))
-        overlay = stack.enter_context(_overlay(directory, backing, wrapper))
+        overlay = stack.enter_context(_overlay(directory, wrapper))
         ways = [Way(OURS, directory / VAULT / POOL), Way(BACKING, backing / POOL)]
         for name, command in _peers(directory, backing).items():
             stack.enter_context(_served(command, directory / name))
             ways.append(Way(name, directory / name / POOL))
-        yield Attached(ways, backing / POOL, overlay)
+        yield Attached(ways, backing / POOL, overlay, _settings(directory))
 
 
 @contextmanager
@@ -91,9 +106,10 @@ def overlay_alone(directory: Path, wrapper: Sequence[str | Path] = ()) -> Iterat
     with (
         _left_clean(directory / VAULT),
         unmounted_after(directory),
-        _overlay(directory, backing, wrapper) as overlay,
+        _overlay(directory, wrapper) as overlay,
     ):
-        yield Attached([Way(OURS, directory / VAULT / POOL)], backing / POOL, overlay)
+        ways = [Way(OURS, directory / VAULT / POOL)]
+        yield Attached(ways, backing / POOL, overlay, _settings(directory))
 
 
 @contextmanager
@@ -105,27 +121,24 @@ def _left_clean(mountpoint: Path) -> Iterator[None]:
         remove_tree(mountpoint)
 
 
-def _overlay(
-    directory: Path, backing: Path, wrapper: Sequence[str | Path]
-) -> AbstractContextManager[Program]:
-    mountpoint = directory / VAULT
-    config = directory / "vts-autocopy.yaml"
-    config.write_text(json.dumps(_settings(directory, backing, mountpoint)), encoding="utf-8")
+def _overlay(directory: Path, wrapper: Sequence[str | Path]) -> AbstractContextManager[Program]:
+    paths = {"state": "state", "run": "run", "event_log": "event.log"}
+    backing, mountpoint = directory / "backing", directory / VAULT
+    # The least settings with which an overlay can be attached; JSON is YAML too.
+    settings = {
+        "system": {"name": "BENCH"},
+        "paths": {name: str(directory / path) for name, path in paths.items()},
+        "vaults": {VAULT: {"backing": str(backing), "mountpoint": str(mountpoint)}},
+    }
+    config = directory / _CONFIG
+    config.write_text(json.dumps(settings), encoding="utf-8")
     command: list[str | Path] = [sys.executable, *wrapper, "-m", "vtsfs", "--config", config]
     return _served([*command, "attach", "--foreground", VAULT], mountpoint)
 
 
-def _settings(directory: Path, backing: Path, mountpoint: Path) -> Mapping[str, object]:
-    """Make the least settings with which an overlay can be attached; JSON is YAML too."""
-    return {
-        "system": {"name": "BENCH"},
-        "paths": {
-            "state": str(directory / "state"),
-            "run": str(directory / "run"),
-            "event_log": str(directory / "event.log"),
-        },
-        "vaults": {VAULT: {"backing": str(backing), "mountpoint": str(mountpoint)}},
-    }
+def _settings(directory: Path) -> Settings:
+    config = directory / _CONFIG
+    return parse_settings(config.read_text(encoding="utf-8"), str(config))
 
 
 def _peers(directory: Path, backing: Path) -> Mapping[str, Sequence[str | Path]]:
@@ -147,7 +160,7 @@ def _served(command: Sequence[str | Path], mountpoint: Path) -> Iterator[Program
 
         def is_there() -> bool:
             if not program.is_running():
-                raise RuntimeError(f"{program.arguments[0]} ended:\n{program.output()}")
+                raise BenchError(f"what should serve {mountpoint} ended: see its output above")
             return mounts_under(mountpoint) != [] and (mountpoint / POOL).is_dir()
 
         wait_until(is_there, 30.0, f"{mountpoint} is served")

@@ -54,16 +54,14 @@ def _counted(transfer: Transfer, directory: Path) -> str:
     blocks = _RUNS * transfer.size / transfer.block
     user, system, slept = (late - early for late, early in zip(after, before, strict=True))
     each = 1e6 / blocks
-    return "\n".join(
-        [
-            f"{transfer.block // 1024} KiB at {transfer.size * _RUNS / took / 1e6:,.0f} MB/s; "
-            "microseconds of a block (of the processor: with the tidying up after each run):",
-            f"{took * each:8.1f} from one block to the next",
-            f"{user * each:8.1f} of the daemon's own code",
-            f"{system * each:8.1f} of the kernel on its behalf",
-            f"{slept / blocks:8.2f} times asleep",
-        ]
-    )
+    speed = transfer.size * _RUNS / took / 1e6
+    return f"""\
+{transfer.block // 1024} KiB at {speed:,.0f} MB/s; microseconds of a block
+(of the processor: with the tidying up after each run):
+{took * each:8.1f} from one block to the next
+{user * each:8.1f} of the daemon's own code
+{system * each:8.1f} of the kernel on its behalf
+{slept / blocks:8.2f} times asleep"""
 
 
 def _spent(pid: int) -> _Spent:
@@ -100,13 +98,9 @@ def _sampled(transfer: Transfer, directory: Path, perf: str) -> str:
 
 
 def _perf_table(perf: str, data: Path, keys: str) -> str:
-    ended = subprocess.run(
-        [perf, "report", "-i", data, "--stdio", "-q", "--no-children", "-g", "none"]
-        + ["--sort", keys, "--percent-limit", "0.5"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [perf, "report", "-i", str(data), "--stdio", "-q", "--no-children", "-g", "none"]
+    command += ["--sort", keys, "--percent-limit", "0.5"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = [line.rstrip(" -") for line in ended.stdout.splitlines() if line.strip()]
     return "\n".join(lines[:_LINES])
 

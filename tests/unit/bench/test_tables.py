@@ -24,17 +24,27 @@ def a_row(ratio: float) -> Row:
 def test_a_ratio_that_is_promised_and_missed_is_told() -> None:
     kept, missed, free = a_row(0.8), a_row(0.79), a_row(0.1)
     kept["wanted"] = missed["wanted"] = 0.8
-    assert [(cells[4], cells[8]) for cells in shown(tables.ratios([kept, missed, free]))] == [
+    (table,) = tables.ratios([kept, missed, free])
+    assert [(cells[2], cells[6]) for cells in shown(table)] == [
         ("0.8", "0.8"),
         ("0.79", "0.8 missed"),
         ("0.1", ""),
     ]
 
 
+def test_each_subject_has_a_table() -> None:
+    other = a_row(1.0)
+    other["subject"] = "another"
+    tables_of = tables.ratios([a_row(1.0), other, a_row(2.0)])
+    assert [table.title for table in tables_of] == ["overlay: ours", "overlay: another"]
+    assert [table.row_count for table in tables_of] == [2, 1]
+
+
 def test_speeds_have_columns_where_they_are_known() -> None:
     fast = a_row(1.0)
     fast["speed"] = {"subject": 1234.0, "against": 12.0, "unit": "MB/s"}
-    assert [cells[9:] for cells in shown(tables.ratios([fast, a_row(1.0)]))] == [
+    (table,) = tables.ratios([fast, a_row(1.0)])
+    assert [cells[7:] for cells in shown(table)] == [
         ["1,234", "12", "MB/s"],
         ["", "", ""],
     ]
