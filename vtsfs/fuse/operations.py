@@ -88,7 +88,7 @@ class Operations(pyfuse3.Operations):
         self, inode: InodeT, new_parent_inode: InodeT, new_name: FileNameT, ctx: RequestContext
     ) -> EntryAttributes:
         parent = self._inodes[new_parent_inode]
-        return _entry(*await self._names.link(self._inodes[inode], parent, new_name))
+        return _entry(*await self._names.link(self._inodes[inode], parent, new_name, _caller(ctx)))
 
     @fuse_handler
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -110,7 +110,7 @@ class Operations(pyfuse3.Operations):
     ) -> None:
         old = (self._inodes[parent_inode_old], name_old)
         new = (self._inodes[parent_inode_new], name_new)
-        await self._names.rename(old, new, flags)
+        await self._names.rename(old, new, flags, _caller(ctx))
 
     @fuse_handler
     async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
@@ -142,7 +142,7 @@ class Operations(pyfuse3.Operations):
             mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
         )
         file = None if fh is None else self._files[fh]
-        return _entry(known, await self._overlay.attributes.set(known, changes, file))
+        return _entry(known, await self._overlay.attributes.set(known, changes, file, ctx.uid))
 
     @fuse_handler
     async def statfs(self, ctx: RequestContext) -> StatvfsData:

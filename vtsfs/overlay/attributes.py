@@ -5,7 +5,7 @@ import stat
 
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Kind
-from vtsfs.overlay import store
+from vtsfs.overlay import caller, store
 from vtsfs.overlay.files import Parts
 from vtsfs.overlay.handles import OpenFile
 from vtsfs.overlay.inodes import Inode
@@ -23,8 +23,10 @@ class Attributes:
         """Return the attributes as they are below."""
         return self._parts.inodes.stat(inode)
 
-    async def set(self, inode: Inode, changes: Changes, file: OpenFile | None) -> os.stat_result:
-        """Change attributes and return the new ones.
+    async def set(
+        self, inode: Inode, changes: Changes, file: OpenFile | None, uid: int
+    ) -> os.stat_result:
+        """Change attributes for the user *uid* and return the new ones.
 
         A tape whose size or modification time changes without a session is reported before this
         returns: the size changes bytes, the time is part of what is copied.
@@ -36,7 +38,13 @@ class Attributes:
                 session.mark_resize(before.st_size, changes.size)
             elif file is not None:
                 file.wrote = True
-        store.apply(inode, changes, None if file is None else file.fd)
+        # A new size may take a block.
+        acting = changes.size is not None and caller.take(uid)
+        try:
+            store.apply(inode, changes, None if file is None else file.fd)
+        finally:
+            if acting:
+                caller.give_back()
         after = os.stat(inode.fd)
         sharing = self._parts.sharing.get(inode.number)
         if sharing is not None and after.st_mode & (stat.S_ISUID | stat.S_ISGID):

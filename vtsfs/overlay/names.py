@@ -72,9 +72,10 @@ class Names:
             os.symlink(target, name, dir_fd=parent.fd)
         return self._parts.inodes.lookup(parent, name)
 
-    async def link(self, inode: Inode, parent: Inode, name: bytes) -> Entry:
+    async def link(self, inode: Inode, parent: Inode, name: bytes, caller: Caller) -> Entry:
         """Give a file a further name; if that is a tape's, a tape has come into being."""
-        store.link(inode, parent, name)
+        with acting_for(caller):
+            store.link(inode, parent, name)
         entry = self._parts.inodes.lookup(parent, name)
         place = self.place(parent, name)
         if place.tape is not None and stat.S_ISREG(entry[1].st_mode):
@@ -100,14 +101,16 @@ class Names:
         self._parts.inodes.leaving(parent, name)
         os.rmdir(name, dir_fd=parent.fd)
 
-    async def rename(self, old: tuple[Inode, bytes], new: tuple[Inode, bytes], flags: int) -> None:
+    async def rename(
+        self, old: tuple[Inode, bytes], new: tuple[Inode, bytes], flags: int, caller: Caller
+    ) -> None:
         """Rename in every form of renameat2(2)."""
         source, target = self.place(*old), self.place(*new)
         if source == target == ELSEWHERE:
-            self._rename(old, new, flags)
+            self._rename(old, new, flags, caller)
             return
         moved, over = store.lstat(*old), store.lstat(*new)
-        self._rename(old, new, flags)
+        self._rename(old, new, flags, caller)
         if moved is None:
             return
         for found in (moved, over):
@@ -126,10 +129,14 @@ class Names:
             signals.append(self._signal(report, store.lstat(*at)))
         await self._parts.reporter.commit(*signals)
 
-    def _rename(self, old: tuple[Inode, bytes], new: tuple[Inode, bytes], flags: int) -> None:
+    def _rename(
+        self, old: tuple[Inode, bytes], new: tuple[Inode, bytes], flags: int, caller: Caller
+    ) -> None:
         inodes = self._parts.inodes
         moved, over = inodes.leaving(*old), inodes.leaving(*new)
-        store.rename(old, new, flags)
+        # The caller's, too, are a block by which the directory grows and a whiteout left behind.
+        with acting_for(caller):
+            store.rename(old, new, flags)
         inodes.renamed(moved, *new)
         if flags & store.RENAME_EXCHANGE:
             inodes.renamed(over, *old)

@@ -19,6 +19,7 @@ async def rename(overlay: Overlay, old: str, new: str, flags: int = 0) -> None:
         (find(overlay, old_dir), old_name.encode()),
         (find(overlay, new_dir), new_name.encode()),
         flags,
+        ME,
     )
 
 
@@ -67,7 +68,7 @@ async def test_a_link_that_is_no_tape_is_removed_silently(backing: Path) -> None
 async def test_a_pool_that_stops_being_one(backing: Path) -> None:
     async with overlay_on(backing) as (overlay, sink):
         root = overlay.inodes.root
-        await overlay.names.rename((root, b"BILL"), (root, b".BILL"), 0)
+        await overlay.names.rename((root, b"BILL"), (root, b".BILL"), 0, ME)
     (removed,) = sink.signals
     assert (removed.kind, removed.pool, removed.label) == (Kind.REMOVED, "BILL", "")
 

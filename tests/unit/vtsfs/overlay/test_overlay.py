@@ -61,9 +61,9 @@ async def _play(backing: Path, history: list[tuple[str, int, bytes]]) -> Signal:
                 assert await overlay.files.write(handle, offset, data) == len(data)
             elif step == "resize":
                 file = overlay.files[handle]
-                await overlay.attributes.set(inode, Changes(size=offset), file)
+                await overlay.attributes.set(inode, Changes(size=offset), file, ME.uid)
             elif step == "resize-by-path":
-                await overlay.attributes.set(inode, Changes(size=offset), None)
+                await overlay.attributes.set(inode, Changes(size=offset), None, ME.uid)
             else:
                 flags = os.O_WRONLY | (os.O_TRUNC if step == "open-truncating" else 0)
                 handles.append(await overlay.files.open(inode, flags, ME))
@@ -130,7 +130,7 @@ async def test_a_tape_with_a_kept_link_is_a_tape_by_either_name(backing: Path, u
     (backing / ".kept").mkdir()
     async with overlay_on(backing) as (overlay, sink):
         tape = find(overlay, "BILL/X00001")
-        await overlay.names.link(tape, find(overlay, ".kept"), b"X00001")
+        await overlay.names.link(tape, find(overlay, ".kept"), b"X00001", ME)
         find(overlay, used)
         # By the number alone, as the kernel does while it trusts the name it knows.
         overlay.files.release(await overlay.files.open(tape, os.O_WRONLY, ME))
