@@ -11,8 +11,7 @@ import pwd
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from vtsfs.contract.settings import Settings
 from vtsfs.contract.signals import Signal
 from vtsfs.encryption import gate as encryption
 from vtsfs.fuse import mounting, session
-from vtsfs.fuse.boundary import UnforeseenErrors
+from vtsfs.fuse.boundary import Background, UnforeseenErrors
 from vtsfs.fuse.operations import Operations
 from vtsfs.outbox.database import Mark
 from vtsfs.outbox.feed import Desk, Feed
@@ -37,10 +36,11 @@ from vtsfs.overlay.gate import Gate
 from vtsfs.overlay.overlay import Overlay, VaultView
 from vtsfs.overlay.reports import Clock, Reporter, SignalSink
 from vtsfs.runtime import clock as machine
-from vtsfs.runtime.eventlog import EventLog
+from vtsfs.runtime.aside import EventsAside, written_aside
 from vtsfs.runtime.files import lock_file, private_directory
 from vtsfs.runtime.sockets import unix_listener
 from vtsfs.runtime.systemd import Notifier
+from vtsfs.runtime.tasks import Starter
 
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ _logger = logging.getLogger(__name__)
 STOP_LIMIT_S = 60.0
 _STOP_POLL_S = 0.25
 
-MakeOverlay = Callable[[VaultView, SignalSink, Clock, trio.Nursery], Overlay]
+MakeOverlay = Callable[[VaultView, SignalSink, Clock, Starter], Overlay]
 
 
 class SystemClock:
@@ -76,6 +76,8 @@ class Attachment:
     make_overlay: MakeOverlay = Overlay
     #: Make the bare mount point immutable before it is covered, where that can be done.
     guard: bool = True
+    #: Seconds that a stop waits for open tapes.
+    stop_limit_s: float = STOP_LIMIT_S
 
     @property
     def mountpoint(self) -> Path:
@@ -124,7 +126,7 @@ def run(attachment: Attachment) -> None:
     keep_capabilities()
     give_up_resource_capability()
     lock = settings.overlay_lock(attachment.vault)
-    with lock_file(lock, busy=AttachError), _event_log(settings) as events:
+    with lock_file(lock, busy=AttachError), written_aside(settings) as events:
         check_mountpoint(attachment.vault, attachment.backing, attachment.mountpoint)
         if attachment.guard and not mounting.layers_at(attachment.mountpoint):
             _guard(attachment.mountpoint)
@@ -149,7 +151,7 @@ def check_mountpoint(vault: str, backing: Path, mountpoint: Path) -> None:
 class _Daemon:
     """The parts of one run; `run` says in which order they begin and end."""
 
-    def __init__(self, attachment: Attachment, events: EventLog) -> None:
+    def __init__(self, attachment: Attachment, events: EventsAside) -> None:
         self._attachment = attachment
         self._settings = attachment.settings
         self._vault = attachment.vault
@@ -191,15 +193,19 @@ class _Daemon:
         attachment = self._attachment
         layers = len(mounting.layers_at(self._mountpoint))
         self._overlay = attachment.make_overlay(
-            attachment.view(self._gate), self._outbox, self._clock, settling
+            attachment.view(self._gate),
+            self._outbox,
+            self._clock,
+            Background(settling, self._errors),
         )
+        aside = Background(background, self._errors)
         with trio.CancelScope() as serving:
-            await background.start(self._serve_feed)
+            await background.start(self._serve_feed, aside)
             await background.start(self._stop_when_told, serving)
-            background.start_soon(self._overlay.readers.hand_over_forever)
+            aside.start_soon(self._overlay.readers.hand_over_forever)
             background.start_soon(self._feed_watchdog)
             session.attach(Operations(self._overlay, self._errors), self._vault, self._mountpoint)
-            background.start_soon(self._announce)
+            aside.start_soon(self._announce)
             try:
                 await session.serve()
                 self._expect_uncovered(layers)
@@ -249,7 +255,7 @@ class _Daemon:
             self._events.write(messages.DETACHED, vault=self._vault)
 
     async def _serve_feed(
-        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self, aside: Starter, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         path = self._settings.feed_socket(self._vault)
         group = self._settings.service.group
@@ -257,7 +263,7 @@ class _Daemon:
             path, mode=0o660, group=group, busy=AttachError, failed=AttachError
         ) as listener:
             task_status.started()
-            await trio.serve_listeners(self._feed.serve, [listener])
+            await self._feed.serve_all(listener, aside)
 
     async def _stop_when_told(
         self,
@@ -272,7 +278,7 @@ class _Daemon:
             self._attachment.notifier.stopping("waiting for open tapes")
             if self._overlay is not None:
                 self._overlay.files.refusing = True
-            with trio.move_on_after(STOP_LIMIT_S):
+            with trio.move_on_after(self._attachment.stop_limit_s):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._unmount_when_free, nursery.cancel_scope)
                     # A second signal is a second wish: do not wait any longer.
@@ -287,7 +293,9 @@ class _Daemon:
             try:
                 await trio.to_thread.run_sync(mounting.unmount_vault, self._vault, self._mountpoint)
                 self._unmounted = True
-            except VaultBusy:
+            except AttachError as error:
+                if not isinstance(error, VaultBusy):
+                    _logger.error("%s", error)
                 await trio.sleep(_STOP_POLL_S)
         waiting.cancel()
 
@@ -374,15 +382,6 @@ def _guard(mountpoint: Path) -> None:
             "while no overlay covers it, nothing but its permissions keeps writers out",
             mountpoint,
         )
-
-
-@contextmanager
-def _event_log(settings: Settings) -> Iterator[EventLog]:
-    events = EventLog(settings.paths.event_log, settings.system, program="vtsfs")
-    try:
-        yield events
-    finally:
-        events.close()
 
 
 def _trusted_users(settings: Settings) -> frozenset[int]:

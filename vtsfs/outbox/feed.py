@@ -17,6 +17,7 @@ from vtsfs.contract.feed import Hello
 from vtsfs.outbox.outbox import Outbox
 from vtsfs.runtime.peers import Peer, peer_of
 from vtsfs.runtime.sockets import LineReader
+from vtsfs.runtime.tasks import Starter
 
 _logger = logging.getLogger(__name__)
 
@@ -26,6 +27,10 @@ MAX_REQUEST = 4096
 MAX_SEQ = 2**63 - 1
 #: Signals read and sent in one go.
 BATCH = 100
+#: Connections served at once; further ones are closed.
+MAX_CONNECTIONS = 100
+#: Seconds until a connection is accepted again where that failed.
+ACCEPT_PAUSE_S = 1.0
 
 Status = dict[str, Any]
 
@@ -49,6 +54,36 @@ class Feed:
         self._desk = desk
         #: How many subscribers are connected now.
         self.subscribers = 0
+        self._connections = 0
+
+    async def serve_all(self, listener: trio.SocketListener, begin: Starter) -> None:
+        """Accept connections until cancelled; *begin* starts the task of each.
+
+        What keeps one from being accepted (no descriptor, no memory) is logged when it begins.
+        """
+        failing = False
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                if not failing:
+                    _logger.error("the feed can accept nobody: %s", error.strerror or error)
+                failing = True
+                await trio.sleep(ACCEPT_PAUSE_S)
+                continue
+            failing = False
+            begin.start_soon(self._serve_counted, stream)
+
+    async def _serve_counted(self, stream: trio.SocketStream) -> None:
+        """Those who only come, and do not go, must not use up the descriptors that tapes need."""
+        if self._connections >= MAX_CONNECTIONS:
+            await stream.aclose()
+            return
+        self._connections += 1
+        try:
+            await self.serve(stream)
+        finally:
+            self._connections -= 1
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection until it ends, breaks, or must begin anew; raises nothing of it."""

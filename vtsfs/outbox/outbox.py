@@ -160,9 +160,22 @@ class Outbox:
             return found
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write what is queued until cancelled; reports as started after the first attempt to open."""
+        """Write what is queued until cancelled.
+
+        Reports as started after the first attempt to open, or when that has taken too long.
+        """
+        tried = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write_forever, tried)
+            with trio.move_on_after(self._patience_s):
+                await tried.wait()
+            if not tried.is_set():
+                self._begin_failing(f"outbox {self._path}: its disk does not answer")
+            task_status.started()
+
+    async def _write_forever(self, tried: trio.Event) -> None:
         await self._write()
-        task_status.started()
+        tried.set()
         while True:
             if self.failure:
                 # Not sooner because there is more to write: opens come by the hundred.

@@ -4,8 +4,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import trio
-
 from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.overlay import store
 from vtsfs.overlay.attributes import Attributes
@@ -20,6 +18,7 @@ from vtsfs.overlay.readers import Readers
 from vtsfs.overlay.renamed import RenamedFiles
 from vtsfs.overlay.reports import Clock, Reporter, SignalSink
 from vtsfs.overlay.sessions import Sessions
+from vtsfs.runtime.tasks import Starter
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +50,7 @@ class OpenTape:
 class Overlay:
     """One vault: files, names and attributes over one backing directory."""
 
-    def __init__(
-        self, vault: VaultView, sink: SignalSink, clock: Clock, nursery: trio.Nursery
-    ) -> None:
+    def __init__(self, vault: VaultView, sink: SignalSink, clock: Clock, nursery: Starter) -> None:
         self._vault = vault
         self.inodes = InodeTable(
             vault.backing, lambda fd: self.tape_of(fd) is not None, most_held()

@@ -12,6 +12,7 @@ import trio
 
 from vtsfs.overlay import store
 from vtsfs.overlay.inodes import Inode
+from vtsfs.runtime.tasks import Starter
 
 _logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ class RenamedFiles:
     """The entries of one vault that are being made durable."""
 
     def __init__(
-        self, nursery: trio.Nursery, threads: int = 4, most_waiting: int = MOST_WAITING
+        self, nursery: Starter, threads: int = 4, most_waiting: int = MOST_WAITING
     ) -> None:
         self._nursery = nursery
         self._most_waiting = most_waiting

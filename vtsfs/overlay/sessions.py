@@ -30,6 +30,7 @@ from vtsfs.overlay.usage import (
     Synced,
     TapeUsage,
 )
+from vtsfs.runtime.tasks import Starter
 
 _logger = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class Sessions:
     def __init__(
         self,
         reporter: Reporter,
-        nursery: trio.Nursery,
+        nursery: Starter,
         tape_of: TapeOf,
         *,
         settle_s: float = 0.0,

@@ -2,8 +2,18 @@
 
 import signal
 from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVarTuple
 
 import trio
+
+Ts = TypeVarTuple("Ts")
+
+
+class Starter(Protocol):
+    """Something that starts tasks: a trio nursery, or what stands between it and them."""
+
+    def start_soon(self, work: Callable[[*Ts], Awaitable[object]], /, *args: *Ts) -> None:
+        """Start ``work(*args)``."""
 
 
 async def run_until_signalled(
