@@ -224,7 +224,7 @@ class _Daemon:
 
     async def _announce(self) -> None:
         """Say that the vault is attached once the kernel has its first answer."""
-        await trio.to_thread.run_sync(os.stat, self._mountpoint)
+        await trio.to_thread.run_sync(mounting.widen_read_ahead, self._mountpoint)
         self._events.write(messages.ATTACHED, vault=self._vault, mountpoint=self._mountpoint)
         self._attachment.notifier.ready(f"vault {self._vault} attached at {self._mountpoint}")
 

@@ -26,6 +26,8 @@ _UMOUNT_NOFOLLOW = 8
 _FS_IOC_GETFLAGS = 0x80086601
 _FS_IOC_SETFLAGS = 0x40086602
 _FS_IMMUTABLE_FL = 0x10
+#: KiB that one FUSE request can carry (256 pages).
+_READ_AHEAD_KIB = 1024
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -116,6 +118,22 @@ def mount_vault(vault: str, mountpoint: Path) -> int:
             "see that the directory exists and that this user may mount"
         )
     return fd
+
+
+def widen_read_ahead(mountpoint: Path) -> bool:
+    """Let the kernel ask for whole requests when a tape is read from end to end.
+
+    Its default is an eighth of what one request can carry, and each costs a round trip. It says
+    how far it may go only once the session has begun (fuse_init), so this comes after the first
+    answer. Returns False where we may not (sysfs, Documentation/ABI/testing/sysfs-class-bdi).
+    """
+    device = os.stat(mountpoint).st_dev
+    name = f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb"
+    try:
+        Path(name).write_text(str(_READ_AHEAD_KIB), encoding="ascii")
+    except OSError:
+        return False
+    return True
 
 
 def guard_mountpoint(mountpoint: Path) -> bool:

@@ -144,7 +144,7 @@ class Files:
         """Forget a handle; the last writer's starts the end of the tape's session."""
         file = self._open.pop(handle)
         self._parts.inodes.released(file.inode)
-        file.sharing.leave(file.flags, direct=file.direct)
+        file.sharing.leave(direct=file.direct)
         if file.sharing.unused:
             self._parts.sharing.pop(file.inode.number, None)
         if file.session is not None:
@@ -168,7 +168,7 @@ class Files:
         self, fd: int, inode: Inode, flags: int, caller: Caller, *, created: bool
     ) -> int:
         """Enter an open descriptor under a new handle; closes it when that fails."""
-        file = OpenFile(fd, inode, store.wants_writing(flags), flags, caller.uid)
+        file = OpenFile(fd, inode, store.wants_writing(flags), caller.uid)
         try:
             found = os.fstat(fd)
             tape = self._parts.tape_of(fd) if stat.S_ISREG(found.st_mode) else None
@@ -185,17 +185,17 @@ class Files:
         elif tape is not None:
             identity = store.identity_of(found)
             file.reading = self._parts.readers.opened(tape, identity, now, caller.pid)
-        handle = self._enter(file, found.st_mode)
+        handle = self._enter(file, flags, found.st_mode)
         if flags & os.O_TRUNC and not created:
             await self._truncate(handle, caller)
         return handle
 
-    def _enter(self, file: OpenFile, mode: int) -> int:
+    def _enter(self, file: OpenFile, flags: int, mode: int) -> int:
         """Give the handle its number; decide, with nobody in between, how it uses the kernel's pages."""
         sharing = self._parts.sharing.setdefault(file.inode.number, file.sharing)
         file.sharing = sharing
-        file.direct = sharing.bypasses(file.flags, mode)
-        sharing.enter(file.flags, direct=file.direct)
+        file.direct = sharing.bypasses(flags, mode)
+        sharing.enter(direct=file.direct)
         handle = self._next
         self._next += 1
         self._open[handle] = file

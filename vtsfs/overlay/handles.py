@@ -15,8 +15,7 @@ class OpenFile:
     fd: int
     inode: Inode
     writing: bool
-    #: The flags and the user of the open.
-    flags: int = 0
+    #: Who opened it: blocks that are written through it count as this user's.
     uid: int = 0
     #: What goes through this handle does not touch the kernel's pages of the file.
     direct: bool = False

@@ -5,13 +5,14 @@ through its own pages of the file. The first saves a copy of every byte: half as
 tape's block sizes. But handles that read through the kernel's pages, or map them, must see what
 was written. So:
 
-- Only a handle that cannot read bypasses the pages: write-only descriptors cannot be mapped.
-- None does beside one that may hold pages of the file *dirty*, which is a mapped O_RDWR descriptor:
-  the kernel would write such a page back later, over what was written past it.
+- Only a handle that cannot read bypasses the pages (write-only descriptors cannot be mapped), and
+  only if it is opened while nobody uses them. Beside a mapped O_RDWR descriptor, which may hold
+  pages *dirty*, it would even lose data: the kernel writes such a page back over what was written
+  past it.
 - An O_RDWR handle that comes while another bypasses the pages gets none either. Its shared mappings
   are refused (ENODEV) rather than wrong.
-- Readers may come and go. After each write past the pages the caller waits until the kernel has
-  dropped those that a reader may have fetched meanwhile (`must_drop`).
+- Readers may come later. After each write past the pages the caller then waits until the kernel has
+  dropped those that a reader may have fetched meanwhile (`must_drop`); newer kernels do it too.
 
 Set-id bits: when a write goes through its pages the kernel asks us to clear them; past the pages it
 leaves that to us. A file that has them when it is opened is therefore written through the pages, and
@@ -27,9 +28,8 @@ from dataclasses import dataclass
 class Sharing:
     """The open handles of one file."""
 
-    #: Handles that read or map the kernel's pages, and those among them that may dirty them.
+    #: Handles that read, write or map the kernel's pages.
     cached: int = 0
-    mappable: int = 0
     #: Handles that bypass them.
     direct: int = 0
     #: The last write or read took long: the next goes through a thread.
@@ -43,16 +43,22 @@ class Sharing:
             return False
         access = flags & os.O_ACCMODE
         if access == os.O_WRONLY:
-            return self.mappable == 0 and not mode & (stat.S_ISUID | stat.S_ISGID)
+            return self.cached == 0 and not mode & (stat.S_ISUID | stat.S_ISGID)
         return access == os.O_RDWR and self.direct > 0
 
-    def enter(self, flags: int, *, direct: bool) -> None:
+    def enter(self, *, direct: bool) -> None:
         """Count a handle in."""
-        self._count(flags, direct, 1)
+        if direct:
+            self.direct += 1
+        else:
+            self.cached += 1
 
-    def leave(self, flags: int, *, direct: bool) -> None:
+    def leave(self, *, direct: bool) -> None:
         """Count a handle out."""
-        self._count(flags, direct, -1)
+        if direct:
+            self.direct -= 1
+        else:
+            self.cached -= 1
 
     @property
     def must_drop(self) -> bool:
@@ -63,11 +69,3 @@ class Sharing:
     def unused(self) -> bool:
         """Whether no handle is left."""
         return self.cached == self.direct == 0
-
-    def _count(self, flags: int, direct: bool, by: int) -> None:
-        if direct:
-            self.direct += by
-            return
-        self.cached += by
-        if flags & os.O_ACCMODE == os.O_RDWR:
-            self.mappable += by
