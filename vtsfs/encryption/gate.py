@@ -34,8 +34,8 @@ USER_LIMIT_S = 3.0
 _READERS = 8
 #: A user database that hangs keeps these threads, and those who read from the disk have their own.
 _USER_THREADS = 4
-#: Shown where the key ID cannot be read.
-UNKNOWN = "unknown"
+#: Shown in place of a key ID that cannot be read.
+UNREADABLE = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +77,32 @@ class EncryptionGate:
         """Return if *caller* may have *tape*; raise `KeyUnavailable` if it is refused."""
         if not self._users.may_include(caller.uid):
             return
-        key_id = await self._key_id(fd)
-        if key_id is None:
+        is_encrypted, key_id = await self._look_at(fd)
+        if not is_encrypted:
             return
         is_engine, user = await self._look_up(caller)
         if not is_engine:
             return
         cause = await self._why_not(key_id)
         if cause is not None:
-            self._tell(Refusal(tape, key_id, cause, user))
-            raise KeyUnavailable(f"{tape} is encrypted with key {key_id}, {cause}")
+            refusal = Refusal(tape, key_id or UNREADABLE, cause, user)
+            self._tell(refusal)
+            raise KeyUnavailable(f"{tape} is encrypted with key {refusal.key_id}, {cause}")
 
-    async def _key_id(self, fd: int) -> str | None:
-        """Return the tape's key ID, None for a tape that is not encrypted."""
+    async def _look_at(self, fd: int) -> tuple[bool, str | None]:
+        """Say whether the tape is encrypted, and its key's ID, None if that cannot be read."""
         size = os.fstat(fd).st_size
         piece = magic_in(self._signature, size)
         if piece is None:
-            return None
+            return False, None
         with readable(fd) as ours:
             if await read_piece(ours, piece, self._readers) != self._signature.magic:
-                return None
+                return False, None
             place = key_id_in(self._signature, size)
             if place is None:
-                return UNKNOWN
+                return True, None
             stored = await read_piece(ours, place, self._readers)
-        return decoded_key_id(self._signature.key_id, stored) or UNKNOWN
+        return True, decoded_key_id(self._signature.key_id, stored)
 
     async def _look_up(self, caller: Caller) -> tuple[bool, str]:
         """Say whether *caller* is a tape engine, and the user's name."""
@@ -115,10 +116,10 @@ class EncryptionGate:
             )
         return True, str(caller.uid)
 
-    async def _why_not(self, key_id: str) -> str | None:
+    async def _why_not(self, key_id: str | None) -> str | None:
         if self._inquiry is None:
             return "and encryption is not enabled here"
-        if key_id == UNKNOWN:
+        if key_id is None:
             return "since its key ID cannot be read"
         return await self._inquiry.why_not(key_id)
 

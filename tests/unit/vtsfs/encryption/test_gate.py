@@ -174,6 +174,14 @@ async def test_an_encrypted_tape_without_a_key_id_that_can_be_read(
     assert rig.refusals[0].cause == "since its key ID cannot be read"
 
 
+async def test_a_key_may_have_any_name(backing: Path) -> None:
+    (backing / "BILL" / "X00001").write_bytes(HEAD[:16] + b"unknown".ljust(16))
+    (backing / "keys").write_text("unknown\n")
+    servers = f"key_servers: {{main: {{file: {backing}/keys}}}}"
+    async with rig_on(backing, f"{SIGNATURE}, enabled: true, {servers}") as rig:
+        await rig.open("BILL/X00001")
+
+
 async def test_enabled_without_a_key_server(backing: Path) -> None:
     async with rig_on(backing, f"{SIGNATURE}, enabled: true") as rig:
         await rig.refused("BILL/X00001")
