@@ -2,6 +2,9 @@
 
 import os
 import stat
+from functools import partial
+
+import trio
 
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Kind
@@ -18,6 +21,7 @@ class Attributes:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._limiter = trio.CapacityLimiter(4)
 
     def get(self, inode: Inode) -> os.stat_result:
         """Return the attributes as they are below."""
@@ -38,13 +42,9 @@ class Attributes:
                 session.mark_resize(before.st_size, changes.size)
             elif file is not None:
                 file.wrote = True
-        # A new size may take a block.
-        acting = changes.size is not None and caller.take(uid)
-        try:
-            store.apply(inode, changes, None if file is None else file.fd)
-        finally:
-            if acting:
-                caller.give_back()
+        if changes.size is not None:
+            await self._resize(inode, before.st_size, changes.size, file, uid)
+        store.apply(inode, changes)
         after = os.stat(inode.fd)
         sharing = self._parts.sharing.get(inode.number)
         if sharing is not None and after.st_mode & (stat.S_ISUID | stat.S_ISGID):
@@ -59,6 +59,22 @@ class Attributes:
                 await self._report(tape, before, after, resized=changes.size is not None)
         return after
 
+    async def _resize(
+        self, inode: Inode, old: int, new: int, file: OpenFile | None, uid: int
+    ) -> None:
+        """Give a file its new size; what takes the disk long does not keep the loop."""
+        fd, opened = (inode.fd, False) if file is None else (file.fd, True)
+        if old - new < store.LARGE_CUT:
+            _resize_as(uid, fd, new, opened=opened)
+            return
+        duplicate = os.dup(fd)
+        try:
+            await trio.to_thread.run_sync(
+                partial(_resize_as, uid, duplicate, new, opened=opened), limiter=self._limiter
+            )
+        finally:
+            os.close(duplicate)
+
     async def _report(
         self, tape: TapeId, before: os.stat_result, after: os.stat_result, *, resized: bool
     ) -> None:
@@ -71,3 +87,13 @@ class Attributes:
             wrote=low < high,
         )
         await self._parts.reporter.commit(signal)
+
+
+def _resize_as(uid: int, fd: int, size: int, *, opened: bool) -> None:
+    """Set the size as the user *uid*: a new size may take a block."""
+    acting = caller.take(uid)
+    try:
+        store.resize(fd, size, opened=opened)
+    finally:
+        if acting:
+            caller.give_back()

@@ -44,10 +44,6 @@ class Parts:
     sharing: dict[int, Sharing] = field(default_factory=dict)
 
 
-#: Bytes from which cutting a file off may take the disk longer than others should wait.
-_LARGE_CUT = 256 << 20
-
-
 def _take_away(parent: Inode, name: bytes, inode: Inode) -> None:
     """Remove what an open has made that is refused after all, unless the name is another's by now."""
     found = store.lstat(parent, name)
@@ -208,7 +204,7 @@ class Files:
         try:
             found = os.fstat(file.fd)
             file.mark(0, found.st_size)
-            if found.st_size < _LARGE_CUT:
+            if found.st_size < store.LARGE_CUT:
                 os.ftruncate(file.fd, 0)
             else:
                 await trio.to_thread.run_sync(os.ftruncate, file.fd, 0, limiter=self._limiter)

@@ -90,10 +90,12 @@ class InodeTable:
         root_path: str | os.PathLike[str],
         matters: Callable[[int], bool] = lambda _fd: False,
         most_held: int = 256,
+        close: Callable[[int], None] = os.close,
     ) -> None:
         """*matters* tells whether the name by which a descriptor was opened is one to be kept.
 
         *most_held* files are held by descriptor without being open; somewhat more for a moment.
+        *close* closes a descriptor that may be the last of a file without a name.
         """
         fd = os.open(root_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         found = os.stat(fd)
@@ -106,6 +108,7 @@ class InodeTable:
         self._file_of = {ROOT: (found.st_dev, found.st_ino)}
         self._next_foreign = FOREIGN
         self._matters = matters
+        self._give_up = close
         self._most_held = self._trim_above = most_held
         # Held without need, the oldest first; directories are let go last.
         self._files: dict[Inode, None] = {}
@@ -243,7 +246,8 @@ class InodeTable:
     def close(self) -> None:
         """Close every descriptor; the kernel does not send what it has not forgotten at the end."""
         for inode in self._by_number.values():
-            self._close(inode)
+            if inode.held:
+                os.close(inode.fd)
         for table in (self._by_number, self._by_file, self._file_of, self._files):
             table.clear()
         self._directories.clear()
@@ -359,11 +363,10 @@ class InodeTable:
             above.uses -= 1
             inode = above
 
-    @staticmethod
-    def _close(inode: Inode) -> None:
+    def _close(self, inode: Inode) -> None:
         if inode.held:
-            os.close(inode.fd)
-            inode._fd = -1
+            fd, inode._fd = inode.fd, -1
+            self._give_up(fd)
 
 
 @contextmanager

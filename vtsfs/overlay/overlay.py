@@ -7,6 +7,7 @@ from pathlib import Path
 from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.overlay import store
 from vtsfs.overlay.attributes import Attributes
+from vtsfs.overlay.closing import Closing
 from vtsfs.overlay.descriptors import most_held
 from vtsfs.overlay.directories import Directories
 from vtsfs.overlay.files import Files, Parts
@@ -52,12 +53,18 @@ class Overlay:
 
     def __init__(self, vault: VaultView, sink: SignalSink, clock: Clock, nursery: Starter) -> None:
         self._vault = vault
+        closing = Closing(nursery)
         self.inodes = InodeTable(
-            vault.backing, lambda fd: self.tape_of(fd) is not None, most_held()
+            vault.backing,
+            lambda fd: self.tape_of(fd) is not None,
+            most_held(),
+            closing.close,
         )
         self.directories = Directories(self.inodes)
         reporter = Reporter(vault.name, sink, clock, refuse=vault.refuse)
-        self.sessions = Sessions(reporter, nursery, self.tape_of, settle_s=vault.settle_s)
+        self.sessions = Sessions(
+            reporter, nursery, self.tape_of, settle_s=vault.settle_s, close=closing.close
+        )
         self.readers = Readers(reporter)
         self.parts = parts = Parts(
             self.inodes,

@@ -128,7 +128,10 @@ class Sessions:
         *,
         settle_s: float = 0.0,
         fsync_threads: int = 8,
+        close: Callable[[int], None] = os.close,
     ) -> None:
+        """*close* closes a descriptor that may be the last of a file without a name."""
+        self._close = close
         self._settle_s = settle_s
         self._reporter = reporter
         self._nursery = nursery
@@ -180,9 +183,9 @@ class Sessions:
         session.left.append(fd)
         self._apply(session, Released(session.released_at))
         if not session.settling:
-            os.close(session.left.pop())
+            self._close(session.left.pop())
         elif len(session.left) > _MOST_LEFT:
-            os.close(session.left.pop(1))
+            self._close(session.left.pop(1))
 
     def changed_by_path(self, session: WriteSession) -> None:
         """Note that the tape was just changed by path: if it is settling, it is synced once more."""
@@ -242,7 +245,7 @@ class Sessions:
                 if not state.synced:
                     session.synced = await self._sync(session, session.left[-1])
                     while len(session.left) > 1:
-                        os.close(session.left.pop(0))
+                        self._close(session.left.pop(0))
                     self._apply(session, Synced(state.serial, trio.current_time()))
                     continue
                 with trio.move_on_at(state.until):
@@ -250,7 +253,8 @@ class Sessions:
                 self._apply(session, Elapsed(trio.current_time()))
         finally:
             session.settler = None
-            _close_left(session)
+            while session.left:
+                self._close(session.left.pop())
 
     async def _sync(self, session: WriteSession, fd: int) -> bool:
         try:
@@ -286,11 +290,6 @@ class Sessions:
                 _cause_of_end(session, present=tape is not None),
             )
         )
-
-
-def _close_left(session: WriteSession) -> None:
-    while session.left:
-        os.close(session.left.pop())
 
 
 def _cause_of_end(session: WriteSession, *, present: bool) -> str:

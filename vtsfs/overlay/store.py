@@ -14,6 +14,9 @@ from vtsfs.contract.signals import Identity
 from vtsfs.overlay.descriptors import affordable, expect_room
 from vtsfs.overlay.inodes import Inode
 
+#: Bytes from which cutting a file off may take the disk longer than others should wait.
+LARGE_CUT = 64 << 20
+
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
 
@@ -118,15 +121,21 @@ def lstat(parent: Inode, name: bytes) -> os.stat_result | None:
         return None
 
 
-def apply(inode: Inode, changes: Changes, fd: int | None) -> None:
-    """Change attributes; *fd* is the caller's open file if the call came through one.
+def resize(fd: int, size: int, *, opened: bool) -> None:
+    """Set the size of a file; *fd* was *opened* by somebody for writing, or is O_PATH."""
+    if opened:
+        os.ftruncate(fd, size)
+    else:
+        os.truncate(b"/proc/self/fd/%d" % fd, size)
+
+
+def apply(inode: Inode, changes: Changes) -> None:
+    """Change attributes, all but the size.
 
     Ownership goes first: changing it takes the set-id bits away, and a mode that comes along is
     what the kernel wants the file to have afterwards. A request for nothing at all is a chown(2)
     to the owner that is there already (-1), which does move the time of the last change.
     """
-    if changes.size is not None:
-        os.truncate(inode.path if fd is None else fd, changes.size)
     if changes.uid is not None or changes.gid is not None or changes == NOTHING:
         uid = -1 if changes.uid is None else changes.uid
         gid = -1 if changes.gid is None else changes.gid

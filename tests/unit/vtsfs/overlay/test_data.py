@@ -63,7 +63,7 @@ async def test_a_slow_file_is_written_through_a_thread_until_it_is_quick(
     path = DataPath()
     monkeypatch.setattr(data, "SLOW_S", -1.0)
     assert await path.write(file, 0, b"slow") == 4
-    assert file.sharing.slow
+    slow_after = [file.sharing.slow]
     monkeypatch.undo()
     ran = trio.Event()
 
@@ -74,7 +74,8 @@ async def test_a_slow_file_is_written_through_a_thread_until_it_is_quick(
         nursery.start_soon(other)
         assert await path.write(file, 4, b" no more") == 8
         assert ran.is_set(), "the write of a slow file kept the loop"
-    assert not file.sharing.slow
+    slow_after.append(file.sharing.slow)
+    assert slow_after == [True, False]
     assert os.pread(file.fd, 20, 0) == b"slow no more"
     os.close(file.fd)
 
