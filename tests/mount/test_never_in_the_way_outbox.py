@@ -53,11 +53,11 @@ TROUBLES = {
 
 
 @contextmanager
-def vault_with_disk(top: Path, **settings: object) -> Iterator[tuple[Vault, Disk]]:
+def vault_with_disk(top: Path, outbox_failure: str = "continue") -> Iterator[tuple[Vault, Disk]]:
     """Attach a vault whose outbox has a disk of its own."""
     with (
         mounted_disk(top / "disk", top / "state", "loop,errors=remount-ro") as disk,
-        attached_vault(top, **settings) as vault,
+        attached_vault(top, outbox_failure=outbox_failure) as vault,
     ):
         yield vault, disk
 

@@ -166,15 +166,19 @@ class Sessions:
             session.since_ns = since_ns
             self._by_file[key] = session
         session.pids.add(pid)
-        if session.usage.apply(Opened()) is Command.BEGIN_SESSION:
-            await self._begin(session, identity)
-        else:
-            await session.begun.wait()
-        if session.failure is not None:
+        begins = session.usage.apply(Opened()) is Command.BEGIN_SESSION
+        try:
+            if begins:
+                await self._begin(session, identity)
+            else:
+                await session.begun.wait()
+            if session.failure is not None:
+                raise session.failure
+        except BaseException:
             self.released(session, fd)
             # Nothing was written, and the next open must try the outbox anew.
             self._apply(session, Removed())
-            raise session.failure
+            raise
         return session
 
     def released(self, session: WriteSession, fd: int) -> None:
