@@ -107,6 +107,12 @@ class Vault:
         """Connect to the feed and subscribe from the beginning."""
         return Follower(self.settings.feed_socket(VAULT))
 
+    def follow_from_now(self) -> "Follower":
+        """Connect to the feed and subscribe to what comes from now on."""
+        with self.follow() as looking:
+            highest = looking.hello.highest
+        return Follower(self.settings.feed_socket(VAULT), highest)
+
     def end(self) -> None:
         """Kill what still runs; the mounts are the `scratch` fixture's business."""
         for process in self._processes:
@@ -140,10 +146,14 @@ class Follower:
 
     def until(self, kind: Kind, label: str) -> Signal:
         """Skip signals until that one comes."""
-        while True:
-            found = self.next()
-            if (found.kind, found.label) == (kind, label):
-                return found
+        return self.up_to(kind, label)[-1]
+
+    def up_to(self, kind: Kind, label: str) -> list[Signal]:
+        """Return the signals up to that one, which is the last."""
+        told = [self.next()]
+        while (told[-1].kind, told[-1].label) != (kind, label):
+            told.append(self.next())
+        return told
 
     def close(self) -> None:
         self._lines.close()

@@ -33,7 +33,8 @@ class Attributes:
         """Change attributes for the user *uid* and return the new ones.
 
         A tape whose size or modification time changes without a session is reported before this
-        returns: the size changes bytes, the time is part of what is copied.
+        returns: the size changes bytes, the time is part of what is copied. A backup tool that sets
+        back what it found has changed nothing.
         """
         before = os.stat(inode.fd)
         session = self._parts.sessions.of_file(before.st_dev, before.st_ino)
@@ -49,7 +50,7 @@ class Attributes:
         sharing = self._parts.sharing.get(inode.number)
         if sharing is not None and after.st_mode & (stat.S_ISUID | stat.S_ISGID):
             sharing.got_set_id = True
-        if changes.size is None and changes.mtime_ns is None:
+        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             return after
         if session is not None:
             self._parts.sessions.changed_by_path(session)

@@ -147,7 +147,8 @@ class Files:
             self._parts.sessions.released(file.session, file.fd)
             return
         if file.reading is not None:
-            self._parts.readers.released(file.reading, store.identity_of(os.fstat(file.fd)))
+            identity = store.identity_of(os.fstat(file.fd))
+            self._parts.readers.released(file.reading, self._parts.tape_of(file.fd), identity)
         elif file.wrote:
             self._report_late_writes(file)
         os.close(file.fd)

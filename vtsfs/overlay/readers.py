@@ -20,13 +20,13 @@ GATHERING_S = 0.5
 class ReadReports:
     """Signals of readers that were not handed over yet; pure.
 
-    Of one tape at most a *dismounted* and the *mounted* after it are kept: a session that began and
-    ended within the gathering leaves its end alone, and several ends become one.
+    Of one tape at most a *dismounted* and the *mounted* of the next session are kept: a session that
+    began and ended within the gathering leaves its end alone, and several ends become one.
     """
 
     def __init__(self) -> None:
         self._ended: dict[TapeId, Signal] = {}
-        self._begun: dict[TapeId, Signal] = {}
+        self._begun: dict[str, Signal] = {}
 
     def __bool__(self) -> bool:
         return bool(self._ended or self._begun)
@@ -34,9 +34,10 @@ class ReadReports:
     def add(self, tape: TapeId, signal: Signal) -> None:
         """Take a reader's *mounted* or *dismounted*."""
         if signal.kind is Kind.MOUNTED:
-            self._begun[tape] = signal
+            self._begun[signal.session] = signal
             return
-        self._begun.pop(tape, None)
+        # By session: the tape can have got another name meanwhile.
+        self._begun.pop(signal.session, None)
         earlier = self._ended.pop(tape, None)
         self._ended[tape] = signal if earlier is None else merge(earlier, signal)
 
@@ -86,11 +87,19 @@ class Readers:
         session.pids.add(pid)
         return session
 
-    def released(self, session: ReadSession, identity: Identity) -> None:
-        """Count the end of a reader; *identity* is the file's present one."""
+    def released(self, session: ReadSession, tape: TapeId | None, identity: Identity) -> None:
+        """Count the end of a reader; the file is now called *tape*, and *identity* is its present one.
+
+        A file that has no tape's name any more is reported under its last one, without identity.
+        """
         session.readers -= 1
-        if session.readers == 0:
-            del self._by_file[session.key]
+        if session.readers > 0:
+            return
+        del self._by_file[session.key]
+        if tape is None:
+            self._gather(Kind.DISMOUNTED, session, None, "removed")
+        else:
+            session.tape = tape
             self._gather(Kind.DISMOUNTED, session, identity)
 
     async def hand_over_forever(self) -> None:
@@ -106,9 +115,11 @@ class Readers:
         if self._reports:
             self._reporter.post(*self._reports.drain())
 
-    def _gather(self, kind: Kind, session: ReadSession, identity: Identity) -> None:
+    def _gather(
+        self, kind: Kind, session: ReadSession, identity: Identity | None, cause: str = ""
+    ) -> None:
         facts = SessionFacts(session.id, Access.READ, session.opened)
         self._reports.add(
-            session.tape, self._reporter.of_session(kind, session.tape, facts, identity)
+            session.tape, self._reporter.of_session(kind, session.tape, facts, identity, cause)
         )
         self._wake.set()
