@@ -14,6 +14,8 @@ import resource
 
 #: Descriptors that no open of theirs gets: for directories on the way to a file, the outbox, feeds.
 RESERVE = 64
+#: What even an open directory must leave of them.
+LISTING_RESERVE = 32
 #: Files held by descriptor without need, at most; beyond this many more of them save nothing.
 _MOST_HELD = 4096
 
@@ -24,16 +26,19 @@ def most_held() -> int:
 
 
 def is_scarce(fd: int) -> bool:
-    """Tell whether *fd*, just opened, is one of the last there are."""
-    return fd >= _limit() - RESERVE
+    """Tell whether *fd*, just opened, says that files should not be held without need any more.
+
+    That begins before opens fail.
+    """
+    return fd >= _limit() - 2 * RESERVE
 
 
-def affordable(fd: int) -> int:
-    """Return *fd*, just opened for somebody; or close it, if it is one of the last there are.
+def affordable(fd: int, reserve: int = RESERVE) -> int:
+    """Return *fd*, just opened for somebody; or close it, if it is one of the last *reserve*.
 
     Raises OSError (EMFILE), as the kernel does for the very last.
     """
-    if is_scarce(fd):
+    if fd >= _limit() - reserve:
         os.close(fd)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return fd

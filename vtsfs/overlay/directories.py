@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import trio
 
 from vtsfs.overlay import store
-from vtsfs.overlay.descriptors import affordable
+from vtsfs.overlay.descriptors import LISTING_RESERVE, affordable
 from vtsfs.overlay.inodes import Inode, InodeTable
 
 #: Bytes of entries asked for at once, as glibc does.
@@ -58,7 +58,8 @@ class Directories:
 
     def open(self, inode: Inode) -> int:
         """Open a directory for reading and return its handle; raises OSError."""
-        fd = affordable(os.open(inode.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        fd = os.open(inode.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        affordable(fd, LISTING_RESERVE)
         handle = self._next
         self._next += 1
         self._open[handle] = Listing(inode, fd)

@@ -176,7 +176,7 @@ class InodeTable:
     def opened(self, inode: Inode, fd: int) -> None:
         """Hold a file that has been opened, as *fd*, until `released`: its number stays its own."""
         if not inode.held:
-            inode._fd = os.open(f"/proc/self/fd/{fd}", os.O_PATH | os.O_CLOEXEC)
+            self._hold(inode, os.open(f"/proc/self/fd/{fd}", os.O_PATH | os.O_CLOEXEC))
         inode.uses += 1
         self._files.pop(inode, None)
 
@@ -215,13 +215,29 @@ class InodeTable:
             self._move(inode, parent, name)
 
     def take_hold(self, inode: Inode) -> int:
-        """Open the descriptor of a known file; OSError, ESTALE if it is not under its name."""
-        chain = [inode]
-        while (above := chain[-1].parent) is not None and not above.held:
-            chain.append(above)
-        for one in reversed(chain):
-            self._open(one)
-        return inode.fd
+        """Open the descriptor of a known file; OSError, ESTALE if it is not under its name.
+
+        Directories on the way that are not held any more are only passed through.
+        """
+        way = [inode]
+        while (above := way[-1].parent) is not None and not above.held:
+            way.append(above)
+        if above is None:
+            raise _stale()
+        at = above.fd
+        try:
+            for one in reversed(way):
+                before, at = at, self._open_below(at, one)
+                if before != above.fd:
+                    os.close(before)
+        except OSError:
+            if at != above.fd:
+                os.close(at)
+            raise
+        self._hold(inode, at)
+        held = self._directories if stat.S_ISDIR(os.stat(at).st_mode) else self._files
+        held[inode] = None
+        return at
 
     def trim_if_many(self) -> None:
         """Do what `trim` does if it is time; to be called where a request begins."""
@@ -273,7 +289,7 @@ class InodeTable:
         if stat.S_ISDIR(found.st_mode):
             # Held from the beginning: whoever stands in it uses it without looking it up again.
             with suppress(OSError):
-                self._open(inode)
+                self.take_hold(inode)
         return inode
 
     def _found_elsewhere(
@@ -324,26 +340,24 @@ class InodeTable:
             return self._is_under_its_name(inode)
         return os.stat(inode.fd).st_nlink > 0
 
-    def _open(self, inode: Inode) -> None:
-        parent = inode.parent
-        if parent is None:
-            raise _stale()
+    def _open_below(self, directory: int, inode: Inode) -> int:
+        """Open a file by its name, if it is that file."""
         try:
             with _gone_is_stale():
-                fd = os.open(inode.name, PATH_FLAGS, dir_fd=parent.fd)
+                fd = os.open(inode.name, PATH_FLAGS, dir_fd=directory)
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE}:
                 self._trim_above = 0
             raise
-        if is_scarce(fd):
-            self._trim_above = 0
-        found = os.stat(fd)
-        if self._find(found) is not inode:
+        if self._find(os.stat(fd)) is not inode:
             os.close(fd)
             raise _stale()
+        return fd
+
+    def _hold(self, inode: Inode, fd: int) -> None:
         inode._fd = fd
-        held = self._directories if stat.S_ISDIR(found.st_mode) else self._files
-        held[inode] = None
+        if is_scarce(fd):
+            self._trim_above = 0
 
     def _let_go(self, inode: Inode) -> None:
         self._files.pop(inode, None)

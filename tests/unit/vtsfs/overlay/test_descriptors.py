@@ -37,11 +37,14 @@ def test_the_last_descriptors_are_not_given_to_opens() -> None:
 
 def test_what_creates_asks_first() -> None:
     with limit_of_descriptors(4096):
-        assert not is_scarce(100)
         before = len(os.listdir("/proc/self/fd"))
         expect_room(0)
         assert len(os.listdir("/proc/self/fd")) == before
     fd = os.open("/", os.O_RDONLY)
     os.close(fd)
+    with limit_of_descriptors(fd + 2 * RESERVE):
+        assert is_scarce(fd)
+        assert not is_scarce(fd - 1)
+        expect_room(0)
     with limit_of_descriptors(fd + RESERVE), pytest.raises(OSError, match="Too many"):
         expect_room(0)

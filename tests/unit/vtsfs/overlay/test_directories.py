@@ -40,7 +40,7 @@ def test_reading_goes_on_where_it_stopped(
     directories: Directories, table: InodeTable, tmp_path: Path
 ) -> None:
     wanted = {b".", b".."}
-    for number in range(3000):
+    for number in range(1500):
         (tmp_path / f"T{number:05d}").touch()
         wanted.add(b"T%05d" % number)
     handle = directories.open(table.root)
@@ -73,18 +73,18 @@ def test_a_position_can_be_returned_to(
 def test_what_stays_is_seen_once_while_others_come_and_go(
     directories: Directories, table: InodeTable, tmp_path: Path
 ) -> None:
-    for number in range(2000):
+    for number in range(1500):
         (tmp_path / f"S{number}").touch()
         (tmp_path / f"G{number}").touch()
     handle = directories.open(table.root)
     seen = []
     for count, (name, _) in enumerate(directories.entries(handle, 0)):
         seen.append(name)
-        if count % 2 == 0 and count < 4000:
+        if count % 2 == 0 and count < 3000:
             (tmp_path / f"G{count // 2}").unlink()
             (tmp_path / f"N{count}").touch()
     stayed = [name for name in seen if name.startswith(b"S")]
-    assert sorted(stayed) == sorted(b"S%d" % number for number in range(2000))
+    assert sorted(stayed) == sorted(b"S%d" % number for number in range(1500))
     directories.close(handle)
 
 

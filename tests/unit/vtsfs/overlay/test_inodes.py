@@ -319,7 +319,7 @@ def test_more_directories_than_may_be_held(tmp_path: Path) -> None:
     table.trim(0)
     assert table.held == 0
     assert os.readlink(chain[-1].path) == str(path)
-    assert table.held == 100
+    assert table.held == 1, "directories on the way are passed through"
     table.close()
     assert len(table) == 0
 
@@ -339,7 +339,7 @@ def test_a_file_without_its_name_is_not_let_go(tmp_path: Path) -> None:
 def test_scarce_descriptors_are_given_back(tmp_path: Path) -> None:
     table = InodeTable(tmp_path, most_held=1000)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (open_descriptors() + RESERVE + 50, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_descriptors() + 2 * RESERVE + 50, before[1]))
     try:
         for number in range(500):
             (tmp_path / f"T{number}").touch()
