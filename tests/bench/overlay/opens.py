@@ -30,9 +30,9 @@ ONE_OPENER = "one opener"
 OPENERS = 8
 
 _KNOWN = 100
-_OPENS = 4_000
-_STATS = 8_000
-_SESSIONS = 96
+OPENS = 4_000
+STATS = 8_000
+SESSIONS = 96
 #: Longer than any side relies on what it knows.
 _EXPIRED_S = 1.1
 
@@ -64,8 +64,9 @@ def write_session(tape: Path, block: bytes) -> None:
     os.close(descriptor)
 
 
-def _open_close(tree: Attached, way: Way) -> Side:
-    tapes = Shelf(tree, "K").stock(way, _KNOWN) * (_OPENS // _KNOWN)
+def open_close(tree: Attached, way: Way) -> Side:
+    """Say how known tapes are opened for reading and closed."""
+    tapes = Shelf(tree, "K").stock(way, _KNOWN) * (OPENS // _KNOWN)
 
     def run() -> float:
         begun = perf_counter()
@@ -76,11 +77,12 @@ def _open_close(tree: Attached, way: Way) -> Side:
     return Side(way.name, run)
 
 
-def _sessions(tree: Attached, way: Way, shelf: Shelf) -> Side:
+def sessions(tree: Attached, way: Way, shelf: Shelf) -> Side:
+    """Say how tapes in turn are opened for writing, written to and closed."""
     block = os.urandom(4096)
 
     def run() -> float:
-        tapes = shelf.stock(way, _SESSIONS)
+        tapes = shelf.stock(way, SESSIONS)
         begun = perf_counter()
         for tape in tapes:
             write_session(tape, block)
@@ -95,14 +97,14 @@ def _sessions_of_several(tree: Attached, way: Way, shelf: Shelf) -> Side:
     block = os.urandom(4096)
 
     def job(tapes: Sequence[Path]) -> Callable[[], object]:
-        def sessions() -> None:
+        def one_opener() -> None:
             for tape in tapes:
                 write_session(tape, block)
 
-        return sessions
+        return one_opener
 
     def run() -> float:
-        tapes = shelf.stock(way, _SESSIONS)
+        tapes = shelf.stock(way, SESSIONS)
         took = together([job(tapes[first::OPENERS]) for first in range(OPENERS)])
         tree.rest()
         return took
@@ -114,24 +116,25 @@ def _sessions_of_several(tree: Attached, way: Way, shelf: Shelf) -> Side:
 def _one_opener(directory: Path) -> Iterator[Sequence[Side]]:
     with (
         attached(directory) as tree,
-        commits(directory, _SESSIONS) as commit,
-        synced_writes(directory, _SESSIONS) as synced,
+        commits(directory, SESSIONS) as commit,
+        synced_writes(directory, SESSIONS) as synced,
     ):
         shelf = Shelf(tree, "T")
-        yield [*(_sessions(tree, way, shelf) for way in tree.ways), commit, synced]
+        yield [*(sessions(tree, way, shelf) for way in tree.ways), commit, synced]
 
 
 @contextmanager
 def _eight_openers(directory: Path) -> Iterator[Sequence[Side]]:
-    with attached(directory) as tree, commits(directory, _SESSIONS) as commit:
+    with attached(directory) as tree, commits(directory, SESSIONS) as commit:
         shelf = Shelf(tree, "T")
         sides = [_sessions_of_several(tree, way, shelf) for way in tree.ways]
-        alone = Side(ONE_OPENER, _sessions(tree, tree.ours, shelf).run)
+        alone = Side(ONE_OPENER, sessions(tree, tree.ours, shelf).run)
         yield [*sides, alone, commit]
 
 
-def _stat(tree: Attached, way: Way) -> Side:
-    tapes = Shelf(tree, "S").stock(way, _STATS)
+def stat(tree: Attached, way: Way) -> Side:
+    """Say how known tapes are looked at when the kernel must ask for each."""
+    tapes = Shelf(tree, "S").stock(way, STATS)
     expired = time.monotonic() + _EXPIRED_S
 
     def run() -> float:
@@ -151,9 +154,9 @@ WORKS: Sequence[Work] = (
     Work(
         bench="overlay",
         name="open-close",
-        prepare=on_all_ways(_open_close),
+        prepare=on_all_ways(open_close),
         rounds=ROUNDS,
-        amount=_OPENS,
+        amount=OPENS,
         unit="opens/s",
     ),
     Work(
@@ -161,7 +164,7 @@ WORKS: Sequence[Work] = (
         name="open-close-write",
         prepare=_one_opener,
         rounds=6,
-        amount=_SESSIONS,
+        amount=SESSIONS,
         unit="opens/s",
         # "Within 1.5 times one durable commit."
         wanted={COMMIT: 0.667},
@@ -171,7 +174,7 @@ WORKS: Sequence[Work] = (
         name="open-close-write-8",
         prepare=_eight_openers,
         rounds=6,
-        amount=_SESSIONS,
+        amount=SESSIONS,
         unit="opens/s",
         # Opens that wait together share a commit.
         wanted={ONE_OPENER: 1.0},
@@ -179,9 +182,9 @@ WORKS: Sequence[Work] = (
     Work(
         bench="overlay",
         name="stat",
-        prepare=on_all_ways(_stat),
+        prepare=on_all_ways(stat),
         rounds=ROUNDS,
-        amount=_STATS,
+        amount=STATS,
         unit="stats/s",
     ),
 )

@@ -27,12 +27,13 @@ BLOCK = 56 * KIB
 ONE_TAPE = "one tape"
 TAPES = 8
 
-_EACH = 28 * MIB
+EACH = 28 * MIB
 _READ = 448 * MIB
 _WRITTEN = 112 * MIB
 
 
-def _writers(tree: Attached, way: Way, name: str, sizes: Sequence[int]) -> Side:
+def writers(tree: Attached, way: Way, name: str, sizes: Sequence[int]) -> Side:
+    """Say how tapes of these sizes are written at once, each by a process of its own."""
     data = os.urandom(BLOCK)
     tapes = [way.pool / f"{name}{number:05}" for number in range(len(sizes))]
 
@@ -55,10 +56,10 @@ def _writers(tree: Attached, way: Way, name: str, sizes: Sequence[int]) -> Side:
 def _eight_tapes(directory: Path) -> Iterator[Sequence[Side]]:
     with attached(directory) as tree:
         sides = [
-            _writers(tree, way, name, [_EACH] * TAPES)
+            writers(tree, way, name, [EACH] * TAPES)
             for name, way in zip("ABCD", tree.ways, strict=True)
         ]
-        yield [*sides, _writers(tree, tree.ours, "E", [_EACH * TAPES])]
+        yield [*sides, writers(tree, tree.ours, "E", [EACH * TAPES])]
 
 
 def _write_over_and_over(tape: Path, data: bytes) -> None:
@@ -117,7 +118,7 @@ WORKS: Sequence[Work] = (
         name="write-8-tapes",
         prepare=_eight_tapes,
         rounds=10,
-        amount=TAPES * _EACH / 1e6,
+        amount=TAPES * EACH / 1e6,
         unit="MB/s",
         wanted={ONE_TAPE: 1.0},
     ),
