@@ -261,9 +261,12 @@ def test_writes_by_a_handle_from_before_a_publication_are_told(
     with opened(stage, os.O_WRONLY | os.O_CREAT) as fd:
         os.rename(stage, vault.pool / "X00001")
         assert feed.next().kind is Kind.RECEIVED
+        mounted = feed.next()
+        assert (mounted.kind, mounted.cause) == (Kind.MOUNTED, "rename")
         os.write(fd, b"late")
-    changed = feed.next()
-    assert (changed.kind, changed.cause) == (Kind.CHANGED, "late-write")
+    dismounted = feed.next()
+    assert (dismounted.kind, dismounted.session) == (Kind.DISMOUNTED, mounted.session)
+    assert (dismounted.wrote, dismounted.extents) == (True, None)
 
 
 def test_a_hard_link_makes_a_tape(vault: Vault, feed: Follower) -> None:

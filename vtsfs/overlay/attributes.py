@@ -7,11 +7,12 @@ from functools import partial
 import trio
 
 from vtsfs.contract.naming import TapeId
-from vtsfs.contract.signals import Kind
+from vtsfs.contract.signals import Kind, Signal
 from vtsfs.overlay import caller, store
 from vtsfs.overlay.files import Parts
 from vtsfs.overlay.handles import OpenFile
 from vtsfs.overlay.inodes import Inode
+from vtsfs.overlay.links import FileKey, has_other_names
 from vtsfs.overlay.moves import Report
 from vtsfs.overlay.store import Changes
 
@@ -55,9 +56,7 @@ class Attributes:
         if session is not None:
             self._parts.sessions.changed_by_path(session)
         else:
-            tape = self._parts.tape_of(inode.fd) if stat.S_ISREG(after.st_mode) else None
-            if tape is not None:
-                await self._report(tape, before, after, resized=changes.size is not None)
+            await self._report(inode, before, after, resized=changes.size is not None)
         return after
 
     async def _resize(
@@ -77,17 +76,42 @@ class Attributes:
             os.close(duplicate)
 
     async def _report(
-        self, tape: TapeId, before: os.stat_result, after: os.stat_result, *, resized: bool
+        self, inode: Inode, before: os.stat_result, after: os.stat_result, *, resized: bool
     ) -> None:
+        """Report the change of a file for every tape that it is."""
+        if not stat.S_ISREG(after.st_mode):
+            return
+        tape = self._parts.tape_of(inode.fd)
+        signals = []
+        if tape is not None:
+            signals.append(self._signal(tape, before, after, resized=resized))
+        if has_other_names(inode.fd, tape):
+            # What is known exactly must be on its way before anybody else's change to the tape.
+            self._parts.reporter.post(*signals)
+            signals = await self._signals_of_links((after.st_dev, after.st_ino), tape)
+        await self._parts.reporter.commit(*signals)
+
+    async def _signals_of_links(self, key: FileKey, known: TapeId | None) -> list[Signal]:
+        links = self._parts.links
+        return [
+            self._parts.reporter.of_report(
+                Report(Kind.CHANGED, tape.pool_id, tape, cause="link"), links.identity(tape)
+            )
+            for tape in await links.tapes_of(key)
+            if tape != known and links.is_at(tape, key)
+        ]
+
+    def _signal(
+        self, tape: TapeId, before: os.stat_result, after: os.stat_result, *, resized: bool
+    ) -> Signal:
         low, high = sorted((before.st_size, after.st_size))
         cause = "truncate" if resized else "times"
-        signal = self._parts.reporter.of_report(
+        return self._parts.reporter.of_report(
             Report(Kind.CHANGED, tape.pool_id, tape, cause=cause),
             store.identity_of(after),
             ((low, high),) if low < high else (),
             wrote=low < high,
         )
-        await self._parts.reporter.commit(signal)
 
 
 def _resize_as(uid: int, fd: int, size: int, *, opened: bool) -> None:

@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 import trio
 
 from vtsfs.contract.naming import TapeId
-from vtsfs.contract.signals import Kind
+from vtsfs.contract.signals import Kind, Signal
 from vtsfs.overlay import store
 from vtsfs.overlay.caller import Caller, acting_for
 from vtsfs.overlay.data import DataPath, clear_set_id
 from vtsfs.overlay.gate import Gate
 from vtsfs.overlay.handles import OpenFile
 from vtsfs.overlay.inodes import Inode, InodeTable
+from vtsfs.overlay.links import FileKey, Links
 from vtsfs.overlay.moves import Report
 from vtsfs.overlay.readers import Readers
 from vtsfs.overlay.renamed import RenamedFiles
 from vtsfs.overlay.reports import Clock, Reporter
-from vtsfs.overlay.sessions import Sessions
+from vtsfs.overlay.sessions import Sessions, WriteSession
 from vtsfs.overlay.sharing import Sharing
 
 
@@ -39,6 +40,7 @@ class Parts:
     clock: Clock
     tape_of: Callable[[int], TapeId | None]
     renamed: RenamedFiles
+    links: Links
     gate: Gate | None = None
     #: The files that are open, by node number.
     sharing: dict[int, Sharing] = field(default_factory=dict)
@@ -153,6 +155,39 @@ class Files:
             self._report_late_writes(file)
         os.close(file.fd)
 
+    async def adopt(self, tape: TapeId | None, file: FileKey, *signals: Signal) -> None:
+        """Let handles that were open for writing when their file became a tape belong to a session.
+
+        That is *file*, which is *tape* now, or (None) whatever has got a tape's name. Returns when
+        the beginning of such sessions is durable, and before it *signals*, which tell why.
+        """
+        begun: list[tuple[WriteSession, Signal]] = []
+        for each in self._open.values():
+            found = os.fstat(each.fd)
+            if not each.writing or each.session is not None or not stat.S_ISREG(found.st_mode):
+                continue
+            named = tape if (found.st_dev, found.st_ino) == file else None
+            named = named or self._parts.tape_of(each.fd)
+            if named is not None:
+                now = self._parts.clock.wall_ns()
+                each.session, mounted = self._parts.sessions.adopt(named, each.fd, now)
+                if mounted is not None:
+                    begun.append((each.session, mounted))
+        try:
+            await self._parts.reporter.commit(*signals, *(mounted for _, mounted in begun))
+        finally:
+            for session, _ in begun:
+                session.begun.set()
+
+    async def _look_for_a_tape(self, handle: int, file: FileKey) -> None:
+        """A file that is no tape by the name it was opened by may be one by another."""
+        try:
+            for tape in (await self._parts.links.tapes_of(file))[:1]:
+                await self.adopt(tape, file)
+        except BaseException:
+            self.release(handle)
+            raise
+
     def _report_late_writes(self, file: OpenFile) -> None:
         """A file that was no tape when it was opened may have become one since, by a rename."""
         tape = self._parts.tape_of(file.fd)
@@ -165,7 +200,9 @@ class Files:
         self, fd: int, inode: Inode, flags: int, caller: Caller, *, created: bool
     ) -> int:
         """Enter an open descriptor under a new handle; closes it when that fails."""
-        file = OpenFile(fd, inode, store.wants_writing(flags), caller.uid)
+        # Who makes a tape changes it, with whatever intention.
+        writing = created or store.wants_writing(flags)
+        file = OpenFile(fd, inode, writing, caller.uid)
         try:
             found = os.fstat(fd)
             tape = self._parts.tape_of(fd) if stat.S_ISREG(found.st_mode) else None
@@ -175,6 +212,10 @@ class Files:
             os.close(fd)
             raise
         now = self._parts.clock.wall_ns()
+        running = self._parts.sessions.of_file(found.st_dev, found.st_ino)
+        if tape is None and running is not None and file.writing:
+            # It is the tape of a session by another name, or was until it was moved away.
+            tape = running.tape
         if tape is not None and file.writing:
             file.session = await self._parts.sessions.opened(
                 tape, fd, created=created, since_ns=now, pid=caller.pid
@@ -183,6 +224,8 @@ class Files:
             identity = store.identity_of(found)
             file.reading = self._parts.readers.opened(tape, identity, now, caller.pid)
         handle = self._enter(file, flags, found.st_mode)
+        if tape is None and writing and found.st_nlink > 1 and stat.S_ISREG(found.st_mode):
+            await self._look_for_a_tape(handle, (found.st_dev, found.st_ino))
         if flags & os.O_TRUNC and not created:
             await self._truncate(handle, caller)
         return handle

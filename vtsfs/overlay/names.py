@@ -6,13 +6,15 @@ after the fact, and a crash in between leaves the vault unclean, so that a sweep
 
 import os
 import stat
+from typing import Protocol
 
-from vtsfs.contract.naming import NamePatterns
+from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.contract.signals import Kind, Signal
 from vtsfs.overlay import store
 from vtsfs.overlay.caller import Caller, acting_for
 from vtsfs.overlay.files import Parts
 from vtsfs.overlay.inodes import Inode
+from vtsfs.overlay.links import FileKey
 from vtsfs.overlay.moves import Report, reports_of_exchange, reports_of_rename
 from vtsfs.overlay.places import ELSEWHERE, Place, place_of
 
@@ -24,11 +26,18 @@ Entry = tuple[Inode, os.stat_result]
 _HERE_NOW = frozenset({Kind.MOVED, Kind.CHANGED})
 
 
+class Adopt(Protocol):
+    """What tells open handles that their files have become tapes: `Files.adopt`."""
+
+    async def __call__(self, tape: TapeId | None, file: FileKey, *signals: Signal) -> None: ...
+
+
 class Names:
     """The directories of one vault."""
 
-    def __init__(self, parts: Parts, vault: str, patterns: NamePatterns) -> None:
+    def __init__(self, parts: Parts, vault: str, patterns: NamePatterns, adopt: Adopt) -> None:
         self._parts = parts
+        self._adopt = adopt
         self._vault = vault
         self._patterns = patterns
 
@@ -81,7 +90,7 @@ class Names:
         if place.tape is not None and stat.S_ISREG(entry[1].st_mode):
             self._parts.renamed.make_durable(parent, name)
             report = Report(Kind.MOVED, place.tape.pool_id, place.tape, cause="link")
-            await self._report([report], entry[1])
+            await self._adopt(place.tape, _key(entry[1]), self._signal(report, entry[1]))
         return entry
 
     async def unlink(self, parent: Inode, name: bytes) -> None:
@@ -127,7 +136,7 @@ class Names:
             if report.kind in _HERE_NOW:
                 self._parts.renamed.make_durable(*at)
             signals.append(self._signal(report, store.lstat(*at)))
-        await self._parts.reporter.commit(*signals)
+        await self._adopt(target.tape, _key(moved), *signals)
 
     def _rename(
         self, old: tuple[Inode, bytes], new: tuple[Inode, bytes], flags: int, caller: Caller
@@ -150,3 +159,7 @@ class Names:
 
     async def _report(self, reports: list[Report], found: os.stat_result | None) -> None:
         await self._parts.reporter.commit(*(self._signal(report, found) for report in reports))
+
+
+def _key(found: os.stat_result) -> FileKey:
+    return found.st_dev, found.st_ino

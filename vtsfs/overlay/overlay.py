@@ -13,6 +13,7 @@ from vtsfs.overlay.directories import Directories
 from vtsfs.overlay.files import Files, Parts
 from vtsfs.overlay.gate import Gate
 from vtsfs.overlay.inodes import Inode, InodeTable
+from vtsfs.overlay.links import Links
 from vtsfs.overlay.names import Names
 from vtsfs.overlay.places import place_of
 from vtsfs.overlay.readers import Readers
@@ -62,8 +63,14 @@ class Overlay:
         )
         self.directories = Directories(self.inodes)
         reporter = Reporter(vault.name, sink, clock, refuse=vault.refuse)
+        links = Links(self.inodes.root.fd, vault.name, vault.patterns)
         self.sessions = Sessions(
-            reporter, nursery, self.tape_of, settle_s=vault.settle_s, close=closing.close
+            reporter,
+            nursery,
+            self.tape_of,
+            links,
+            settle_s=vault.settle_s,
+            close=closing.close,
         )
         self.readers = Readers(reporter)
         self.parts = parts = Parts(
@@ -74,10 +81,11 @@ class Overlay:
             clock,
             self.tape_of,
             RenamedFiles(nursery),
+            links,
             vault.gate,
         )
         self.files = Files(parts)
-        self.names = Names(parts, vault.name, vault.patterns)
+        self.names = Names(parts, vault.name, vault.patterns, self.files.adopt)
         self.attributes = Attributes(parts)
 
     def tape_of(self, fd: int) -> TapeId | None:

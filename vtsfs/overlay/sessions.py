@@ -14,8 +14,10 @@ import trio
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.extents import ExtentSet
 from vtsfs.contract.naming import TapeId
-from vtsfs.contract.signals import Access, Identity, Kind
+from vtsfs.contract.signals import Access, Identity, Kind, Signal
 from vtsfs.overlay import store
+from vtsfs.overlay.links import Links, has_other_names
+from vtsfs.overlay.moves import Report
 from vtsfs.overlay.reports import Reporter, SessionFacts
 from vtsfs.overlay.usage import (
     Changed,
@@ -47,11 +49,13 @@ class WriteSession:
     __slots__ = (
         "begun",
         "bytes_written",
+        "exact",
         "extents",
         "failure",
         "id",
         "key",
         "left",
+        "names",
         "opened",
         "pids",
         "released_at",
@@ -73,6 +77,8 @@ class WriteSession:
         self.opened = opened
         self.usage = TapeUsage(settle_s)
         self.extents = ExtentSet()
+        #: Whether `extents` are all that changed: not if a handle has written without marking.
+        self.exact = opened is not None
         self.wrote = False
         self.bytes_written = 0
         self.pids: set[int] = set()
@@ -87,6 +93,8 @@ class WriteSession:
         self.settler: trio.Event | None = None
         #: Whether the last fsync went well.
         self.synced = False
+        #: The tapes that the file is, where it has several names or lost the one it was opened by.
+        self.names: list[TapeId] = []
 
     @property
     def settling(self) -> bool:
@@ -111,7 +119,7 @@ class WriteSession:
             opened=self.opened,
             wrote=self.wrote,
             bytes_written=self.bytes_written,
-            extents=tuple(self.extents) if self.opened is not None else None,
+            extents=tuple(self.extents) if self.exact else None,
             synced=synced,
             quiet_ns=round(quiet_s * 1e9),
         )
@@ -125,6 +133,7 @@ class Sessions:
         reporter: Reporter,
         nursery: Starter,
         tape_of: TapeOf,
+        links: Links,
         *,
         settle_s: float = 0.0,
         fsync_threads: int = 8,
@@ -136,6 +145,7 @@ class Sessions:
         self._reporter = reporter
         self._nursery = nursery
         self._tape_of = tape_of
+        self._links = links
         self._limiter = trio.CapacityLimiter(fsync_threads)
         self._by_file: dict[tuple[int, int], WriteSession] = {}
 
@@ -181,6 +191,26 @@ class Sessions:
             raise
         return session
 
+    def adopt(self, tape: TapeId, fd: int, since_ns: int) -> tuple[WriteSession, Signal | None]:
+        """Count a handle that was open for writing when its file became the tape *tape*.
+
+        With a session that begins comes its *mounted*, to be committed before `begun` is set: until
+        then whoever opens the tape waits. What is on its way to the disk at this moment is not
+        marked, so the session's extents are unknown.
+        """
+        identity = store.identity_of(os.fstat(fd))
+        key = (identity.dev, identity.ino)
+        session = self._by_file.get(key)
+        if session is None:
+            session = WriteSession(key, tape, identity, self._settle_s)
+            session.since_ns = since_ns
+            self._by_file[key] = session
+        session.exact = False
+        if session.usage.apply(Opened()) is not Command.BEGIN_SESSION:
+            return session, None
+        facts = session.facts(synced=False)
+        return session, self._reporter.of_session(Kind.MOUNTED, tape, facts, identity, "rename")
+
     def released(self, session: WriteSession, fd: int) -> None:
         """Count the end of a handle; takes *fd* over and closes it, sooner or later."""
         session.released_at = trio.current_time()
@@ -198,11 +228,13 @@ class Sessions:
     def name_gone(self, dev: int, ino: int) -> None:
         """Look whether a file that lost a name is a tape still; if not, its settling is over.
 
-        The *dismounted* is then on its way before the caller reports what became of the name.
+        The *dismounted* is then on its way before the caller reports what became of the name. A
+        file with further names is settled once more, and these are looked for.
         """
         session = self.of_file(dev, ino)
         if session is not None and session.settling and self._tape_of(session.left[-1]) is None:
-            self._apply(session, Removed())
+            others = has_other_names(session.left[-1], None)
+            self._apply(session, Changed() if others else Removed())
 
     def hurry(self) -> None:
         """No more opens can come: let every settling end with its fsync, now and from now on."""
@@ -248,6 +280,7 @@ class Sessions:
                 session.settler = trio.Event()
                 if not state.synced:
                     session.synced = await self._sync(session, session.left[-1])
+                    await self._look_for_names(session, session.left[-1])
                     while len(session.left) > 1:
                         self._close(session.left.pop(0))
                     self._apply(session, Synced(state.serial, trio.current_time()))
@@ -273,8 +306,14 @@ class Sessions:
             return False
         return True
 
+    async def _look_for_names(self, session: WriteSession, fd: int) -> None:
+        """Find the further names of a file that has some: what was written was written to all."""
+        session.names = []
+        if has_other_names(fd, self._tape_of(fd)):
+            session.names = await self._links.tapes_of(session.key)
+
     def _end(self, session: WriteSession) -> None:
-        """Report the dismount under the tape's present name.
+        """Report the dismount under the tape's present name, and the change under its other names.
 
         A file that has no tape's name any more (unlinked, replaced, moved away) is reported under
         its last one, without identity: there is nothing to look at there.
@@ -282,6 +321,9 @@ class Sessions:
         fd = session.left[-1]
         found = os.fstat(fd)
         tape = self._tape_of(fd)
+        others = [n for n in session.names if n != tape and self._links.is_at(n, session.key)]
+        if tape is None and others:
+            tape = others.pop(0)
         if tape is not None:
             session.tape = tape
         quiet_s = trio.current_time() - session.released_at
@@ -292,7 +334,15 @@ class Sessions:
                 session.facts(synced=session.synced, quiet_s=quiet_s),
                 None if tape is None else store.identity_of(found),
                 _cause_of_end(session, present=tape is not None),
-            )
+            ),
+            *(
+                self._reporter.of_report(
+                    Report(Kind.CHANGED, other.pool_id, other, cause="link"),
+                    store.identity_of(found),
+                )
+                for other in others
+                if session.wrote or not session.exact
+            ),
         )
 
 

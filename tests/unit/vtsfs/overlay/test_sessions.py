@@ -1,8 +1,9 @@
 """Write sessions over real files and a sink in memory."""
 
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import trio.testing
 
 from tests.support.signal_sink import TAPE, FixedClock, Sink
 from vtsfs.contract.errors import OutboxError
-from vtsfs.contract.naming import TapeId
+from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.contract.signals import Kind
+from vtsfs.overlay.links import Links
 from vtsfs.overlay.reports import Reporter
 from vtsfs.overlay.sessions import Sessions, WriteSession
 from vtsfs.overlay.usage import Settling
@@ -33,6 +35,17 @@ async def opened(sessions: Sessions, fd: int) -> WriteSession:
     return await sessions.opened(TAPE, fd, created=False, since_ns=0, pid=1)
 
 
+@contextmanager
+def scratch_links() -> Iterator[Links]:
+    """Give a look-up of names in an empty vault."""
+    with tempfile.TemporaryDirectory() as top:
+        root = os.open(top, os.O_PATH)
+        try:
+            yield Links(root, "VAULT00", NamePatterns())
+        finally:
+            os.close(root)
+
+
 @asynccontextmanager
 async def sessions_with(
     *,
@@ -45,7 +58,8 @@ async def sessions_with(
     sink = Sink() if sink is None else sink
     async with trio.open_nursery() as nursery:
         reporter = Reporter("VAULT00", sink, FixedClock(), refuse=refuse)
-        yield Sessions(reporter, nursery, tape_of, settle_s=settle_s), sink
+        with scratch_links() as links:
+            yield Sessions(reporter, nursery, tape_of, links, settle_s=settle_s), sink
     assert not open_descriptors_of("only-here")
 
 
