@@ -155,6 +155,10 @@ class Follower:
             told.append(self.next())
         return told
 
+    def hang_up(self) -> None:
+        """Have whoever waits for a signal, in another thread, find the feed closed."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self._lines.close()
         self._socket.close()
