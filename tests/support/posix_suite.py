@@ -4,7 +4,24 @@ A case that fails on the plain directory is a wrong case. Each gets an empty dir
 the modules below enters their cases.
 """
 
-from tests.support import posix_attributes, posix_data, posix_names
+from tests.support import (
+    posix_attributes,
+    posix_data,
+    posix_directories,
+    posix_names,
+    posix_permissions,
+    posix_renames,
+    posix_trees,
+)
 from tests.support.posix_case import ALL
 
-__all__ = ["ALL", "posix_attributes", "posix_data", "posix_names"]
+__all__ = [
+    "ALL",
+    "posix_attributes",
+    "posix_data",
+    "posix_directories",
+    "posix_names",
+    "posix_permissions",
+    "posix_renames",
+    "posix_trees",
+]

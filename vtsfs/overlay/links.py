@@ -70,4 +70,8 @@ def has_other_names(fd: int, tape: TapeId | None) -> bool:
     if names != 1 or tape is not None:
         return names > 1
     # Opened by a name that is gone, it has got another.
-    return os.readlink(b"/proc/self/fd/%d" % fd).endswith(b" (deleted)")
+    try:
+        return os.readlink(b"/proc/self/fd/%d" % fd).endswith(b" (deleted)")
+    except OSError:
+        # Deeper than a path can say: gone or not, who knows.
+        return True
