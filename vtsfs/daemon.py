@@ -22,8 +22,8 @@ import vtsfs
 from vtsfs import recovery
 from vtsfs.contract import messages
 from vtsfs.contract.errors import AttachError, SettingsError, StateError, UsageError, VaultBusy
+from vtsfs.contract.notes import Entry
 from vtsfs.contract.settings import Settings
-from vtsfs.contract.signals import Signal
 from vtsfs.encryption import gate as encryption
 from vtsfs.fuse import mounting, session
 from vtsfs.fuse.boundary import Background, UnforeseenErrors
@@ -344,7 +344,7 @@ class _Daemon:
     def _mountpoint(self) -> Path:
         return self._attachment.mountpoint
 
-    def _interrupted(self, marks: Sequence[Mark]) -> list[Signal]:
+    def _interrupted(self, marks: Sequence[Mark]) -> list[Entry]:
         reporter = Reporter(self._vault, self._outbox, self._clock)
         return recovery.interrupted(marks, reporter, self._attachment.backing)
 

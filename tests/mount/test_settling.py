@@ -5,14 +5,16 @@ The settle time of most of these is an hour: what ends a session before is not t
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.support.attached_vault import POOL, Follower, Vault, attached_vault
-from tests.support.posix_case import opened
+from tests.support.attached_vault import POOL, VAULT, Follower, Vault, attached_vault
+from tests.support.posix_case import close_dead, opened
 from tests.support.processes import is_alive, send_signal
 from tests.support.waiting import wait_until
 from vtsfs.contract.signals import Kind, Signal
@@ -97,6 +99,37 @@ def test_sigterm_does_not_wait_for_what_is_closed(vault: Vault) -> None:
     with vault.follow() as feed:
         assert feed.hello.unclean is False
         assert feed.until(Kind.DISMOUNTED, TAPE).synced
+
+
+def test_killed_while_it_settles_a_tape_is_not_held(vault: Vault) -> None:
+    """It was closed and durable: nobody need look at it before it is copied."""
+    write(vault.pool / TAPE, b"whole")
+    write(vault.pool / "X00002", b"half")
+    wait_until(lambda: noted(vault) == 2, 10, "how the tapes were left is noted")
+    fd = os.open(vault.pool / "X00002", os.O_WRONLY | os.O_APPEND)
+    os.write(fd, b", and the other half was to come")
+    vault.kill()
+    close_dead(fd)
+    vault.attach()
+    with vault.follow() as feed:
+        assert feed.hello.unclean
+        ended: dict[str, Signal] = {}
+        while len(ended) < 2:
+            told = feed.next()
+            if told.kind is not Kind.MOUNTED:
+                ended[told.label] = told
+    assert ended["X00002"].kind is Kind.INTERRUPTED
+    assert ended[TAPE].kind is Kind.DISMOUNTED
+    assert ended[TAPE].synced
+    assert (ended[TAPE].bytes_written, ended[TAPE].extents) == (5, None)
+    assert noted(vault) == 0
+
+
+def noted(vault: Vault) -> int:
+    path = vault.settings.outbox_path(VAULT)
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as outbox:
+        count = outbox.execute("SELECT count(*) FROM closed_sessions").fetchone()[0]
+    return int(count)
 
 
 def test_the_settle_time_is_waited_for(scratch: Path) -> None:

@@ -297,7 +297,7 @@ def test_what_is_told(
     act(scene)
     # A reader's beginning is not told when its end follows at once.
     about_readers = any(words.startswith("read-") for words in expected)
-    told = []
+    told: list[str] = []
     while len(told) < len(expected):
         signal = feed.next()
         is_reader = signal.session != "" and signal.access is Access.READ

@@ -28,7 +28,7 @@ SETTLE = "0s"
 class Vault:
     """Directories, settings and commands of one vault in *top*; nothing is attached at first."""
 
-    def __init__(self, top: Path, *, settle: str = SETTLE, **vault_settings: object) -> None:
+    def __init__(self, top: Path, *, settle: object = SETTLE, **vault_settings: object) -> None:
         self.top = top
         self.backing = top / "backing"
         self.mount = top / "mount"
@@ -171,7 +171,9 @@ class Follower:
 
 
 @contextmanager
-def attached_vault(top: Path, *, settle: str = SETTLE, **vault_settings: object) -> Iterator[Vault]:
+def attached_vault(
+    top: Path, *, settle: object = SETTLE, **vault_settings: object
+) -> Iterator[Vault]:
     """Attach a vault in *top* for the length of the block; its daemon is dead afterwards."""
     os.chmod(top, 0o755)  # noqa: S103 - other users of the tests come through here
     vault = Vault(top, settle=settle, **vault_settings)

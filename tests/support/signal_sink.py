@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.naming import TapeId
+from vtsfs.contract.notes import Entry, Note
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
 from vtsfs.outbox.folding import Earlier
 
@@ -27,12 +28,17 @@ class Sink:
 
     def __init__(self, *, failing: bool = False) -> None:
         self.signals: list[Signal] = []
+        self.notes: list[Note] = []
         self.failing = failing
 
-    def post(self, signals: Sequence[Signal]) -> None:
-        self.signals.extend(signals)
+    def post(self, signals: Sequence[Entry]) -> None:
+        for entry in signals:
+            if isinstance(entry, Signal):
+                self.signals.append(entry)
+            else:
+                self.notes.append(entry)
 
-    async def commit(self, signals: Sequence[Signal]) -> None:
+    async def commit(self, signals: Sequence[Entry]) -> None:
         self.post(signals)
         if self.failing:
             raise OutboxError("no room")

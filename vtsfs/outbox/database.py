@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vtsfs.contract.errors import OutboxCorrupt, OutboxError
+from vtsfs.contract.notes import CompanionClosed, CompanionOpened, Entry, Note, TapeClosed
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
 from vtsfs.outbox.folding import Earlier, fold
 
@@ -56,6 +57,21 @@ CREATE TABLE open_sessions (
 #: do not mind it.
 _ADDED = """
 CREATE INDEX IF NOT EXISTS signals_by_session ON signals (session, seq);
+
+-- Of sessions in open_sessions: how the tape was left when it was closed and durable; identity is
+-- JSON. Somebody may have opened it again since.
+CREATE TABLE IF NOT EXISTS closed_sessions (
+    session TEXT PRIMARY KEY,
+    identity TEXT NOT NULL, wrote INTEGER NOT NULL, bytes_written INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Companions open for writing, each opening under a random name. opened is the companion's identity
+-- before, as JSON; NULL: it was created.
+CREATE TABLE IF NOT EXISTS open_companions (
+    opening TEXT PRIMARY KEY,
+    pool TEXT NOT NULL, label TEXT NOT NULL, name TEXT NOT NULL,
+    opened TEXT
+) WITHOUT ROWID;
 """
 
 #: Undelivered signals of one tape, and of one session of it. Of the latter there are few, so their
@@ -68,8 +84,11 @@ _OF_SESSION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A session that was open for writing when the overlay ended without its end being told."""
+class SessionMark:
+    """A write session whose end was not told when the overlay ended.
+
+    *closed*: it only settled, unless somebody has opened the tape again since.
+    """
 
     session: str
     pool: str
@@ -77,6 +96,21 @@ class Mark:
     dev: int
     ino: int
     opened: Identity | None
+    closed: TapeClosed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionMark:
+    """A companion that was open for writing when the overlay ended; see `CompanionOpened`."""
+
+    opening: str
+    pool: str
+    label: str
+    name: str
+    opened: Identity | None
+
+
+Mark = SessionMark | CompanionMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +169,7 @@ class Database:
 
     def commit(
         self,
-        signals: Sequence[Signal] = (),
+        entries: Sequence[Entry] = (),
         *,
         delivered: int = 0,
         acknowledged: int = 0,
@@ -152,11 +186,13 @@ class Database:
             self._sql.execute("BEGIN IMMEDIATE")
             try:
                 highest = self._get("highest")
-                for signal in signals:
-                    highest += 1
-                    self._insert(signal.with_seq(highest), delivered)
-                if signals:
-                    self._set("highest", highest)
+                for entry in entries:
+                    if isinstance(entry, Signal):
+                        highest += 1
+                        self._insert(entry.with_seq(highest), delivered)
+                    else:
+                        self._note(entry)
+                self._set("highest", highest)
                 if acknowledged:
                     self._drop(min(acknowledged, highest))
                 if self.depth > MAX_SIGNALS:
@@ -179,14 +215,29 @@ class Database:
             ).fetchall()
 
     def marks(self) -> list[Mark]:
-        """Return the sessions whose end was never told."""
+        """Return the sessions whose end was never told, and the companions that were open."""
         with _translated(self.path):
-            rows = self._sql.execute(
+            closed = {
+                session: TapeClosed(session, Identity(**json.loads(identity)), bool(wrote), written)
+                for session, identity, wrote, written in self._sql.execute(
+                    "SELECT session, identity, wrote, bytes_written FROM closed_sessions"
+                )
+            }
+            sessions = self._sql.execute(
                 "SELECT session, pool, label, dev, ino, opened FROM open_sessions ORDER BY session"
             ).fetchall()
+            companions = self._sql.execute(
+                "SELECT opening, pool, label, name, opened FROM open_companions ORDER BY opening"
+            ).fetchall()
         return [
-            Mark(session, pool, label, dev, ino, _identity(opened))
-            for session, pool, label, dev, ino, opened in rows
+            *(
+                SessionMark(session, pool, label, dev, ino, _identity(opened), closed.get(session))
+                for session, pool, label, dev, ino, opened in sessions
+            ),
+            *(
+                CompanionMark(opening, pool, label, name, _identity(opened))
+                for opening, pool, label, name, opened in companions
+            ),
         ]
 
     def close(self) -> None:
@@ -248,27 +299,46 @@ class Database:
         for (body,) in self._sql.execute(query, values):
             yield Signal.from_json(body)
 
+    def _note(self, note: Note) -> None:
+        match note:
+            case TapeClosed():
+                self._sql.execute(
+                    "INSERT OR REPLACE INTO closed_sessions VALUES (?, ?, ?, ?)",
+                    (note.session, _text(note.identity), note.wrote, note.bytes_written),
+                )
+            case CompanionOpened():
+                tape = note.tape
+                opened = None if note.identity is None else _text(note.identity)
+                self._sql.execute(
+                    "INSERT OR REPLACE INTO open_companions VALUES (?, ?, ?, ?, ?)",
+                    (note.opening, tape.pool, tape.label, note.name, opened),
+                )
+            case CompanionClosed():
+                self._sql.execute("DELETE FROM open_companions WHERE opening = ?", (note.opening,))
+
     def _keep_marks(self, signal: Signal) -> None:
         """An open-for-write mark follows its session's signals, and its tape's renames."""
         identity = signal.identity
         if signal.kind is Kind.MOUNTED and signal.access is Access.WRITE and identity is not None:
-            opened = None if signal.opened is None else json.dumps(asdict(signal.opened))
+            opened = None if signal.opened is None else _text(signal.opened)
             self._sql.execute(
                 "INSERT OR REPLACE INTO open_sessions VALUES (?, ?, ?, ?, ?, ?)",
                 (signal.session, signal.pool, signal.label, identity.dev, identity.ino, opened),
             )
         elif signal.kind in {Kind.DISMOUNTED, Kind.INTERRUPTED}:
-            self._sql.execute("DELETE FROM open_sessions WHERE session = ?", (signal.session,))
+            for table in ("open_sessions", "closed_sessions"):
+                self._sql.execute(f"DELETE FROM {table} WHERE session = ?", (signal.session,))  # noqa: S608  # a name of ours
         elif signal.kind is Kind.MOVED and identity is not None:
             self._sql.execute(
                 "UPDATE open_sessions SET pool = ?, label = ? WHERE dev = ? AND ino = ?",
                 (signal.pool, signal.label, identity.dev, identity.ino),
             )
         elif signal.kind is Kind.MOVED and signal.origin.count("/") == 2:
-            self._sql.execute(
-                "UPDATE open_sessions SET pool = ? WHERE pool = ?",
-                (signal.pool, signal.origin.rpartition("/")[2]),
-            )
+            for table in ("open_sessions", "open_companions"):
+                self._sql.execute(
+                    f"UPDATE {table} SET pool = ? WHERE pool = ?",  # noqa: S608  # a name of ours
+                    (signal.pool, signal.origin.rpartition("/")[2]),
+                )
 
     def _drop(self, upto: int) -> None:
         gone = self._sql.execute("DELETE FROM signals WHERE seq <= ?", (upto,)).rowcount
@@ -311,6 +381,10 @@ def open_or_replace(path: Path, stamp: str) -> tuple[Database, Path | None]:
 
 def _identity(text: str | None) -> Identity | None:
     return None if text is None else Identity(**json.loads(text))
+
+
+def _text(identity: Identity) -> str:
+    return json.dumps(asdict(identity))
 
 
 @contextmanager

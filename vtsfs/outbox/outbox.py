@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 
 from vtsfs.contract.errors import OutboxCorrupt, OutboxError
-from vtsfs.contract.signals import Signal
+from vtsfs.contract.notes import Entry
 from vtsfs.outbox.database import Database, Mark, Meta, open_or_replace
 
 _logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ PROBE = 100
 class _Group:
     """Signals that belong into one transaction, and whoever waits for them."""
 
-    signals: tuple[Signal, ...]
+    signals: tuple[Entry, ...]
     done: trio.Event = field(default_factory=trio.Event)
     error: OutboxError | None = None
 
@@ -42,12 +42,12 @@ class _Group:
 class Callbacks:
     """What the outbox asks of its owner. All are called in the loop, but *interrupted*.
 
-    *interrupted* turns marks of a run that was cut off into signals; it may look at the disk and is
+    *interrupted* turns marks of a run that was cut off into signals and notes; it may look at the disk and is
     called in a thread. *failed* is told once when writing begins to fail, *set_aside* where a
     damaged file was put, *stamp* gives a date for its name.
     """
 
-    interrupted: Callable[[Sequence[Mark]], list[Signal]]
+    interrupted: Callable[[Sequence[Mark]], Sequence[Entry]]
     failed: Callable[[str], None]
     set_aside: Callable[[Path], None]
     stamp: Callable[[], str]
@@ -108,11 +108,11 @@ class Outbox:
         """How many signals are not acknowledged, those not yet durable included."""
         return self._queued + (0 if self._database is None else self._database.depth)
 
-    def post(self, signals: Sequence[Signal]) -> None:
+    def post(self, signals: Sequence[Entry]) -> None:
         """Take signals to be committed as soon as possible, in this order; never blocks."""
         self._enqueue(_Group(tuple(signals)))
 
-    async def commit(self, signals: Sequence[Signal]) -> None:
+    async def commit(self, signals: Sequence[Entry]) -> None:
         """Return when the signals are durable; raise `OutboxError` if that fails or takes too long.
 
         They stay queued even then. While writing fails nobody is made to wait for it again.

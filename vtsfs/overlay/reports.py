@@ -6,6 +6,7 @@ from typing import Protocol
 
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.naming import PoolId, TapeId
+from vtsfs.contract.notes import Entry
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
 from vtsfs.overlay.moves import Report
 
@@ -13,11 +14,11 @@ from vtsfs.overlay.moves import Report
 class SignalSink(Protocol):
     """Where signals go: the outbox."""
 
-    def post(self, signals: Sequence[Signal]) -> None:
-        """Take signals to be committed as soon as possible, in this order; never blocks."""
+    def post(self, signals: Sequence[Entry]) -> None:
+        """Take signals and notes to be committed as soon as possible, in this order; never blocks."""
 
-    async def commit(self, signals: Sequence[Signal]) -> None:
-        """Return when the signals are durable; raise OutboxError if that fails or takes too long.
+    async def commit(self, signals: Sequence[Entry]) -> None:
+        """Return when the signals and notes are durable; raise OutboxError if that fails or takes too long.
 
         They are kept and tried again even then.
         """
@@ -97,6 +98,7 @@ class Reporter:
         extents: tuple[tuple[int, int], ...] | None = None,
         *,
         wrote: bool = True,
+        companions: tuple[str, ...] = (),
     ) -> Signal:
         """Build the signal of something that happened without a session."""
         pool: PoolId = report.pool
@@ -113,13 +115,14 @@ class Reporter:
             extents=extents,
             origin=report.origin,
             cause=report.cause,
+            companions=companions,
         )
 
-    def post(self, *signals: Signal) -> None:
-        """Hand signals over without waiting; they are committed in this order."""
+    def post(self, *signals: Entry) -> None:
+        """Hand signals and notes over without waiting; they are committed in this order."""
         self._sink.post(signals)
 
-    async def commit(self, *signals: Signal) -> None:
+    async def commit(self, *signals: Entry) -> None:
         """Wait until the signals are durable, or the outbox has failed and said so.
 
         Host I/O does not fail because of it: the vault is unclean then, and will be swept.
@@ -130,7 +133,7 @@ class Reporter:
             except OutboxError:
                 return
 
-    async def commit_opening(self, signal: Signal) -> None:
+    async def commit_opening(self, signal: Entry) -> None:
         """As `commit`, but raise OutboxError where the site wants an open to fail with it."""
         try:
             await self._sink.commit((signal,))

@@ -14,6 +14,7 @@ import trio
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.extents import ExtentSet
 from vtsfs.contract.naming import TapeId
+from vtsfs.contract.notes import TapeClosed
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
 from vtsfs.overlay import store
 from vtsfs.overlay.links import Links, has_other_names
@@ -35,6 +36,10 @@ from vtsfs.overlay.usage import (
 from vtsfs.runtime.tasks import Starter
 
 _logger = logging.getLogger(__name__)
+
+#: Seconds after the last release from which an end is noted that is not told yet: a note is a
+#: commit, and who opens the tape again comes at once.
+NOTE_AFTER_S = 0.1
 
 #: The descriptor that is being synced, and the one that is to be synced next.
 _MOST_LEFT = 2
@@ -275,6 +280,7 @@ class Sessions:
 
         There is one such task for a session: it ends with the session, or when somebody joins.
         """
+        noted = False
         try:
             while isinstance(state := session.usage.state, Settling):
                 session.settler = trio.Event()
@@ -283,15 +289,28 @@ class Sessions:
                     await self._look_for_names(session, session.left[-1])
                     while len(session.left) > 1:
                         self._close(session.left.pop(0))
+                    noted = False
                     self._apply(session, Synced(state.serial, trio.current_time()))
                     continue
-                with trio.move_on_at(state.until):
+                with trio.move_on_at(state.until if noted else state.since + NOTE_AFTER_S):
                     await session.settler.wait()
                 self._apply(session, Elapsed(trio.current_time()))
+                if session.usage.state == state and not noted:
+                    noted = True
+                    self._note(session)
         finally:
             session.settler = None
             while session.left:
                 self._close(session.left.pop())
+
+    def _note(self, session: WriteSession) -> None:
+        """Have the next run know how the tape was left, should this one not live to tell it."""
+        fd = session.left[-1]
+        if session.synced and self._tape_of(fd) is not None:
+            identity = store.identity_of(os.fstat(fd))
+            self._reporter.post(
+                TapeClosed(session.id, identity, session.wrote, session.bytes_written)
+            )
 
     async def _sync(self, session: WriteSession, fd: int) -> bool:
         try:

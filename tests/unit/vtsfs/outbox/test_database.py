@@ -13,14 +13,17 @@ import pytest
 
 from tests.support.signal_sink import TAPE, a_signal, identity
 from vtsfs.contract.errors import OutboxCorrupt, OutboxError
+from vtsfs.contract.notes import CompanionClosed, CompanionOpened, TapeClosed
 from vtsfs.contract.signals import Kind, Signal
 from vtsfs.outbox import database
-from vtsfs.outbox.database import Database, open_or_replace
+from vtsfs.outbox.database import CompanionMark, Database, SessionMark, open_or_replace
 
 MOUNTED = a_signal(Kind.MOUNTED, "s1", before=identity(1), after=identity(1))
 DISMOUNTED = a_signal(
     Kind.DISMOUNTED, "s1", before=identity(1), after=identity(2), extents=((0, 3),)
 )
+
+OTHER_POOL = type(TAPE)("VAULT00", "PAY", "")
 
 
 def kinds(outbox: Database) -> list[tuple[int, Kind]]:
@@ -56,6 +59,7 @@ def test_a_mark_lasts_from_mounted_to_dismounted(tmp_path: Path) -> None:
     outbox = Database(tmp_path / "o.sqlite")
     outbox.commit([MOUNTED])
     (mark,) = outbox.marks()
+    assert isinstance(mark, SessionMark)
     assert (mark.session, mark.pool, mark.label) == ("s1", "BILL", "X00001")
     assert mark.opened == identity(1)
     outbox.commit(acknowledged=1)
@@ -65,13 +69,42 @@ def test_a_mark_lasts_from_mounted_to_dismounted(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_what_is_noted_of_a_closed_tape_goes_with_its_session(tmp_path: Path) -> None:
+    outbox = Database(tmp_path / "o.sqlite")
+    closed = TapeClosed("s1", identity(3), wrote=True, bytes_written=7)
+    outbox.commit([MOUNTED, TapeClosed("s1", identity(2), wrote=False, bytes_written=0), closed])
+    (mark,) = outbox.marks()
+    assert isinstance(mark, SessionMark)
+    assert mark.closed == closed
+    assert outbox.meta().highest == 1, "a note has no number"
+    outbox.commit([DISMOUNTED])
+    outbox.commit([MOUNTED])
+    (mark,) = outbox.marks()
+    assert isinstance(mark, SessionMark)
+    assert mark.closed is None
+    outbox.close()
+
+
+def test_a_companion_is_marked_while_it_is_open(tmp_path: Path) -> None:
+    outbox = Database(tmp_path / "o.sqlite")
+    opened = [
+        CompanionOpened("a", TAPE, "X00001.meta", identity(1)),
+        CompanionOpened("b", TAPE, "X00001.idx", None),
+    ]
+    outbox.commit(opened)
+    outbox.commit(
+        [CompanionClosed("b"), a_signal(Kind.MOVED, tape=OTHER_POOL, origin="/VAULT00/BILL")]
+    )
+    assert outbox.marks() == [CompanionMark("a", "PAY", "X00001", "X00001.meta", identity(1))]
+    outbox.close()
+
+
 def test_a_mark_follows_renames(tmp_path: Path) -> None:
     outbox = Database(tmp_path / "o.sqlite")
     other = type(TAPE)("VAULT00", "BILL", "X00002")
     outbox.commit([MOUNTED, a_signal(Kind.MOVED, tape=other, after=identity(1), origin=str(TAPE))])
     assert outbox.marks()[0].label == "X00002"
-    pool = type(TAPE)("VAULT00", "PAY", "")
-    outbox.commit([a_signal(Kind.MOVED, tape=pool, origin="/VAULT00/BILL")])
+    outbox.commit([a_signal(Kind.MOVED, tape=OTHER_POOL, origin="/VAULT00/BILL")])
     assert (outbox.marks()[0].pool, outbox.marks()[0].label) == ("PAY", "X00002")
     outbox.close()
 

@@ -11,7 +11,7 @@ import trio
 from tests.support.signal_sink import a_signal, identity
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.signals import Kind, Signal
-from vtsfs.outbox.database import Mark
+from vtsfs.outbox.database import Mark, SessionMark
 from vtsfs.outbox.outbox import Callbacks, Outbox
 
 MOUNTED = a_signal(Kind.MOUNTED, "s1", before=identity(1), after=identity(1))
@@ -22,13 +22,13 @@ DISMOUNTED = a_signal(Kind.DISMOUNTED, "s1", before=identity(1), after=identity(
 class Heard:
     """What the outbox told its owner."""
 
-    marks: list[Mark] = field(default_factory=list)
+    marks: list[SessionMark] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     aside: list[Path] = field(default_factory=list)
 
     def interrupted(self, marks: Sequence[Mark]) -> list[Signal]:
-        self.marks.extend(marks)
-        return [a_signal(Kind.INTERRUPTED, mark.session) for mark in marks]
+        self.marks.extend(mark for mark in marks if isinstance(mark, SessionMark))
+        return [a_signal(Kind.INTERRUPTED, mark.session) for mark in self.marks]
 
 
 @asynccontextmanager

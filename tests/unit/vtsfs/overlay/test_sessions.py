@@ -13,10 +13,12 @@ import trio.testing
 from tests.support.signal_sink import TAPE, FixedClock, Sink
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.naming import NamePatterns, TapeId
+from vtsfs.contract.notes import TapeClosed
 from vtsfs.contract.signals import Kind
+from vtsfs.overlay import store
 from vtsfs.overlay.links import Links
 from vtsfs.overlay.reports import Reporter
-from vtsfs.overlay.sessions import Sessions, WriteSession
+from vtsfs.overlay.sessions import NOTE_AFTER_S, Sessions, WriteSession
 from vtsfs.overlay.usage import Settling
 
 
@@ -142,6 +144,30 @@ async def test_what_is_written_after_an_fsync_is_synced_before_the_end(
         await synced(session)
         mock_clock.jump(2.0)
     assert sink.signals[-1].kind is Kind.DISMOUNTED
+
+
+async def test_how_a_tape_was_left_is_noted_until_its_end_is_told(
+    tape: Callable[[], int], mock_clock: trio.testing.MockClock
+) -> None:
+    async with sessions_with(settle_s=2.0) as (sessions, sink):
+        for count in (1, 2):
+            fd = tape()
+            session = await opened(sessions, fd)
+            session.mark(0, 3)
+            session.bytes_written += os.pwrite(fd, b"new", 0)
+            sessions.released(session, fd)
+            await synced(session)
+            assert len(sink.notes) == count - 1, "an engine that comes back at once costs nothing"
+            mock_clock.jump(NOTE_AFTER_S)
+            await trio.testing.wait_all_tasks_blocked()
+            found = os.stat(fd)
+            left = TapeClosed(session.id, store.identity_of(found), True, 3 * count)
+            assert sink.notes[-1] == left
+            mock_clock.jump(1.0)
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(sink.notes) == count
+        mock_clock.jump(2.0)
+    assert [signal.kind for signal in sink.signals] == [Kind.MOUNTED, Kind.DISMOUNTED]
 
 
 async def test_no_more_opens_can_come_so_nothing_is_waited_for(

@@ -1,0 +1,50 @@
+"""What the overlay notes for its own next run, should this one be cut off; nobody is told of it.
+
+Notes are committed in the order of the signals that they stand among. They go when what they are
+about has been told.
+"""
+
+from dataclasses import dataclass
+
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Identity, Signal
+
+
+@dataclass(frozen=True, slots=True)
+class TapeClosed:
+    """A write session's last handle is gone and its tape durable; it is only settling.
+
+    *identity* is how the tape was left: found so by the next run, the session has ended as it
+    should, and nobody has to hold the tape.
+    """
+
+    session: str
+    identity: Identity
+    wrote: bool
+    bytes_written: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionOpened:
+    """The companion *name* of *tape* is open for writing, under the random name *opening*.
+
+    *identity* is the companion as it was before, None if this open created it.
+    """
+
+    opening: str
+    tape: TapeId
+    name: str
+    identity: Identity | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionClosed:
+    """What `CompanionOpened` said of *opening* is over, and told where there was a change."""
+
+    opening: str
+
+
+Note = TapeClosed | CompanionOpened | CompanionClosed
+
+#: What the outbox takes.
+Entry = Signal | Note
