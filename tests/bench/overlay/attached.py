@@ -16,11 +16,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from tests.support.mountpoint import mounts_under, remove_tree, unmount_under, unmounted_after
 from tests.support.processes import Program
@@ -70,6 +71,10 @@ class Attached:
         """Our own way."""
         return self.ways[0]
 
+    def ask(self) -> Mapping[str, Any] | None:
+        """Return what the overlay says of itself (`vtsfs status`), or None if it does not answer."""
+        return state_of(self.settings, VAULT).daemon
+
     def rest(self) -> None:
         """Wait until the overlay has told the end of every tape, so that it disturbs nobody."""
         asked = 0.0
@@ -79,7 +84,7 @@ class Attached:
             if monotonic() < asked + _ASK_S:
                 return False
             asked = monotonic()
-            daemon = state_of(self.settings, VAULT).daemon
+            daemon = self.ask()
             return daemon is not None and not daemon["open_tapes"]
 
         wait_until(told, 60.0, "the overlay comes to rest")
@@ -192,25 +197,32 @@ def _compiled_passthrough(directory: Path) -> Path:
     sources = directory / "passthrough_ll.d"
     sources.mkdir()
     for name in _SOURCES:
-        (sources / name).write_bytes(_example(sources, name))
+        (sources / name).write_bytes(example(name, _tops(sources)))
     flags = _output_of(["pkg-config", "--cflags", "--libs", "fuse3"], sources).split()
     _output_of(["gcc", "-O2", "-o", "passthrough_ll", "passthrough_ll.c", *flags], sources)
     return sources / "passthrough_ll"
 
 
-def _example(scratch: Path, name: str) -> bytes:
-    """Return a file of libfuse's examples; from the package where documentation is not installed."""
-    for top in (Path("/"), scratch / "package"):
-        if top != Path("/") and not top.exists():
-            _output_of(["apt-get", "-q", "download", "libfuse3-dev"], scratch)
-            (package,) = scratch.glob("libfuse3-dev_*.deb")
-            _output_of(["dpkg-deb", "--extract", package, top], scratch)
+def example(name: str, tops: Iterable[Path]) -> bytes:
+    """Return a file of libfuse's examples, found below one of *tops*; raise BenchError if not."""
+    for top in tops:
         plain, packed = top / _EXAMPLES / name, top / _EXAMPLES / f"{name}.gz"
         if plain.exists():
             return plain.read_bytes()
         if packed.exists():
             return gzip.decompress(packed.read_bytes())
     raise BenchError(f"libfuse3-dev holds no {name}: is it Debian's?")
+
+
+def _tops(scratch: Path) -> Iterator[Path]:
+    """Look where Debian installs it; where documentation is left out, fetch the package itself."""
+    yield Path("/")
+    unpacked = scratch / "package"
+    if not unpacked.exists():
+        _output_of(["apt-get", "-q", "download", "libfuse3-dev"], scratch)
+        (package,) = scratch.glob("libfuse3-dev_*.deb")
+        _output_of(["dpkg-deb", "--extract", package, unpacked], scratch)
+    yield unpacked
 
 
 def _output_of(command: Sequence[str | Path], directory: Path) -> str:

@@ -20,9 +20,11 @@ def together(jobs: Sequence[Job], beside: Sequence[Job] = ()) -> float:
     context = multiprocessing.get_context("fork")
     begin = context.Barrier(len(jobs) + len(beside) + 1)
     done = context.Semaphore(0)
+    left = context.Semaphore(0)
     children = [
-        context.Process(target=_work, args=(job, begin, done), daemon=True)
-        for job in [*jobs, *beside]
+        context.Process(target=_work, args=(job, begin, ended), daemon=True)
+        for some, ended in ((jobs, done), (beside, left))
+        for job in some
     ]
     try:
         for child in children:
@@ -31,7 +33,7 @@ def together(jobs: Sequence[Job], beside: Sequence[Job] = ()) -> float:
         begun = perf_counter()
         finished = [done.acquire(timeout=_PATIENCE_S) for _ in jobs]
         took = perf_counter() - begun
-        ended = [child.exitcode for child in children[len(jobs) :]]
+        alone = left.acquire(block=False)
     finally:
         for child in children[len(jobs) :]:
             child.kill()
@@ -39,14 +41,14 @@ def together(jobs: Sequence[Job], beside: Sequence[Job] = ()) -> float:
             child.join(_PATIENCE_S)
     if not all(finished) or any(child.exitcode for child in children[: len(jobs)]):
         raise AssertionError("a job of several at once failed: see what it wrote above")
-    if any(status is not None for status in ended):
+    if alone:
         raise AssertionError("what was to go on beside the work ended before it")
     return took
 
 
-def _work(job: Job, begin: Barrier, done: Semaphore) -> None:
+def _work(job: Job, begin: Barrier, ended: Semaphore) -> None:
     begin.wait(_PATIENCE_S)
     try:
         job()
     finally:
-        done.release()
+        ended.release()

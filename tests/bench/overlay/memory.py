@@ -78,7 +78,7 @@ class Weighing:
                 after = usage_of(pid)
             tree.rest()
         return [
-            _memory_row(
+            memory_row(
                 after.peak_mb,
                 {
                     "resident when attached, MB": begun.resident_mb,
@@ -91,7 +91,8 @@ class Weighing:
         ]
 
 
-def _memory_row(peak_mb: float, measured: Mapping[str, float]) -> Row:
+def memory_row(peak_mb: float, measured: Mapping[str, float]) -> Row:
+    """Compare the largest resident memory with the limit."""
     ratio = LIMIT_MB / peak_mb
     line = row(
         "overlay", "memory", OURS, f"limit of {LIMIT_MB:g} MB", Ratio(ratio, ratio, ratio, 1)
