@@ -46,7 +46,7 @@ class ModelAgent:
     def __init__(self, mount: Path, backing: Path, pools: Iterable[str]) -> None:
         self._fence_path = mount.joinpath(*FENCE)
         self._backing = backing
-        self._pools = frozenset(pools)
+        self.pools = frozenset(pools)
         self._open: set[str] = set()
         self.copies: dict[TapeId, Copy] = {}
         self.seq = 0
@@ -56,7 +56,7 @@ class ModelAgent:
 
     def sweep(self, pools: Iterable[str] | None = None) -> None:
         """Copy every tape of *pools* (all) as it is, and forget the others there."""
-        swept = self._pools if pools is None else self._pools.intersection(pools)
+        swept = self.pools if pools is None else self.pools.intersection(pools)
         self.copies = {t: copy for t, copy in self.copies.items() if t.pool not in swept}
         for pool in swept:
             for tape in self._tapes_of(pool):
@@ -87,7 +87,7 @@ class ModelAgent:
     def take(self, signal: Signal) -> None:
         """Do with the copies what the signal asks for."""
         self.log.append(signal.to_json()[:900])
-        if signal.pool not in self._pools or (signal.session and signal.access is Access.READ):
+        if signal.pool not in self.pools or (signal.session and signal.access is Access.READ):
             return
         if signal.session and signal.kind is Kind.MOUNTED:
             self._open.add(signal.session)
@@ -145,7 +145,7 @@ class ModelAgent:
         copy.identity = identity
 
     def _differences(self) -> list[str]:
-        there = {tape for pool in self._pools for tape in self._tapes_of(pool)}
+        there = {tape for pool in self.pools for tape in self._tapes_of(pool)}
         wrong = [f"{tape} is there and was not told" for tape in there - self.copies.keys()]
         wrong += [f"{tape} has gone and was not told" for tape in self.copies.keys() - there]
         for tape in there & self.copies.keys():

@@ -65,7 +65,9 @@ class Hands:
         self.maps, self.handles = [], []
 
     def path(self, random: Random) -> Path:
-        return random.choice(self.pools) / random.choice(NAMES)
+        """Choose a name, and rather one that there is."""
+        paths = [random.choice(self.pools) / random.choice(NAMES) for _ in range(3)]
+        return next(filter(os.path.exists, paths), paths[0])
 
     def handle(self, random: Random) -> int:
         """Choose an open handle; where there is none, open one for writing."""
@@ -334,10 +336,13 @@ def rename_pool(hands: Hands, random: Random) -> None:
     _libc.renameat2(-100, os.fsencode(first), -100, os.fsencode(second), _RENAME_EXCHANGE)
 
 
+#: Of the pools' names less often than of anything else: all must be copied anew then.
+DECK = [name for name in sorted(STROKES) for _ in range(1 if name == "rename_pool" else 4)]
+
+
 def history(random: Random, length: int) -> list[tuple[str, int]]:
     """Make up a history: strokes and the numbers that their choices are taken from."""
-    names = sorted(STROKES)
-    return [(random.choice(names), random.randrange(2**32)) for _ in range(length)]
+    return [(random.choice(DECK), random.randrange(2**32)) for _ in range(length)]
 
 
 def main(arguments: Sequence[str]) -> None:
