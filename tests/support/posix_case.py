@@ -79,6 +79,16 @@ def fails_with(*numbers: int) -> "pytest.RaisesExc[OSError]":
     return pytest.raises(OSError, check=is_it)
 
 
+@contextmanager
+def may_be_refused(*numbers: int) -> Iterator[None]:
+    """Let the block do what not every file system can do, or be refused with one of those errnos."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in numbers:
+            raise
+
+
 def as_user(
     function: Callable[[], None], *, uid: int = USER, gid: int = GROUP, groups: Iterable[int] = ()
 ) -> None:

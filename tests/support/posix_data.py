@@ -1,4 +1,4 @@
-"""POSIX cases: the bytes of files, through descriptors and mappings."""
+"""POSIX cases: the bytes of files, through descriptors."""
 
 import errno
 import fcntl
@@ -11,11 +11,13 @@ from tests.support.posix_case import (
     as_user,
     case,
     fails_with,
+    for_everyone,
+    may_be_refused,
     opened,
 )
 
 
-@case
+@for_everyone
 def write_and_read(top: Path) -> None:
     (top / "a").write_bytes(b"hello")
     assert (top / "a").read_bytes() == b"hello"
@@ -41,7 +43,7 @@ def large_writes(top: Path) -> None:
     assert (top / "a").read_bytes() == data
 
 
-@case
+@for_everyone
 def append(top: Path) -> None:
     (top / "a").write_bytes(b"one")
     with opened(top / "a", os.O_WRONLY | os.O_APPEND) as fd:
@@ -51,7 +53,7 @@ def append(top: Path) -> None:
     assert (top / "a").read_bytes() == b"onetwothree"
 
 
-@case
+@for_everyone
 def two_appenders(top: Path) -> None:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     with opened(top / "a", flags) as first, opened(top / "a", flags) as second:
@@ -61,7 +63,7 @@ def two_appenders(top: Path) -> None:
     assert (top / "a").read_bytes() == b"12" * 20
 
 
-@case
+@for_everyone
 def positioned_io(top: Path) -> None:
     with opened(top / "a", os.O_RDWR | os.O_CREAT) as fd:
         os.pwrite(fd, b"world", 6)
@@ -71,26 +73,7 @@ def positioned_io(top: Path) -> None:
         assert os.pread(fd, 1, 11) == b""
 
 
-@case
-def sparse_file(top: Path) -> None:
-    with opened(top / "a", os.O_RDWR | os.O_CREAT) as fd:
-        os.pwrite(fd, b"end", 50 * 1024 * 1024)
-        assert os.pread(fd, 4, 1024 * 1024) == bytes(4)
-        found = os.fstat(fd)
-    assert found.st_size == 50 * 1024 * 1024 + 3
-    assert found.st_blocks * 512 < 1024 * 1024
-
-
-@case
-def beyond_two_tebibytes(top: Path) -> None:
-    offset = (2 << 40) + 4096
-    with opened(top / "a", os.O_RDWR | os.O_CREAT) as fd:
-        os.pwrite(fd, b"far", offset)
-        assert os.pread(fd, 3, offset) == b"far"
-        assert os.fstat(fd).st_size == offset + 3
-
-
-@case
+@for_everyone
 def truncate_by_path_and_descriptor(top: Path) -> None:
     (top / "a").write_bytes(b"0123456789")
     os.truncate(top / "a", 4)
@@ -101,7 +84,7 @@ def truncate_by_path_and_descriptor(top: Path) -> None:
     assert (top / "a").stat().st_size == 8
 
 
-@case
+@for_everyone
 def truncate_on_open(top: Path) -> None:
     (top / "a").write_bytes(b"0123456789")
     with opened(top / "a", os.O_WRONLY | os.O_TRUNC) as fd:
@@ -113,7 +96,7 @@ def truncate_on_open(top: Path) -> None:
     assert (top / "a").stat().st_size == 0
 
 
-@case
+@for_everyone
 def exclusive_create(top: Path) -> None:
     with opened(top / "a", os.O_WRONLY | os.O_CREAT | os.O_EXCL):
         pass
@@ -121,7 +104,7 @@ def exclusive_create(top: Path) -> None:
         os.open(top / "a", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
 
-@case
+@for_everyone
 def reader_beside_writer(top: Path) -> None:
     with opened(top / "a", os.O_WRONLY | os.O_CREAT) as writer, opened(top / "a", 0) as reader:
         for n in range(10):
@@ -133,7 +116,7 @@ def reader_beside_writer(top: Path) -> None:
             os.read(writer, 1)
 
 
-@case
+@for_everyone
 def unlink_while_open(top: Path) -> None:
     with opened(top / "a", os.O_RDWR | os.O_CREAT) as fd:
         os.write(fd, b"kept")
@@ -147,7 +130,7 @@ def unlink_while_open(top: Path) -> None:
         assert os.fstat(fd).st_size == 2
 
 
-@case
+@for_everyone
 def fsync_file_and_directory(top: Path) -> None:
     with opened(top / "a", os.O_RDWR | os.O_CREAT) as fd:
         os.write(fd, b"x")
@@ -157,27 +140,7 @@ def fsync_file_and_directory(top: Path) -> None:
         os.fsync(fd)
 
 
-@case
-def mapped_shared_write(top: Path) -> None:
-    (top / "a").write_bytes(bytes(8192))
-    with opened(top / "a", os.O_RDWR) as fd, mmap.mmap(fd, 8192) as mapped:
-        mapped[4096:4100] = b"mmap"
-        mapped.flush()
-        assert os.pread(fd, 4, 4096) == b"mmap"
-    assert (top / "a").read_bytes()[4096:4100] == b"mmap"
-
-
-@case
-def mapped_read(top: Path) -> None:
-    (top / "a").write_bytes(b"x" * 5000)
-    with (
-        opened(top / "a", os.O_RDONLY) as fd,
-        mmap.mmap(fd, 0, prot=mmap.PROT_READ) as mapped,
-    ):
-        assert mapped[:] == b"x" * 5000
-
-
-@case
+@for_everyone
 def descriptor_survives_dup_and_fork(top: Path) -> None:
     with opened(top / "a", os.O_RDWR | os.O_CREAT) as fd:
         twin = os.dup(fd)
@@ -190,17 +153,6 @@ def descriptor_survives_dup_and_fork(top: Path) -> None:
 
         as_user(child, uid=os.geteuid(), gid=os.getegid())
         assert os.pread(fd, 20, 0) == b"onetwothree"
-
-
-@case
-def locks_exclude(top: Path) -> None:
-    flags = os.O_RDWR | os.O_CREAT
-    with opened(top / "a", flags) as first, opened(top / "a", flags) as second:
-        fcntl.flock(first, fcntl.LOCK_EX)
-        with fails_with(errno.EAGAIN):
-            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        fcntl.flock(first, fcntl.LOCK_UN)
-        fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @case
@@ -220,14 +172,125 @@ def writers_side_by_side(top: Path) -> None:
         assert (top / f"f{n}").read_bytes() == wanted
 
 
-@case
-def copied_with_the_kernel(top: Path) -> None:
-    (top / "a").write_bytes(b"0123456789" * 1000)
+@for_everyone
+def append_turned_on_later(top: Path) -> None:
+    (top / "a").write_bytes(b"0123456789")
+    with opened(top / "a", os.O_RDWR) as fd:
+        fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+        os.write(fd, b"end")
+        fcntl.fcntl(fd, fcntl.F_SETFL, 0)
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.write(fd, b"start")
+        assert fcntl.fcntl(fd, fcntl.F_GETFL) & (os.O_ACCMODE | os.O_APPEND) == os.O_RDWR
+    assert (top / "a").read_bytes() == b"start56789end"
+
+
+@for_everyone
+def appenders_and_a_truncation(top: Path) -> None:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    with opened(top / "a", flags) as first, opened(top / "a", flags) as second:
+        os.write(first, b"12345")
+        os.ftruncate(second, 2)
+        os.write(first, b"a")
+        os.truncate(top / "a", 1)
+        os.write(second, b"b")
+    assert (top / "a").read_bytes() == b"1b"
+
+
+@for_everyone
+def vectors(top: Path) -> None:
+    with opened(top / "a", os.O_RDWR | os.O_CREAT) as fd:
+        assert os.writev(fd, [b"one", b"", b"two"]) == 6
+        assert os.pwritev(fd, [b"T", b"W"], 3) == 2
+        into = [bytearray(4), bytearray(4)]
+        assert os.preadv(fd, into, 0) == 6
+        assert bytes(into[0] + into[1]) == b"oneTWo\0\0"
+        assert os.pwritev(fd, [b"sure"], 6, os.RWF_DSYNC) == 4
+        assert os.pwritev(fd, [b"!"], 0, os.RWF_APPEND) == 1
+    assert (top / "a").read_bytes() == b"oneTWosure!"
+
+
+@for_everyone
+def synchronous_writes(top: Path) -> None:
+    for flag in (os.O_SYNC, os.O_DSYNC):
+        with opened(top / "a", os.O_RDWR | os.O_CREAT | flag) as fd:
+            assert os.write(fd, b"durable") == 7
+            assert os.pread(fd, 7, 0) == b"durable"
+
+
+@for_everyone
+def around_the_cache(top: Path) -> None:
+    """O_DIRECT with what every file system takes: whole aligned blocks of 4 KiB."""
     with (
-        opened(top / "a", os.O_RDONLY) as source,
-        opened(top / "b", os.O_WRONLY | os.O_CREAT) as to,
+        opened(top / "a", os.O_RDWR | os.O_CREAT | os.O_DIRECT) as direct,
+        opened(top / "a", os.O_RDWR) as cached,
+        mmap.mmap(-1, 65_536) as aligned,
     ):
-        left = 10_000
-        while left:
-            left -= os.sendfile(to, source, None, left)
-    assert (top / "b").read_bytes() == (top / "a").read_bytes()
+        aligned[:] = b"d" * 65_536
+        assert os.writev(direct, [aligned]) == 65_536
+        assert os.pread(cached, 4, 65_532) == b"dddd"
+        os.pwrite(cached, b"cached", 4096)
+        assert os.preadv(direct, [aligned], 0) == 65_536
+        assert aligned[4096:4102] == b"cached"
+        assert os.preadv(direct, [aligned], 65_536) == 0
+        aligned[:] = b"e" * 65_536
+        assert os.pwritev(direct, [memoryview(aligned)[:8192]], 8192) == 8192
+        assert os.pread(cached, 3, 8191) == b"dee"
+
+
+@for_everyone
+def descriptors_without_access(top: Path) -> None:
+    (top / "a").write_bytes(b"x")
+    with opened(top / "a", os.O_PATH) as fd:
+        assert os.fstat(fd).st_size == 1
+        with fails_with(errno.EBADF):
+            os.read(fd, 1)
+        with fails_with(errno.EBADF):
+            os.fchmod(fd, 0o600)
+        with opened(f"/proc/self/fd/{fd}", os.O_RDWR) as again:
+            assert os.read(again, 1) == b"x"
+        os.unlink(top / "a")
+        with opened(f"/proc/self/fd/{fd}", os.O_RDWR) as again:
+            assert os.pwrite(again, b"y", 0) == 1
+
+
+@for_everyone
+def open_flags(top: Path) -> None:
+    with fails_with(errno.ENOENT):
+        os.open(top / "a", os.O_RDWR)
+    with opened(top / "a", os.O_RDWR | os.O_CREAT) as fd:
+        os.write(fd, b"kept")
+    with opened(top / "a", os.O_RDWR | os.O_CREAT) as fd:
+        assert os.read(fd, 4) == b"kept"
+    with opened(top / "a", os.O_RDWR | os.O_CREAT | os.O_TRUNC) as fd:
+        assert os.read(fd, 4) == b""
+    with fails_with(errno.EEXIST):
+        os.open(top / "a", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_TRUNC)
+    with fails_with(errno.EINVAL):
+        os.open(top / "b", os.O_RDWR | os.O_CREAT | os.O_DIRECTORY)
+    with opened(top / "a", os.O_RDONLY) as fd, fails_with(errno.EINVAL):
+        os.ftruncate(fd, 0)
+    with opened(top / "a", os.O_WRONLY) as fd, fails_with(errno.EINVAL):
+        os.lseek(fd, -1, os.SEEK_SET)
+
+
+@for_everyone
+def a_file_without_a_name(top: Path) -> None:
+    """O_TMPFILE works or is refused in the one way that programs are prepared for (open(2))."""
+    with may_be_refused(errno.EOPNOTSUPP), opened(top, os.O_RDWR | os.O_TMPFILE, 0o600) as fd:
+        assert os.write(fd, b"x") == 1
+        assert os.fstat(fd).st_nlink == 0
+    assert os.listdir(top) == []
+
+
+@for_everyone
+def bad_addresses_and_sizes(top: Path) -> None:
+    with opened(top / "a", os.O_RDWR | os.O_CREAT) as fd:
+        with fails_with(errno.EINVAL):
+            os.pread(fd, 1, -1)
+        with fails_with(errno.EINVAL):
+            os.pwrite(fd, b"x", -1)
+        with fails_with(errno.EINVAL):
+            os.truncate(top / "a", -1)
+        assert os.pread(fd, 10, 1 << 40) == b""
+        assert os.fstat(fd).st_size == 0

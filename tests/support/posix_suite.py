@@ -8,9 +8,13 @@ from tests.support import (
     posix_attributes,
     posix_data,
     posix_directories,
+    posix_locks,
+    posix_mappings,
     posix_names,
     posix_permissions,
     posix_renames,
+    posix_space,
+    posix_special,
     posix_trees,
 )
 from tests.support.posix_case import ALL
@@ -20,8 +24,12 @@ __all__ = [
     "posix_attributes",
     "posix_data",
     "posix_directories",
+    "posix_locks",
+    "posix_mappings",
     "posix_names",
     "posix_permissions",
     "posix_renames",
+    "posix_space",
+    "posix_special",
     "posix_trees",
 ]
