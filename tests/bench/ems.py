@@ -76,4 +76,11 @@ def prepare(_directory: Path) -> Iterator[Sequence[Side]]:
     yield (Side("copyagent", understand), Side("split lines", split))
 
 
-PARSE_FLOOD = Work(bench="ems", name="parse-flood", prepare=prepare, rounds=9)
+PARSE_FLOOD = Work(
+    bench="ems",
+    name="parse-flood",
+    prepare=prepare,
+    rounds=9,
+    amount=EVENTS,
+    unit="events/s",
+)

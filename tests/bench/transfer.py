@@ -75,4 +75,11 @@ def _empty(vault: Path) -> None:
     os.sync()
 
 
-FULL_256M = Work(bench="transfer", name="full-256m", prepare=prepare, rounds=5)
+FULL_256M = Work(
+    bench="transfer",
+    name="full-256m",
+    prepare=prepare,
+    rounds=5,
+    amount=SIZE / 1e6,
+    unit="MB/s",
+)
