@@ -66,7 +66,10 @@ def _companion(mark: CompanionMark, reporter: Reporter, backing: Path) -> list[E
         return [closed]
     report = Report(Kind.CHANGED, tape.pool_id, tape, cause="companion-interrupted")
     names = (mark.name,)
-    return [reporter.of_report(report, identity, (), wrote=False, companions=names), closed]
+    return [
+        reporter.of_report(report, identity, (), opened=identity, wrote=False, companions=names),
+        closed,
+    ]
 
 
 def _look_at(path: Path) -> Identity | None:

@@ -144,8 +144,10 @@ def test_what_is_no_tape_passes_unreported(vault: Vault, feed: Follower) -> None
 
 def test_truncate_by_path(vault: Vault, feed: Follower) -> None:
     quiet_tape(vault, "X00001", b"0" * 100)
+    before = identity(vault.backing / POOL / "X00001")
     os.truncate(vault.pool / "X00001", 40)
     changed = feed.next()
+    assert changed.opened == before
     assert (changed.kind, changed.cause) == (Kind.CHANGED, "truncate")
     assert changed.extents == ((40, 100),)
     assert changed.identity == identity(vault.backing / POOL / "X00001")

@@ -173,10 +173,5 @@ class ModelAgent:
 
 
 def _follows(copy: Copy, signal: Signal) -> bool:
-    """Whether the extents of *signal* begin at the state that was copied.
-
-    What happens in one step and without a session carries no identity from before.
-    """
-    if signal.kind is Kind.CHANGED and signal.opened is None:
-        return True
+    """Whether the extents of *signal* begin at the state that was copied."""
     return signal.opened is not None and signal.opened.same_bytes(copy.identity)

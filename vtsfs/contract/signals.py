@@ -111,8 +111,9 @@ class Signal:
     *wall_ns* is time since the epoch, *mono_ns* the monotonic clock of that boot, both in
     nanoseconds. *session* names the session within the outbox.
 
-    *identity* is the tape as it is after the event; *opened* (sessions only) the tape as it was
-    before the first open. *wrote* says whether a byte was written or cut off; *bytes_written*
+    *identity* is the tape as it is after the event; *opened* the tape as it was before the first
+    open, or before what changed it without a session, where the extents of that are known. Extents
+    tell what changed between the two, and nothing about what came before. *wrote* says whether a byte was written or cut off; *bytes_written*
     counts them. *synced* says whether the tape was made durable before this was reported. *merged*
     is the number of further sessions folded into this one while nobody listened. *origin* is the
     tape's or pool's former name (*moved*), empty if it was no tape. *cause* says in a word what did

@@ -82,12 +82,14 @@ def _fold_repeated(last: Signal, new: Signal) -> Folded:
     if new.kind is not Kind.CHANGED:
         return Folded(new, (last.seq,))
     extents = None
-    if last.extents is not None and new.extents is not None:
+    contiguous = last.identity is not None and last.identity == new.opened
+    if contiguous and last.extents is not None and new.extents is not None:
         extents = tuple(ExtentSet.union(last.extents, new.extents))
     wrote = last.wrote or new.wrote
     cause = last.cause if last.wrote and not new.wrote else new.cause
     both = replace(
         new,
+        opened=last.opened,
         extents=extents,
         wrote=wrote,
         cause=cause,

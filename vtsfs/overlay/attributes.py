@@ -110,6 +110,7 @@ class Attributes:
             Report(Kind.CHANGED, tape.pool_id, tape, cause=cause),
             store.identity_of(after),
             ((low, high),) if low < high else (),
+            opened=store.identity_of(before),
             wrote=low < high,
         )
 

@@ -97,10 +97,14 @@ class Reporter:
         identity: Identity | None,
         extents: tuple[tuple[int, int], ...] | None = None,
         *,
+        opened: Identity | None = None,
         wrote: bool = True,
         companions: tuple[str, ...] = (),
     ) -> Signal:
-        """Build the signal of something that happened without a session."""
+        """Build the signal of something that happened without a session.
+
+        *opened* is the tape as it was before, where *extents* say what changed since.
+        """
         pool: PoolId = report.pool
         return Signal(
             kind=report.kind,
@@ -111,6 +115,7 @@ class Reporter:
             wall_ns=self._clock.wall_ns(),
             mono_ns=self._clock.mono_ns(),
             identity=identity,
+            opened=opened,
             wrote=wrote and report.kind is Kind.CHANGED,
             extents=extents,
             origin=report.origin,

@@ -26,6 +26,10 @@ def session(name: str, before: int, after: int, *extents: tuple[int, int]) -> li
     ]
 
 
+def changed(before: int, after: int, *extents: tuple[int, int]) -> Signal:
+    return a_signal(Kind.CHANGED, before=identity(before), after=identity(after), extents=extents)
+
+
 def test_two_finished_sessions_become_one() -> None:
     *before, new = numbered(*session("a", 1, 2, (0, 5)), *session("b", 2, 3, (5, 9)))
     folded = fold(earlier(before), new)
@@ -69,11 +73,16 @@ def test_readers_fold_among_themselves_and_leave_writers_alone() -> None:
 
 def test_repeated_changes_are_one() -> None:
     *before, new = numbered(
-        a_signal(Kind.CHANGED, extents=((0, 5),)), a_signal(Kind.CHANGED, extents=((9, 12),))
+        changed(1, 2, (0, 5)),
+        changed(2, 3, (9, 12)),
     )
     folded = fold(earlier(before), new)
     assert folded.replaced == (1,)
+    assert folded.signal.opened == identity(1)
     assert folded.signal.extents == ((0, 5), (9, 12))
+    assert fold(earlier(before), changed(7, 8, (9, 12))).signal.extents is None, (
+        "something in between"
+    )
     *before, new = numbered(a_signal(Kind.CHANGED, extents=None), new)
     assert fold(earlier(before), new).signal.extents is None
 
