@@ -95,7 +95,7 @@ class Attachment:
         return VaultView(
             self.vault,
             entry.backing,
-            self.settings.naming.patterns(),
+            self.settings.patterns_of(self.vault),
             settle_s=self.settings.cross_check.settle,
             refuse=entry.outbox_failure == "refuse",
             gate=gate,

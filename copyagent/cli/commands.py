@@ -146,6 +146,8 @@ def check(config: Path) -> None:
         raise SettingsError("\n".join(problems), problems)
     pools = len(settings.autocopy)
     click.echo(f"{config}: in order ({len(settings.vaults)} vaults, {pools} watched pools)")
+    for pool in dict.fromkeys(entry.pool for entry in settings.autocopy if entry.companions):
+        click.echo(f"note: companions of tapes in {pool} are watched, but not copied yet")
 
 
 def _ask(config: Path, request: Request) -> Any:

@@ -24,6 +24,9 @@ _NS = 1_000_000_000
 
 _UNCHANGED = frozenset({Overlay.NOTHING, Overlay.UNWRITTEN})
 
+#: Causes of changes in which the tape's own bytes did not change.
+_COMPANION_CAUSES = frozenset({"companion", "companion-interrupted"})
+
 #: Most causes of changes that are kept unjudged.
 MOST_CHANGES = 8
 
@@ -39,6 +42,9 @@ def enter_signal(book: Book, record: TapeRecord, signal: Signal, now: Moment) ->
         case Kind.DISMOUNTED | Kind.INTERRUPTED:
             _ended(book, record, signal, now)
         case Kind.CHANGED:
+            if _is_of_companions(signal, record):
+                _note_companions(book, record, signal, now)
+                return
             cause = signal.cause or "changed"
             changed(book, record, signal.identity, cause, now, wrote=signal.wrote)
         case Kind.MOVED:
@@ -53,6 +59,19 @@ def enter_signal(book: Book, record: TapeRecord, signal: Signal, now: Moment) ->
             _renew(book, record, signal.identity, now)
             _quiet(record, now)
     book.settle_age(record, now)
+
+
+def _is_of_companions(signal: Signal, record: TapeRecord) -> bool:
+    """Tell whether a change is of companions alone: they are not copied yet, so nothing follows."""
+    known = signal.identity is not None and signal.identity.same_bytes(record.identity)
+    return known and signal.cause in _COMPANION_CAUSES
+
+
+def _note_companions(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
+    if signal.companions:
+        names = ", ".join(signal.companions)
+        record.note(now.wall_ns, f"companions changed, which are not copied: {names}")
+        book.dirty.add(record.tape)
 
 
 def leave_pool(book: Book, pool: str) -> None:
@@ -124,6 +143,7 @@ def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
         "interrupted while open" if interrupted else f"closed, {signal.bytes_written} bytes written"
     )
     record.note(now.wall_ns, word)
+    _note_companions(book, record, signal, now)
     # Who wrote may have set the time back: what is written is a generation, whatever stat says.
     if signal.wrote or not signal.identity.same_bytes(record.identity):
         if not signal.wrote and not interrupted and signal.identity.size > 0:

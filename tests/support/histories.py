@@ -153,6 +153,10 @@ class Overlay:
         self.write(tape, size)
         return self.signal(Kind.CHANGED, tape, cause=cause)
 
+    def companion(self, tape: TapeId = TAPE, *, cause: str = "companion") -> SignalSeen:
+        """A companion changed, and the tape did not."""
+        return self.signal(Kind.CHANGED, tape, cause=cause, companions=(f"{tape.label}.meta",))
+
     def moved(self, origin: TapeId, tape: TapeId) -> SignalSeen:
         self.identities[tape] = self.identities.pop(origin)
         return self.signal(Kind.MOVED, tape, origin=str(origin))

@@ -5,9 +5,11 @@ peer (``.vts-autocopy``) and temporary files of other programs hide behind that 
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
+from vtsfs.contract import companions
 from vtsfs.contract.errors import NameInvalid
 
 #: Default patterns, both settings (`naming:` in the YAML file). The NonStop host's volume serial is
@@ -23,10 +25,14 @@ _VAULT = re.compile(VAULT_PATTERN)
 
 @dataclass(frozen=True, slots=True)
 class NamePatterns:
-    """Which file names count as tapes and which directory names as pools (full matches)."""
+    """Which file names count as tapes and which directory names as pools (full matches).
+
+    *companions* are the patterns of tapes' companions, by the name of their pool.
+    """
 
     label: str = LABEL_PATTERN
     pool: str = POOL_PATTERN
+    companions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def is_label(self, name: str) -> bool:
         """Tell whether *name* is the name of a tape."""
@@ -35,6 +41,10 @@ class NamePatterns:
     def is_pool(self, name: str) -> bool:
         """Tell whether *name* is the name of a pool."""
         return re.fullmatch(self.pool, name) is not None and not name.startswith(".")
+
+    def tape_of_companion(self, pool: str, name: str) -> str | None:
+        """Return the label of the tape in *pool* whose companion *name* is, None if it is none."""
+        return companions.label_of(name, self.companions.get(pool, ()), self.is_label)
 
 
 def is_vault(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from vtsfs.contract.companions import fault_of
 from vtsfs.contract.errors import NameInvalid
 from vtsfs.contract.naming import PoolId
 from vtsfs.contract.units import parse_duration
@@ -33,6 +34,15 @@ def _pool(value: object) -> object:
         raise ValueError(str(error)) from error
 
 
+def _companions(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("should be a pattern such as '{label}.*'")
+    if fault := fault_of(value):
+        raise ValueError(f"{fault}: {value!r}")
+    return value
+
+
+CompanionPattern = Annotated[str, BeforeValidator(_companions)]
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 SecondsOrNone = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
 AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]

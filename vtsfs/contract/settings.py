@@ -7,6 +7,7 @@ key readable, is that secret private) is asked in `settings_check`.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.naming import LABEL_PATTERN, POOL_PATTERN, NamePatterns, PoolId, TapeId
 from vtsfs.contract.setting_values import (
     AbsolutePath,
+    CompanionPattern,
     Model,
     Pool,
     Port,
@@ -91,11 +93,15 @@ class Target(Model):
 
 
 class AutoCopy(Model):
-    """One watched pool, the target that gets its tapes, and the pool there."""
+    """One watched pool, the target that gets its tapes, and the pool there.
+
+    *companions* are patterns of files that travel with the pool's tapes.
+    """
 
     pool: Pool
     target: str
     target_pool: Pool
+    companions: tuple[CompanionPattern, ...] = ()
 
 
 class Retry(Model):
@@ -171,6 +177,18 @@ class Settings(Model):
     def copies_of(self, pool: PoolId) -> tuple[AutoCopy, ...]:
         """Return the `autocopy` entries that watch *pool*."""
         return tuple(entry for entry in self.autocopy if entry.pool == pool)
+
+    def patterns_of(self, vault: str) -> NamePatterns:
+        """Return which names in *vault* are pools, tapes, and companions of tapes.
+
+        A companion of a pool is what any `autocopy` entry of that pool calls one.
+        """
+        companions: dict[str, tuple[str, ...]] = {}
+        for entry in self.autocopy:
+            if entry.pool.vault == vault and entry.companions:
+                known = companions.get(entry.pool.pool, ())
+                companions[entry.pool.pool] = (*known, *entry.companions)
+        return replace(self.naming.patterns(), companions=companions)
 
     def target_tape(self, tape: TapeId, target: str) -> TapeId | None:
         """Return where *tape* goes at *target*, or None when its pool is not copied there."""

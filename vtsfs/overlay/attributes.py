@@ -38,7 +38,8 @@ class Attributes:
         back what it found has changed nothing.
         """
         before = os.stat(inode.fd)
-        session = self._parts.sessions.of_file(before.st_dev, before.st_ino)
+        key = (before.st_dev, before.st_ino)
+        session = self._parts.sessions.of_file(*key)
         if changes.size is not None:
             if session is not None:
                 session.mark_resize(before.st_size, changes.size)
@@ -53,11 +54,25 @@ class Attributes:
             sharing.got_set_id = True
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             return after
-        if session is not None:
+        if session is not None and session is self._parts.sessions.of_file(*key):
             self._parts.sessions.changed_by_path(session)
         else:
+            # A session can have ended while a large file was cut off.
             await self._report(inode, before, after, resized=changes.size is not None)
+            await self._report_companion(inode, after, file)
         return after
+
+    async def _report_companion(
+        self, inode: Inode, after: os.stat_result, file: OpenFile | None
+    ) -> None:
+        """A companion that is open for writing is told of when it is closed."""
+        if not stat.S_ISREG(after.st_mode):
+            return
+        if file is not None and file.companion:
+            file.wrote = True
+        else:
+            told = self._parts.companions.told(self._parts.companions.of(inode.fd))
+            await self._parts.reporter.commit(*told)
 
     async def _resize(
         self, inode: Inode, old: int, new: int, file: OpenFile | None, uid: int

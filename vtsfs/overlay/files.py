@@ -16,6 +16,7 @@ from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Kind, Signal
 from vtsfs.overlay import store
 from vtsfs.overlay.caller import Caller, acting_for
+from vtsfs.overlay.companions import Companions
 from vtsfs.overlay.data import DataPath, clear_set_id
 from vtsfs.overlay.gate import Gate
 from vtsfs.overlay.handles import OpenFile
@@ -41,6 +42,7 @@ class Parts:
     tape_of: Callable[[int], TapeId | None]
     renamed: RenamedFiles
     links: Links
+    companions: Companions
     gate: Gate | None = None
     #: The files that are open, by node number.
     sharing: dict[int, Sharing] = field(default_factory=dict)
@@ -146,6 +148,7 @@ class Files:
         if file.sharing.unused:
             self._parts.sharing.pop(file.inode.number, None)
         if file.session is not None:
+            self._parts.companions.ended(file.companion)
             self._parts.sessions.released(file.session, file.fd)
             return
         if file.reading is not None:
@@ -153,7 +156,7 @@ class Files:
             self._parts.readers.released(file.reading, self._parts.tape_of(file.fd), identity)
         elif file.wrote:
             self._report_late_writes(file)
-        os.close(file.fd)
+        self._parts.companions.released(file.companion, file.fd, changed=file.wrote)
 
     async def adopt(self, tape: TapeId | None, file: FileKey, *signals: Signal) -> None:
         """Let handles that were open for writing when their file became a tape belong to a session.
@@ -223,12 +226,23 @@ class Files:
         elif tape is not None:
             identity = store.identity_of(found)
             file.reading = self._parts.readers.opened(tape, identity, now, caller.pid)
+        elif writing and stat.S_ISREG(found.st_mode):
+            await self._open_companion(file, created=created)
         handle = self._enter(file, flags, found.st_mode)
         if tape is None and writing and found.st_nlink > 1 and stat.S_ISREG(found.st_mode):
             await self._look_for_a_tape(handle, (found.st_dev, found.st_ino))
         if flags & os.O_TRUNC and not created:
             await self._truncate(handle, caller)
         return handle
+
+    async def _open_companion(self, file: OpenFile, *, created: bool) -> None:
+        try:
+            file.companion = await self._parts.companions.opened(file.fd, created=created)
+        except BaseException:
+            os.close(file.fd)
+            raise
+        # A companion that was not there before is a change, whatever is written to it.
+        file.wrote = created and bool(file.companion)
 
     def _enter(self, file: OpenFile, flags: int, mode: int) -> int:
         """Give the handle its number; decide, with nobody in between, how it uses the kernel's pages."""

@@ -22,6 +22,8 @@ class OpenFile:
     sharing: Sharing = field(default_factory=Sharing)
     session: WriteSession | None = None
     reading: ReadSession | None = None
+    #: The opening of a companion for writing, '' of what is none; see `Companions`.
+    companion: str = ""
     #: Written without a session: it was no tape when it was opened.
     wrote: bool = False
 

@@ -67,6 +67,7 @@ class Names:
             self._parts.renamed.make_durable(parent, name)
             report = Report(Kind.CHANGED, place.tape.pool_id, place.tape, cause="create")
             await self._report([report], entry[1])
+        await self._tell_companion(place, entry[1])
         return entry
 
     def mkdir(self, parent: Inode, name: bytes, mode: int, caller: Caller) -> Entry:
@@ -91,12 +92,14 @@ class Names:
             self._parts.renamed.make_durable(parent, name)
             report = Report(Kind.MOVED, place.tape.pool_id, place.tape, cause="link")
             await self._adopt(place.tape, _key(entry[1]), self._signal(report, entry[1]))
+        await self._tell_companion(place, entry[1])
         return entry
 
     async def unlink(self, parent: Inode, name: bytes) -> None:
         """Remove a name; open handles keep the file."""
-        tape = self.place(parent, name).tape
-        found = None if tape is None else store.lstat(parent, name)
+        place = self.place(parent, name)
+        tape = place.tape
+        found = None if place == ELSEWHERE else store.lstat(parent, name)
         gone = self._parts.inodes.leaving(parent, name)
         os.unlink(name, dir_fd=parent.fd)
         self._parts.inodes.left(gone)
@@ -104,6 +107,7 @@ class Names:
             self._parts.sessions.name_gone(found.st_dev, found.st_ino)
         if tape is not None and found is not None and stat.S_ISREG(found.st_mode):
             await self._report([Report(Kind.REMOVED, tape.pool_id, tape, cause="unlink")], None)
+        await self._tell_companion(place, found)
 
     def rmdir(self, parent: Inode, name: bytes) -> None:
         """Remove an empty directory."""
@@ -136,6 +140,8 @@ class Names:
             if report.kind in _HERE_NOW:
                 self._parts.renamed.make_durable(*at)
             signals.append(self._signal(report, store.lstat(*at)))
+        if any(each is not None and stat.S_ISREG(each.st_mode) for each in (moved, over)):
+            signals += self._companions_renamed(source, target, new)
         await self._adopt(target.tape, _key(moved), *signals)
 
     def _rename(
@@ -151,6 +157,19 @@ class Names:
             inodes.renamed(over, *old)
         else:
             inodes.left(over)
+
+    async def _tell_companion(self, place: Place, found: os.stat_result | None) -> None:
+        if place.companion is not None and found is not None and stat.S_ISREG(found.st_mode):
+            await self._parts.reporter.commit(*self._parts.companions.told(place.companion))
+
+    def _companions_renamed(
+        self, source: Place, target: Place, new: tuple[Inode, bytes]
+    ) -> list[Signal]:
+        if target.companion is not None:
+            self._parts.renamed.make_durable(*new)
+        # A peer that publishes a companion tells of its tape by publishing that.
+        there = None if source.staging else target.companion
+        return self._parts.companions.told(source.companion, there)
 
     def _signal(self, report: Report, found: os.stat_result | None) -> Signal:
         gone = report.kind is Kind.REMOVED or report.tape is None or found is None

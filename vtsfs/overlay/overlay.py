@@ -8,6 +8,7 @@ from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.overlay import store
 from vtsfs.overlay.attributes import Attributes
 from vtsfs.overlay.closing import Closing
+from vtsfs.overlay.companions import Companions
 from vtsfs.overlay.descriptors import most_held
 from vtsfs.overlay.directories import Directories
 from vtsfs.overlay.files import Files, Parts
@@ -15,7 +16,7 @@ from vtsfs.overlay.gate import Gate
 from vtsfs.overlay.inodes import Inode, InodeTable
 from vtsfs.overlay.links import Links
 from vtsfs.overlay.names import Names
-from vtsfs.overlay.places import place_of
+from vtsfs.overlay.places import ELSEWHERE, Companion, Place, place_of
 from vtsfs.overlay.readers import Readers
 from vtsfs.overlay.renamed import RenamedFiles
 from vtsfs.overlay.reports import Clock, Reporter, SignalSink
@@ -82,6 +83,7 @@ class Overlay:
             self.tape_of,
             RenamedFiles(nursery),
             links,
+            Companions(reporter, nursery, self.sessions, self.companion_of, self.inodes.root.fd),
             vault.gate,
         )
         self.files = Files(parts)
@@ -90,10 +92,17 @@ class Overlay:
 
     def tape_of(self, fd: int) -> TapeId | None:
         """Say which tape an open regular file is by its present name, None if it is none."""
+        return self._place_of(fd).tape
+
+    def companion_of(self, fd: int) -> Companion | None:
+        """Say which companion an open regular file is by its present name, None if it is none."""
+        return self._place_of(fd).companion if self._vault.patterns.companions else None
+
+    def _place_of(self, fd: int) -> Place:
         path = store.relative_path(fd, self.inodes.root.fd)
         if path is None:
-            return None
-        return place_of(self._vault.name, path, self._vault.patterns).tape
+            return ELSEWHERE
+        return place_of(self._vault.name, path, self._vault.patterns)
 
     def read_link(self, inode: Inode) -> bytes:
         """Return what a symbolic link holds."""

@@ -13,8 +13,16 @@ from vtsfs.contract.naming import NamePatterns, PoolId, TapeId
 
 
 @dataclass(frozen=True, slots=True)
+class Companion:
+    """A file that travels with *tape*, called *name*, in the tape's own pool."""
+
+    tape: TapeId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where a path lies. At most one of the three is set; none of them: no business of ours.
+    """Where a path lies. At most one of the four is set; none of them: no business of ours.
 
     *staging* means the name of a peer's stage, not the directories above it.
     """
@@ -22,6 +30,7 @@ class Place:
     tape: TapeId | None = None
     pool: PoolId | None = None
     staging: bool = False
+    companion: Companion | None = None
 
 
 _STAGE_DEPTH = 3
@@ -44,9 +53,15 @@ def place_of(vault: str, relative: bytes, patterns: NamePatterns) -> Place:
         return ELSEWHERE
     if len(names) == 1:
         return Place(pool=PoolId(vault, names[0]))
-    if len(names) == 2 and patterns.is_label(names[1]):
-        return Place(tape=TapeId(vault, *names))
-    return ELSEWHERE
+    if len(names) > 2:
+        return ELSEWHERE
+    pool, name = names
+    if patterns.is_label(name):
+        return Place(tape=TapeId(vault, pool, name))
+    label = patterns.tape_of_companion(pool, name)
+    return (
+        ELSEWHERE if label is None else Place(companion=Companion(TapeId(vault, pool, label), name))
+    )
 
 
 def _is_stage(name: str) -> bool:

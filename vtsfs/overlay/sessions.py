@@ -15,7 +15,7 @@ from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.extents import ExtentSet
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.notes import TapeClosed
-from vtsfs.contract.signals import Access, Identity, Kind, Signal
+from vtsfs.contract.signals import Access, Identity, Kind, Signal, all_companions
 from vtsfs.overlay import store
 from vtsfs.overlay.links import Links, has_other_names
 from vtsfs.overlay.moves import Report
@@ -54,6 +54,7 @@ class WriteSession:
     __slots__ = (
         "begun",
         "bytes_written",
+        "companions",
         "exact",
         "extents",
         "failure",
@@ -86,6 +87,8 @@ class WriteSession:
         self.exact = opened is not None
         self.wrote = False
         self.bytes_written = 0
+        #: Names of the tape's companions that changed meanwhile.
+        self.companions: set[str] = set()
         self.pids: set[int] = set()
         self.since_ns = 0
         self.begun = trio.Event()
@@ -127,6 +130,7 @@ class WriteSession:
             extents=tuple(self.extents) if self.exact else None,
             synced=synced,
             quiet_ns=round(quiet_s * 1e9),
+            companions=all_companions(self.companions),
         )
 
 

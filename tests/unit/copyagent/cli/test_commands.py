@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from copyagent.cli.commands import copyagent
 from tests.support.example_settings import EXAMPLE
@@ -34,6 +35,18 @@ def run(*arguments: str) -> int:
 def test_check_says_that_all_is_in_order(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check") == 0
     assert f"{config}: in order" in capsys.readouterr().out
+
+
+def test_check_says_that_companions_are_not_copied(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = yaml.safe_load(config.read_text())
+    settings["autocopy"][0]["companions"] = ["{label}.*"]
+    config.write_text(yaml.safe_dump(settings))
+    assert run("check") == 0
+    assert "companions of tapes in /VAULT00/BILL are watched, but not copied" in (
+        capsys.readouterr().out
+    )
 
 
 def test_check_reports_every_problem_with_file_and_key(

@@ -53,6 +53,8 @@ def test_every_section_and_key_appears_in_a_valid_file() -> None:
     assert given_settings.model_fields_set == set(Settings.model_fields)
     assert given_settings.retry.interval == pytest.approx(90)
     assert given_settings.cross_check.settle == pytest.approx(0.5)
+    assert given_settings.patterns_of("VAULT00").tape_of_companion("BILL", "T1.meta") == "T1"
+    assert given_settings.patterns_of("VAULT01").companions == {}
     assert given_settings.targets["drsite"].vaults["VAULT01"] == Path("/VAULT01")
     assert given_settings.ems.hosts["DEV2"].vaults == ("VAULT00", "VAULT01")
 
