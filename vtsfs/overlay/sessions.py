@@ -195,8 +195,9 @@ class Sessions:
                 raise session.failure
         except BaseException:
             self.released(session, fd)
-            # Nothing was written, and the next open must try the outbox anew.
-            self._apply(session, Removed())
+            if session.settling:
+                # Nothing was written, and the next open must try the outbox anew.
+                self._apply(session, Removed())
             raise
         return session
 
@@ -229,6 +230,8 @@ class Sessions:
             self._close(session.left.pop())
         elif len(session.left) > _MOST_LEFT:
             self._close(session.left.pop(1))
+        # What was unlinked while it was open need not be made durable.
+        self.name_gone(*session.key)
 
     def changed_by_path(self, session: WriteSession) -> None:
         """Note that the tape was just changed by path: if it is settling, it is synced once more."""
