@@ -89,6 +89,17 @@ def may_be_refused(*numbers: int) -> Iterator[None]:
             raise
 
 
+def can(function: Callable[[], object], *numbers: int) -> bool:
+    """Call *function*; False if it is refused with one of those errnos."""
+    try:
+        function()
+    except OSError as error:
+        if error.errno not in numbers:
+            raise
+        return False
+    return True
+
+
 def as_user(
     function: Callable[[], None], *, uid: int = USER, gid: int = GROUP, groups: Iterable[int] = ()
 ) -> None:

@@ -5,14 +5,15 @@ import os
 import resource
 import signal
 from ctypes import c_int64
+from functools import partial
 from pathlib import Path
 
 from tests.support.posix_case import (
     apart,
+    can,
     fails_with,
     for_everyone,
     libc_call,
-    may_be_refused,
     opened,
 )
 
@@ -22,11 +23,8 @@ KEEP_SIZE, PUNCH_HOLE, COLLAPSE, ZERO, INSERT = 1, 2, 8, 16, 32
 
 def fallocate(fd: int, mode: int, offset: int, length: int) -> bool:
     """Call fallocate(2); False if the file system cannot do that, which it may say but one way."""
-    done = False
-    with may_be_refused(errno.EOPNOTSUPP):
-        libc_call("fallocate", fd, mode, c_int64(offset), c_int64(length))
-        done = True
-    return done
+    call = partial(libc_call, "fallocate", fd, mode, c_int64(offset), c_int64(length))
+    return can(call, errno.EOPNOTSUPP)
 
 
 @for_everyone
