@@ -259,3 +259,45 @@ async def test_a_tape_without_a_name_is_reported_under_its_last(tape: Callable[[
         sessions.released(await opened(sessions, fd), fd)
     dismounted = sink.signals[-1]
     assert (dismounted.label, dismounted.identity, dismounted.cause) == ("X00001", None, "removed")
+
+
+async def test_a_handle_from_before_the_session_makes_its_extents_unknown(
+    tape: Callable[[], int],
+) -> None:
+    async with sessions_with() as (sessions, sink):
+        fd, second = tape(), tape()
+        session, mounted = sessions.adopt(TAPE, fd, 0)
+        assert mounted is not None
+        assert (mounted.kind, mounted.cause) == (Kind.MOUNTED, "rename")
+        assert sessions.adopt(TAPE, second, 0) == (session, None)
+        await sink.commit([mounted])
+        session.begun.set()
+        joined = tape()
+        assert await opened(sessions, joined) is session
+        session.mark(0, 3)
+        for each in (fd, second, joined):
+            sessions.released(session, each)
+    mounted, dismounted = sink.signals
+    assert mounted.opened == dismounted.opened
+    assert (dismounted.wrote, dismounted.extents) == (True, None)
+
+
+async def test_who_opens_an_adopted_tape_waits_until_that_is_durable(
+    tape: Callable[[], int],
+) -> None:
+    async with sessions_with() as (sessions, _), trio.open_nursery() as nursery:
+        session, _mounted = sessions.adopt(TAPE, fd := tape(), 0)
+        second = tape()
+        answered: list[WriteSession] = []
+
+        async def open_second() -> None:
+            answered.append(await opened(sessions, second))
+
+        nursery.start_soon(open_second)
+        await trio.testing.wait_all_tasks_blocked()
+        assert answered == []
+        session.begun.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert answered == [session]
+        sessions.released(session, fd)
+        sessions.released(session, second)
