@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ProcessId
+from tests.support.processes import ProcessId, is_alive
 from tests.support.waiting import wait_until
 
 ATTACH_LIMIT_S = 20.0
@@ -46,9 +46,13 @@ def injected(process: ProcessId, path: Path | None, *rules: str) -> Iterator[Non
             )
             yield
         finally:
-            # It detaches from all threads before it ends; what was delayed goes on.
+            # It detaches from all threads before it ends; what was delayed goes on. Of a process
+            # that was killed while it was delayed strace never hears again.
             tracer.send_signal(signal.SIGINT)
-            tracer.communicate(timeout=20)
+            try:
+                tracer.wait(10 if is_alive(process) else 1)
+            except subprocess.TimeoutExpired:
+                tracer.kill()
 
 
 def _is_traced(pid: int, tracer: "subprocess.Popen[bytes]") -> bool:

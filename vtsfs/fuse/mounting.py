@@ -164,10 +164,16 @@ def guard_mountpoint(mountpoint: Path) -> bool:
 
 
 def unmount_vault(vault: str, mountpoint: Path) -> None:
-    """Take the topmost mount off, never lazily; raise `VaultBusy` if it is in use.
+    """Take the vault's mount off, never lazily; raise `VaultBusy` if it is in use.
 
-    Raises `AttachError` for every other refusal.
+    Raises `AttachError` for every other refusal, and if something else lies above it.
     """
+    layers = layers_at(mountpoint)
+    if layers and not is_ours(layers[-1], vault):
+        raise AttachError(
+            f"vault {vault}: something else is mounted over it at {mountpoint}; take that off "
+            f"first; see: findmnt {mountpoint}"
+        )
     if os.geteuid() != 0:
         _unmount_with_helper(vault, mountpoint)
         return

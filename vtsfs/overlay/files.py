@@ -132,13 +132,11 @@ class Files:
 
     async def sync(self, handle: int, *, data_only: bool) -> None:
         """Make a file durable; the loop goes on meanwhile."""
-        duplicate = os.dup(self._open[handle].fd)
-        try:
-            await trio.to_thread.run_sync(
-                lambda: store.sync(duplicate, data_only=data_only), limiter=self._limiter
-            )
-        finally:
-            os.close(duplicate)
+        # The kernel releases a handle only when what was asked of it is answered.
+        fd = self._open[handle].fd
+        await trio.to_thread.run_sync(
+            lambda: store.sync(fd, data_only=data_only), limiter=self._limiter
+        )
 
     def release(self, handle: int) -> None:
         """Forget a handle; the last writer's starts the end of the tape's session."""
