@@ -117,7 +117,13 @@ def test_set_id_bits_that_came_after_the_open_go_with_the_next_write(vault: Vaul
 
     # The bits are set by root while an ordinary user has the file open.
     told, allowed = _Flag(), _Flag()
-    thread = threading.Thread(target=lambda: (told.wait(), path.chmod(0o4777), allowed.set()))
+
+    def set_bits() -> None:
+        told.wait()
+        path.chmod(0o4777)
+        allowed.set()
+
+    thread = threading.Thread(target=set_bits)
     thread.start()
     as_user(write)
     thread.join()
