@@ -42,7 +42,9 @@ def attach(operations: Operations, vault: str, mountpoint: Path) -> None:
 
 async def serve() -> None:
     """Serve requests until the file system is unmounted, or until cancelled."""
-    await pyfuse3.main(min_tasks=8, max_tasks=MAX_TASKS)
+    # Each task that waits for requests has a buffer of 1 MiB, and they take turns; others are made
+    # as soon as nobody waits.
+    await pyfuse3.main(min_tasks=2, max_tasks=MAX_TASKS)
 
 
 def close() -> None:

@@ -35,23 +35,16 @@ PATH_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 class Inode:
     """One file the kernel knows: *lookups* is how often it must still forget it.
 
-    *generation* tells it apart from a file that had the same number before. *uses* counts what
-    rests on it: known files of a directory, open handles of a file.
+    There may be 100,000 of them, so it holds what every one has. The table has the rest.
     """
 
-    __slots__ = ("_fd", "_table", "generation", "lookups", "name", "number", "parent", "uses")
+    __slots__ = ("lookups", "name", "number", "parent")
 
-    def __init__(
-        self, table: "InodeTable", number: int, parent: "Inode | None", name: bytes
-    ) -> None:
-        self._table = table
+    def __init__(self, number: int, parent: "Inode | None", name: bytes) -> None:
         self.number = number
         self.parent = parent
         self.name = name
         self.lookups = 1
-        self.generation = 0
-        self.uses = 0
-        self._fd = -1
 
     @property
     def fd(self) -> int:
@@ -59,7 +52,7 @@ class Inode:
 
         Raises OSError, ESTALE if the file is not under its name any more.
         """
-        return self._fd if self._fd >= 0 else self._table.take_hold(self)
+        return self._table().descriptor_of(self)
 
     @property
     def path(self) -> str:
@@ -69,17 +62,38 @@ class Inode:
     @property
     def dev(self) -> int:
         """The device that it is on."""
-        return self._table.file_of(self)[0]
+        return self._table().file_of(self)[0]
 
     @property
     def ino(self) -> int:
         """Its inode number on that device."""
-        return self._table.file_of(self)[1]
+        return self._table().file_of(self)[1]
+
+    @property
+    def generation(self) -> int:
+        """What tells it apart from a file that had the same number before."""
+        return self._table().generations.get(self, 0)
 
     @property
     def held(self) -> bool:
         """Tell whether a descriptor is open for it."""
-        return self._fd >= 0
+        return self in self._table().descriptors
+
+    def _table(self) -> "InodeTable":
+        top = self
+        while top.parent is not None:
+            top = top.parent
+        if isinstance(top, _Root):
+            return top.table
+        raise _stale()
+
+
+class _Root(Inode):
+    __slots__ = ("table",)
+
+    def __init__(self, table: "InodeTable") -> None:
+        super().__init__(ROOT, None, b"")
+        self.table = table
 
 
 class InodeTable:
@@ -100,11 +114,16 @@ class InodeTable:
         fd = os.open(root_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         found = os.stat(fd)
         self.device = found.st_dev
-        self.root = Inode(self, ROOT, None, b"")
-        self.root._fd = fd  # the two classes are one
-        self._by_number = {ROOT: self.root}
+        self.root: Inode = _Root(self)
+        #: The descriptors of those that are held.
+        self.descriptors: dict[Inode, int] = {self.root: fd}
+        #: The generations of those that are not the first of their number.
+        self.generations: dict[Inode, int] = {}
+        # What rests on a file: known files of a directory, open handles of a file.
+        self._uses: dict[Inode, int] = {}
+        self._by_number: dict[int, Inode] = {ROOT: self.root}
         # Those whose number is not the backing's inode number, both ways.
-        self._by_file = {(found.st_dev, found.st_ino): self.root}
+        self._by_file: dict[tuple[int, int], Inode] = {(found.st_dev, found.st_ino): self.root}
         self._file_of = {ROOT: (found.st_dev, found.st_ino)}
         self._next_foreign = FOREIGN
         self._matters = matters
@@ -150,13 +169,18 @@ class InodeTable:
     def stat(self, inode: Inode) -> os.stat_result:
         """Return the attributes of a known file; OSError, ESTALE if it is not there any more."""
         parent = inode.parent
-        if inode.held or parent is None:
-            return os.stat(inode.fd)
+        if inode in self.descriptors or parent is None:
+            return os.stat(self.descriptor_of(inode))
         with _gone_is_stale():
             found = os.stat(inode.name, dir_fd=parent.fd, follow_symlinks=False)
         if self._find(found) is not inode:
             raise _stale()
         return found
+
+    def descriptor_of(self, inode: Inode) -> int:
+        """See `Inode.fd`."""
+        fd = self.descriptors.get(inode)
+        return self._take_hold(inode) if fd is None else fd
 
     def file_of(self, inode: Inode) -> tuple[int, int]:
         """Return device and inode number of a known file."""
@@ -175,17 +199,17 @@ class InodeTable:
 
     def opened(self, inode: Inode, fd: int) -> None:
         """Hold a file that has been opened, as *fd*, until `released`: its number stays its own."""
-        if not inode.held:
+        if inode not in self.descriptors:
             self._hold(inode, os.open(f"/proc/self/fd/{fd}", os.O_PATH | os.O_CLOEXEC))
-        inode.uses += 1
+        self._use(inode)
         self._files.pop(inode, None)
 
     def released(self, inode: Inode) -> None:
         """Take back one `opened`."""
-        inode.uses -= 1
-        if inode.uses == 0:
+        if self._uses[inode] == 1:
             self._files[inode] = None
-            self._drop_if_unused(inode)
+        self._unuse(inode)
+        self._drop_if_unused(inode)
 
     def leaving(self, parent: Inode, name: bytes) -> Inode | None:
         """Hold what the kernel knows by *name*, which is about to be taken away; None if nothing.
@@ -195,8 +219,7 @@ class InodeTable:
         with suppress(FileNotFoundError):
             inode = self._find(os.stat(name, dir_fd=parent.fd, follow_symlinks=False))
             if inode is not None and inode.parent is parent and inode.name == name:
-                if not inode.held:
-                    self.take_hold(inode)
+                self.descriptor_of(inode)
                 return inode
         return None
 
@@ -211,27 +234,27 @@ class InodeTable:
 
     def renamed(self, inode: Inode | None, parent: Inode, name: bytes) -> None:
         """Note the new name of what `leaving` returned."""
-        if inode is not None:
+        if inode is not None and not _is_above(inode, parent):
             self._move(inode, parent, name)
 
-    def take_hold(self, inode: Inode) -> int:
+    def _take_hold(self, inode: Inode) -> int:
         """Open the descriptor of a known file; OSError, ESTALE if it is not under its name.
 
         Directories on the way that are not held any more are only passed through.
         """
         way = [inode]
-        while (above := way[-1].parent) is not None and not above.held:
+        while (above := way[-1].parent) is not None and above not in self.descriptors:
             way.append(above)
         if above is None:
             raise _stale()
-        at = above.fd
+        at = start = self.descriptors[above]
         try:
             for one in reversed(way):
                 before, at = at, self._open_below(at, one)
-                if before != above.fd:
+                if before != start:
                     os.close(before)
         except OSError:
-            if at != above.fd:
+            if at != start:
                 os.close(at)
             raise
         self._hold(inode, at)
@@ -261,12 +284,14 @@ class InodeTable:
 
     def close(self) -> None:
         """Close every descriptor; the kernel does not send what it has not forgotten at the end."""
-        for inode in self._by_number.values():
-            if inode.held:
-                os.close(inode.fd)
-        for table in (self._by_number, self._by_file, self._file_of, self._files):
-            table.clear()
-        self._directories.clear()
+        for fd in self.descriptors.values():
+            os.close(fd)
+        self.descriptors.clear()
+        for known in (self._files, self._directories, self.generations, self._uses):
+            known.clear()
+        self._by_number.clear()
+        self._by_file.clear()
+        self._file_of.clear()
 
     def _find(self, found: os.stat_result) -> Inode | None:
         if found.st_dev == self.device and ROOT < found.st_ino < FOREIGN:
@@ -280,16 +305,16 @@ class InodeTable:
         if found.st_dev != self.device or number == ROOT or number >= FOREIGN:
             number = self._next_foreign
             self._next_foreign += 1
-        inode = Inode(self, number, parent, name)
+        inode = Inode(number, parent, name)
         self._by_number[number] = inode
         if number >= FOREIGN:
             self._by_file[found.st_dev, found.st_ino] = inode
             self._file_of[number] = (found.st_dev, found.st_ino)
-        parent.uses += 1
+        self._use(parent)
         if stat.S_ISDIR(found.st_mode):
             # Held from the beginning: whoever stands in it uses it without looking it up again.
             with suppress(OSError):
-                self.take_hold(inode)
+                self._take_hold(inode)
         return inode
 
     def _found_elsewhere(
@@ -300,8 +325,11 @@ class InodeTable:
         Or another file that got the number of one removed behind our back, if that was not held.
         The kernel must not take the one for the other, hence the new generation.
         """
-        if not inode.held and not self._is_under_its_name(inode):
-            inode.generation += 1
+        if _is_above(inode, parent):
+            # Directories were turned about behind our back: the kernel has to start at the top.
+            raise _stale()
+        if inode not in self.descriptors and not self._is_under_its_name(inode):
+            self.generations[inode] = inode.generation + 1
         elif found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
             self._found_link(inode, parent, name)
             return
@@ -312,17 +340,17 @@ class InodeTable:
         try:
             if self._matters(fd) or not self._matters(inode.fd):
                 self._move(inode, parent, name)
-                if inode.held:
-                    os.dup2(fd, inode.fd, inheritable=False)
+                if inode in self.descriptors:
+                    os.dup2(fd, self.descriptors[inode], inheritable=False)
         finally:
             os.close(fd)
 
     def _move(self, inode: Inode, parent: Inode, name: bytes) -> None:
         before = inode.parent
         inode.parent, inode.name = parent, name
-        parent.uses += 1
+        self._use(parent)
         if before is not None:
-            before.uses -= 1
+            self._unuse(before)
             self._drop_if_unused(before)
 
     def _is_under_its_name(self, inode: Inode) -> bool:
@@ -336,7 +364,7 @@ class InodeTable:
 
     def _may_be_let_go(self, inode: Inode) -> bool:
         """Tell whether a file will be found again by its name, as far as that is cheap to say."""
-        if inode.parent is not None and inode.parent.held:
+        if inode.parent in self.descriptors:
             return self._is_under_its_name(inode)
         return os.stat(inode.fd).st_nlink > 0
 
@@ -355,32 +383,45 @@ class InodeTable:
         return fd
 
     def _hold(self, inode: Inode, fd: int) -> None:
-        inode._fd = fd
+        self.descriptors[inode] = fd
         if is_scarce(fd):
             self._trim_above = 0
 
     def _let_go(self, inode: Inode) -> None:
         self._files.pop(inode, None)
         self._directories.pop(inode, None)
-        self._close(inode)
+        fd = self.descriptors.pop(inode, None)
+        if fd is not None:
+            self._give_up(fd)
 
-    def _drop_if_unused(self, inode: Inode | None) -> None:
+    def _use(self, inode: Inode) -> None:
+        self._uses[inode] = self._uses.get(inode, 0) + 1
+
+    def _unuse(self, inode: Inode) -> None:
+        uses = self._uses.pop(inode)
+        if uses > 1:
+            self._uses[inode] = uses - 1
+
+    def _drop_if_unused(self, inode: Inode) -> None:
         """Forget a file that neither the kernel nor another file needs, and so on upwards."""
-        while inode is not None and inode.lookups <= 0 and inode.uses == 0:
+        while inode.lookups <= 0 and inode not in self._uses:
             above = inode.parent
             if above is None:
                 return
             del self._by_number[inode.number]
             if inode.number in self._file_of:
                 del self._by_file[self._file_of.pop(inode.number)]
+            self.generations.pop(inode, None)
             self._let_go(inode)
-            above.uses -= 1
+            self._unuse(above)
             inode = above
 
-    def _close(self, inode: Inode) -> None:
-        if inode.held:
-            fd, inode._fd = inode.fd, -1
-            self._give_up(fd)
+
+def _is_above(inode: Inode, other: Inode | None) -> bool:
+    """Tell whether a directory holds *other*, however deep, or is it; as far as we know."""
+    while other is not None and other is not inode:
+        other = other.parent
+    return other is inode
 
 
 @contextmanager

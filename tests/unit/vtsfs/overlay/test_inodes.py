@@ -372,3 +372,28 @@ def test_without_any_descriptor_the_next_request_has_some(tmp_path: Path) -> Non
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert os.stat(table[inodes[60].number].fd).st_ino == inodes[60].number
     table.close()
+
+
+def test_directories_turned_about_behind_our_back(table: InodeTable, tmp_path: Path) -> None:
+    (tmp_path / "b" / "a").mkdir(parents=True)
+    b, _ = table.lookup(table.root, b"b")
+    a, _ = table.lookup(b, b"a")
+    (tmp_path / "b" / "a").rename(tmp_path / "a")
+    (tmp_path / "b").rename(tmp_path / "a" / "b")
+    # The kernel goes by what it knows: /b/a, and in there is a b. It must start anew.
+    with pytest.raises(OSError, match="Stale"):
+        table.lookup(a, b"b")
+    assert table.lookup(table.root, b"a")[0] is a
+    assert table.lookup(a, b"b")[0] is b
+    table.trim(0)
+    assert os.readlink(b.path) == str(tmp_path / "a" / "b")
+
+
+def test_a_name_that_would_be_its_own_parent_is_not_believed(
+    table: InodeTable, tmp_path: Path
+) -> None:
+    (tmp_path / "b" / "a").mkdir(parents=True)
+    b, _ = table.lookup(table.root, b"b")
+    a, _ = table.lookup(b, b"a")
+    table.renamed(b, a, b"b")
+    assert b.parent is table.root
