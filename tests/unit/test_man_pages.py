@@ -36,6 +36,7 @@ WORDS = [
     "mount request",
     "host mount",
     "session",
+    "companion",
     "signal",
     "host event",
     "generation",

@@ -96,7 +96,9 @@ class Companions:
             report = Report(Kind.CHANGED, tape.pool_id, tape, cause="companion")
             names = (companion.name,)
             signals.append(
-                self._reporter.of_report(report, identity, (), wrote=False, companions=names)
+                self._reporter.of_report(
+                    report, identity, (), opened=identity, wrote=False, companions=names
+                )
             )
         return signals
 
