@@ -14,10 +14,13 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import click
+
 from vtsfs import daemon
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.overlay.overlay import Overlay, VaultView
 from vtsfs.overlay.reports import Clock, SignalSink
+from vtsfs.runtime.exits import run_cli
 from vtsfs.runtime.logs import configure_logging
 from vtsfs.runtime.systemd import Notifier
 from vtsfs.runtime.tasks import Starter
@@ -98,11 +101,16 @@ class FaultyOverlay(Overlay):
         stumbling.into(self.parts.reporter, only="of_session")
 
 
-if __name__ == "__main__":
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("vault")
+def serve(config: Path, vault: str) -> None:
     configure_logging(sys.stderr, os.environ)
-    settings = read_settings(Path(sys.argv[1]))
+    settings = read_settings(config)
     daemon.run(
-        daemon.Attachment(
-            settings, sys.argv[2], Notifier(), make_overlay=FaultyOverlay, stop_limit_s=1.0
-        )
+        daemon.Attachment(settings, vault, Notifier(), make_overlay=FaultyOverlay, stop_limit_s=1.0)
     )
+
+
+if __name__ == "__main__":
+    sys.exit(run_cli(serve, program="faulty_overlay"))
