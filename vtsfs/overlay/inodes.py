@@ -18,9 +18,8 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
 
-from vtsfs.overlay.descriptors import is_scarce
+from vtsfs.overlay.held import HeldFiles
 
 #: The root's node number, fixed by the FUSE protocol.
 ROOT = 1
@@ -115,8 +114,8 @@ class InodeTable:
         found = os.stat(fd)
         self.device = found.st_dev
         self.root: Inode = _Root(self)
-        #: The descriptors of those that are held.
-        self.descriptors: dict[Inode, int] = {self.root: fd}
+        self.descriptors: HeldFiles[Inode] = HeldFiles(most_held, close)
+        self.descriptors.keep(self.root, fd)
         #: The generations of those that are not the first of their number.
         self.generations: dict[Inode, int] = {}
         # What rests on a file: known files of a directory, open handles of a file.
@@ -127,11 +126,6 @@ class InodeTable:
         self._file_of = {ROOT: (found.st_dev, found.st_ino)}
         self._next_foreign = FOREIGN
         self._matters = matters
-        self._give_up = close
-        self._most_held = self._trim_above = most_held
-        # Held without need, the oldest first; directories are let go last.
-        self._files: dict[Inode, None] = {}
-        self._directories: dict[Inode, None] = {}
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -143,11 +137,6 @@ class InodeTable:
         """
         self.trim_if_many()
         return self._by_number[number]
-
-    @property
-    def held(self) -> int:
-        """How many files are held by descriptor without being open, the root aside."""
-        return len(self._files) + len(self._directories)
 
     def lookup(self, parent: Inode, name: bytes) -> tuple[Inode, os.stat_result]:
         """Find *name* in *parent*, count one lookup, and return it with its attributes.
@@ -199,15 +188,16 @@ class InodeTable:
 
     def opened(self, inode: Inode, fd: int) -> None:
         """Hold a file that has been opened, as *fd*, until `released`: its number stays its own."""
+        again = None
         if inode not in self.descriptors:
-            self._hold(inode, os.open(f"/proc/self/fd/{fd}", os.O_PATH | os.O_CLOEXEC))
+            again = os.open(f"/proc/self/fd/{fd}", os.O_PATH | os.O_CLOEXEC)
+        self.descriptors.keep(inode, again)
         self._use(inode)
-        self._files.pop(inode, None)
 
     def released(self, inode: Inode) -> None:
         """Take back one `opened`."""
         if self._uses[inode] == 1:
-            self._files[inode] = None
+            self.descriptors.keep_no_more(inode)
         self._unuse(inode)
         self._drop_if_unused(inode)
 
@@ -229,8 +219,10 @@ class InodeTable:
         If the file has further names, one of them has to be looked up before it can be used again:
         by its descriptor it would seem to have none.
         """
-        if inode is not None and inode in self._files and os.stat(inode.fd).st_nlink > 0:
-            self._let_go(inode)
+        if inode is None or not self.descriptors.is_spare(inode):
+            return
+        if os.stat(inode.fd).st_nlink > 0:
+            self.descriptors.let_go(inode)
 
     def renamed(self, inode: Inode | None, parent: Inode, name: bytes) -> None:
         """Note the new name of what `leaving` returned."""
@@ -243,11 +235,9 @@ class InodeTable:
         Directories on the way that are not held any more are only passed through.
         """
         way = [inode]
-        while (above := way[-1].parent) is not None and above not in self.descriptors:
-            way.append(above)
-        if above is None:
-            raise _stale()
-        at = start = self.descriptors[above]
+        while (start := self.descriptors.get(_directory_of(way[-1]))) is None:
+            way.append(_directory_of(way[-1]))
+        at = start
         try:
             for one in reversed(way):
                 before, at = at, self._open_below(at, one)
@@ -257,38 +247,23 @@ class InodeTable:
             if at != start:
                 os.close(at)
             raise
-        self._hold(inode, at)
-        held = self._directories if stat.S_ISDIR(os.stat(at).st_mode) else self._files
-        held[inode] = None
+        self.descriptors.add(inode, at, directory=stat.S_ISDIR(os.stat(at).st_mode))
         return at
 
     def trim_if_many(self) -> None:
         """Do what `trim` does if it is time; to be called where a request begins."""
-        if len(self._files) + len(self._directories) > self._trim_above:
-            self.trim(None if self._trim_above else self.held // 2)
+        if self.descriptors.too_many:
+            self.trim()
 
     def trim(self, most: int | None = None) -> None:
-        """Let go of files beyond *most* held, if nobody may be using a descriptor from `fd`.
-
-        The oldest go first. Done in batches, so that it costs little for each that is held; what
-        has to be held in spite of it (see `_may_be_let_go`) raises the mark for the next batch.
-        """
-        aim = self._most_held * 7 // 8 if most is None else most
-        for held in (self._files, self._directories):
-            for inode in list(islice(held, max(self.held - aim, 0))):
-                if self._may_be_let_go(inode):
-                    self._let_go(inode)
-                else:
-                    held[inode] = held.pop(inode)
-        self._trim_above = max(self._most_held, self.held + self._most_held // 8)
+        """Let go of files held without need, if nobody may be using a descriptor from `fd`."""
+        self.descriptors.trim(self._may_be_let_go, most)
 
     def close(self) -> None:
         """Close every descriptor; the kernel does not send what it has not forgotten at the end."""
-        for fd in self.descriptors.values():
-            os.close(fd)
-        self.descriptors.clear()
-        for known in (self._files, self._directories, self.generations, self._uses):
-            known.clear()
+        self.descriptors.close()
+        self.generations.clear()
+        self._uses.clear()
         self._by_number.clear()
         self._by_file.clear()
         self._file_of.clear()
@@ -340,8 +315,9 @@ class InodeTable:
         try:
             if self._matters(fd) or not self._matters(inode.fd):
                 self._move(inode, parent, name)
-                if inode in self.descriptors:
-                    os.dup2(fd, self.descriptors[inode], inheritable=False)
+                held = self.descriptors.get(inode)
+                if held is not None:
+                    os.dup2(fd, held, inheritable=False)
         finally:
             os.close(fd)
 
@@ -375,24 +351,12 @@ class InodeTable:
                 fd = os.open(inode.name, PATH_FLAGS, dir_fd=directory)
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE}:
-                self._trim_above = 0
+                self.descriptors.note_scarcity()
             raise
         if self._find(os.stat(fd)) is not inode:
             os.close(fd)
             raise _stale()
         return fd
-
-    def _hold(self, inode: Inode, fd: int) -> None:
-        self.descriptors[inode] = fd
-        if is_scarce(fd):
-            self._trim_above = 0
-
-    def _let_go(self, inode: Inode) -> None:
-        self._files.pop(inode, None)
-        self._directories.pop(inode, None)
-        fd = self.descriptors.pop(inode, None)
-        if fd is not None:
-            self._give_up(fd)
 
     def _use(self, inode: Inode) -> None:
         self._uses[inode] = self._uses.get(inode, 0) + 1
@@ -412,7 +376,7 @@ class InodeTable:
             if inode.number in self._file_of:
                 del self._by_file[self._file_of.pop(inode.number)]
             self.generations.pop(inode, None)
-            self._let_go(inode)
+            self.descriptors.let_go(inode)
             self._unuse(above)
             inode = above
 
@@ -431,6 +395,12 @@ def _gone_is_stale() -> Iterator[None]:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _stale() from error
+
+
+def _directory_of(inode: Inode) -> Inode:
+    if inode.parent is None:
+        raise _stale()
+    return inode.parent
 
 
 def _stale() -> OSError:

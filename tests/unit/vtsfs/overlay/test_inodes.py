@@ -54,7 +54,7 @@ def test_the_last_forget_closes(table: InodeTable, tmp_path: Path) -> None:
     assert len(table) == 2
     table.forget(inode.number, 1)
     assert open_descriptors() == before
-    assert table.held == 0
+    assert len(table.descriptors) == 0
     with pytest.raises(KeyError):
         table[inode.number]
 
@@ -146,7 +146,7 @@ def test_a_directory_is_known_as_long_as_files_in_it(table: InodeTable, tmp_path
     table.forget(pool.number, 1)
     table.forget(inode.number, 1)
     assert len(table) == 1
-    assert table.held == 0
+    assert len(table.descriptors) == 0
 
 
 # ------------------------------------------------------------- what happens behind our back
@@ -220,9 +220,9 @@ def test_a_removed_file_is_held_until_it_is_forgotten(table: InodeTable, tmp_pat
     table.left(gone)
     table.trim(0)
     assert table.stat(inode).st_nlink == 0
-    assert table.held == 1
+    assert len(table.descriptors) == 1
     table.forget(inode.number, 1)
-    assert table.held == 0
+    assert len(table.descriptors) == 0
 
 
 def test_what_the_kernel_does_not_know_is_not_held(table: InodeTable, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_what_the_kernel_does_not_know_is_not_held(table: InodeTable, tmp_path: 
     assert table.leaving(table.root, b"none") is None
     table.left(None)
     table.renamed(None, table.root, b"b")
-    assert table.held == 0
+    assert len(table.descriptors) == 0
 
 
 def test_a_removed_link_gives_way_to_the_other(table: InodeTable, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_an_open_file_is_held_whatever_becomes_of_its_name(
     os.close(fd)
     (tmp_path / "a").unlink()
     table.trim(0)
-    assert table.held == 0
+    assert len(table.descriptors) == 0
     assert table.stat(inode).st_nlink == 0
     table.released(inode)
     assert os.stat(inode.fd).st_nlink == 0
@@ -297,7 +297,7 @@ def test_files_held_beyond_the_limit_are_let_go(tmp_path: Path) -> None:
         inode, _ = table.lookup(pool, b"T%d" % number)
         assert os.stat(table[inode.number].fd).st_ino == inode.number
         inodes.append(inode)
-        assert table.held <= 11
+        assert len(table.descriptors) <= 11
     assert pool.held, "directories are let go last"
     assert inodes[-1].held
     assert not inodes[0].held
@@ -315,11 +315,11 @@ def test_more_directories_than_may_be_held(tmp_path: Path) -> None:
         path.mkdir()
         inode, _ = table.lookup(table[inode.number], b"d%d" % number)
         chain.append(inode)
-        assert table.held <= 11
+        assert len(table.descriptors) <= 11
     table.trim(0)
-    assert table.held == 0
+    assert len(table.descriptors) == 0
     assert os.readlink(chain[-1].path) == str(path)
-    assert table.held == 1, "directories on the way are passed through"
+    assert len(table.descriptors) == 1, "directories on the way are passed through"
     table.close()
     assert len(table) == 0
 
@@ -332,7 +332,7 @@ def test_a_file_without_its_name_is_not_let_go(tmp_path: Path) -> None:
         (tmp_path / name).unlink()
     for _ in range(5):
         table.trim()
-    assert table.held == 3
+    assert len(table.descriptors) == 3
     table.close()
 
 
@@ -345,7 +345,7 @@ def test_scarce_descriptors_are_given_back(tmp_path: Path) -> None:
             (tmp_path / f"T{number}").touch()
             inode, _ = table.lookup(table.root, b"T%d" % number)
             assert os.stat(table[inode.number].fd).st_ino == inode.number
-            assert table.held <= 60
+            assert len(table.descriptors) <= 60
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
         table.close()
@@ -359,7 +359,7 @@ def test_without_any_descriptor_the_next_request_has_some(tmp_path: Path) -> Non
         inodes.append(table.lookup(table.root, b"T%d" % number)[0])
         if number < 50:
             os.stat(inodes[-1].fd)
-    assert table.held == 50
+    assert len(table.descriptors) == 50
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (10, before[1]))
     try:
@@ -367,7 +367,7 @@ def test_without_any_descriptor_the_next_request_has_some(tmp_path: Path) -> Non
             inodes[60].fd  # noqa: B018  # looking is what opens
         with pytest.raises(OSError, match="Too many"):
             table[inodes[60].number].fd  # noqa: B018  # looking is what opens
-        assert table.held < 50
+        assert len(table.descriptors) < 50
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert os.stat(table[inodes[60].number].fd).st_ino == inodes[60].number
