@@ -185,8 +185,8 @@ class Operations(pyfuse3.Operations):
 
     @fuse_handler
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
-        # Any buffer will do: it is sent before anything else runs.
-        return await self._files.read(fh, off, size)  # type: ignore[return-value]
+        data = await self._files.read(fh, off, size)
+        return data  # type: ignore[return-value]  # any buffer will do: it is sent at once
 
     @fuse_handler
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
