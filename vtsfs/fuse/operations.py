@@ -185,8 +185,8 @@ class Operations(pyfuse3.Operations):
 
     @fuse_handler
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
-        data = await self._files.read(fh, off, size)
-        return data  # type: ignore[return-value]  # any buffer will do: it is sent at once
+        # What is not bytes is sent before anything else runs.
+        return await self._files.read(fh, off, size)  # type: ignore[return-value]  # buffers do
 
     @fuse_handler
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
