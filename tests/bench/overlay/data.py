@@ -118,7 +118,7 @@ _BLOCKS = (
     ("1m", MIB, 512 * MIB, 1.0),
 )
 #: How much is read in a run; all the blocks divide it.
-_READ = 448 * MIB
+_READ = 336 * MIB
 
 
 class Transfer(NamedTuple):

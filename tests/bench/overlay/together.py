@@ -28,8 +28,8 @@ ONE_TAPE = "one tape"
 TAPES = 8
 
 EACH = 28 * MIB
-_READ = 448 * MIB
-_WRITTEN = 112 * MIB
+_READ = 224 * MIB
+_WRITTEN = 84 * MIB
 
 
 def writers(tree: Attached, way: Way, name: str, sizes: Sequence[int]) -> Side:
