@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vtsfs.contract.errors import OutboxCorrupt, OutboxError
+from vtsfs.contract.errors import FeedError, OutboxCorrupt, OutboxError
 from vtsfs.contract.notes import CompanionClosed, CompanionOpened, Entry, Note, TapeClosed
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
 from vtsfs.outbox.folding import Earlier, fold
@@ -366,21 +366,32 @@ def open_or_replace(path: Path, stamp: str) -> tuple[Database, Path | None]:
     try:
         return Database(path), None
     except OutboxCorrupt:
-        aside = path.with_name(f"{path.name}.corrupt-{stamp}-{secrets.token_hex(2)}")
-        try:
-            os.rename(path, aside)
-            for suffix in ("-wal", "-shm"):
-                if path.with_name(path.name + suffix).exists():
-                    os.rename(path.with_name(path.name + suffix), Path(f"{aside}{suffix}"))
-        except OSError as error:
-            raise OutboxError(
-                f"outbox {path} is damaged and cannot be set aside: {error.strerror}"
-            ) from error
+        aside = set_aside(path, stamp)
         return Database(path), aside
 
 
+def set_aside(path: Path, stamp: str) -> Path:
+    """Give a damaged outbox, which nobody has open, another name; return that.
+
+    Raises `OutboxError`.
+    """
+    aside = path.with_name(f"{path.name}.corrupt-{stamp}-{secrets.token_hex(2)}")
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            if path.with_name(path.name + suffix).exists():
+                os.rename(path.with_name(path.name + suffix), Path(f"{aside}{suffix}"))
+    except OSError as error:
+        raise OutboxError(
+            f"outbox {path} is damaged and cannot be set aside: {error.strerror}"
+        ) from error
+    return aside
+
+
 def _identity(text: str | None) -> Identity | None:
-    return None if text is None else Identity(**json.loads(text))
+    try:
+        return None if text is None else Identity(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise OutboxCorrupt(f"an identity in the outbox is damaged: {error!r}") from error
 
 
 def _text(identity: Identity) -> str:
@@ -394,10 +405,14 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        # Rows that contradict each other are damage, too.
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CONSTRAINT")):
             raise OutboxCorrupt(f"outbox {path} is damaged: {error}") from error
         if "no such table" in str(error):
             raise OutboxCorrupt(f"outbox {path} is not an outbox: {error}") from error
         raise OutboxError(f"outbox {path}: {error} {name}".rstrip()) from error
+    except FeedError as error:
+        # SQLite keeps no sums of what is in its rows: a damaged one is found when it is read.
+        raise OutboxCorrupt(f"outbox {path} is damaged: {error}") from error
     except OSError as error:
         raise OutboxError(f"outbox {path}: {error.strerror}") from error

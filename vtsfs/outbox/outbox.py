@@ -14,7 +14,7 @@ import trio
 
 from vtsfs.contract.errors import OutboxCorrupt, OutboxError
 from vtsfs.contract.notes import Entry
-from vtsfs.outbox.database import Database, Mark, Meta, open_or_replace
+from vtsfs.outbox.database import Database, Mark, Meta, open_or_replace, set_aside
 
 _logger = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ class Outbox:
         self._lock = trio.Lock()
         #: The file whose open-for-write marks were told in this run; those in it now are our own.
         self._taken_over = ""
+        self._is_damaged = False
         self._limiter = trio.CapacityLimiter(1)
         #: Why signals cannot be made durable at present; empty when they can.
         self.failure = ""
@@ -256,6 +257,10 @@ class Outbox:
         except OutboxError as error:
             await self._failed(error)
             return
+        except (RuntimeError, MemoryError, OverflowError) as error:
+            # No thread to be had, or no memory: that may pass, and no tape may suffer by it.
+            await self._failed(OutboxError(f"outbox {self._path}: {error!r}"))
+            return
         written = set(map(id, groups))
         self._queue = [group for group in self._queue if id(group) not in written]
         self._queued = sum(len(group.signals) for group in self._queue)
@@ -299,6 +304,12 @@ class Outbox:
     async def _open(self) -> None:
         """Open the file, begin a new one if it is damaged, and report what a crash cut off."""
         stamp = self._callbacks.stamp()
+        if self._is_damaged:
+            found = await trio.to_thread.run_sync(
+                set_aside, self._path, stamp, limiter=self._limiter
+            )
+            self._is_damaged = False
+            self._callbacks.set_aside(found)
         database, aside = await trio.to_thread.run_sync(
             open_or_replace, self._path, stamp, limiter=self._limiter
         )
@@ -327,6 +338,8 @@ class Outbox:
     async def _failed(self, error: OutboxError) -> None:
         if isinstance(error, OutboxCorrupt):
             self._meta = None
+            # Not every damage shows when the file is opened again.
+            self._is_damaged = True
         self._begin_failing(str(error))
         self._idle.set()
         async with self._lock:

@@ -17,7 +17,17 @@ BASIC = (
     *("bash", "cat", "chmod", "df", "dirname", "env", "flock", "head", "mktemp", "printf"),
     *("readlink", "rm", "sha256sum", "tail", "tee", "tr", "touch"),
 )
-PROVED = ("gcc", "pkg-config", "fusermount3", "ssh", "scp", "ssh-keygen", "sshd", "mandoc")
+PROVED = (
+    "gcc",
+    "pkg-config",
+    "fusermount3",
+    "ssh",
+    "scp",
+    "ssh-keygen",
+    "sshd",
+    "mandoc",
+    "strace",
+)
 
 
 class Machine:

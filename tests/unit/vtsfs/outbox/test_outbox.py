@@ -1,7 +1,8 @@
 """The outbox in the loop: grouping, failure, recovery, and what a new start finds."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -173,3 +174,41 @@ async def test_what_a_slow_disk_left_waiting_is_written_at_the_end(tmp_path: Pat
     async with running(tmp_path / "o", heard) as outbox:
         assert await kinds(outbox) == [Kind.MOUNTED, Kind.DISMOUNTED]
         assert heard.marks == []
+
+
+@pytest.mark.parametrize(
+    "damage", ["UPDATE signals SET body = '{}'", "UPDATE open_sessions SET opened = '{'"]
+)
+async def test_a_row_that_is_damaged_costs_the_file_not_the_program(
+    tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "o"
+    async with running(path, Heard(), clean=False) as outbox:
+        await outbox.commit([MOUNTED])
+    with closing(sqlite3.connect(path)) as sql:
+        assert sql.execute(damage).rowcount == 1
+        sql.execute("UPDATE meta SET value = 0 WHERE key = 'highest'")
+        sql.commit()
+    heard = Heard()
+    async with running(path, heard) as outbox:
+        outbox.post([DISMOUNTED])
+        with trio.fail_after(10):
+            while not heard.aside or outbox.failure:
+                await outbox.committed.wait()
+        assert outbox.needs_sweep
+
+
+async def test_no_thread_to_be_had_is_a_failure_that_passes(tmp_path: Path) -> None:
+    class Short(Heard):
+        def interrupted(self, marks: Sequence[Mark]) -> list[Signal]:
+            if not self.failures:
+                raise RuntimeError("can't start new thread")
+            return super().interrupted(marks)
+
+    heard = Short()
+    async with running(tmp_path / "o", heard) as outbox:
+        with trio.fail_after(10):
+            while outbox.failure:
+                await outbox.committed.wait()
+        await outbox.commit([MOUNTED])
+    assert len(heard.failures) == 1
