@@ -289,13 +289,15 @@ class _Daemon:
 
     async def _unmount_when_free(self, waiting: trio.CancelScope) -> None:
         """Unmount as soon as nothing is open; the loop then comes to its end by itself."""
+        said = ""
         while not self._unmounted:
             try:
                 await trio.to_thread.run_sync(mounting.unmount_vault, self._vault, self._mountpoint)
                 self._unmounted = True
             except AttachError as error:
-                if not isinstance(error, VaultBusy):
-                    _logger.error("%s", error)
+                if not isinstance(error, VaultBusy) and str(error) != said:
+                    said = str(error)
+                    _logger.error("%s", said)
                 await trio.sleep(_STOP_POLL_S)
         waiting.cancel()
 

@@ -7,13 +7,14 @@ host I/O meanwhile goes on, and the vault counts as unclean until the agent has 
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import trio
 
 from vtsfs.contract.errors import OutboxCorrupt, OutboxError
 from vtsfs.contract.notes import Entry
+from vtsfs.contract.signals import Signal
 from vtsfs.outbox.database import Database, Mark, Meta, open_or_replace, set_aside
 
 _logger = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ PATIENCE_S = 2.0
 RETRY_S = 1.0
 #: Most signals kept in memory while the outbox cannot be written.
 MAX_QUEUED = 50_000
+#: Most ranges of bytes in them. Whose would be more tell that their extents are unknown.
+MAX_QUEUED_EXTENTS = 200_000
 #: Groups in the transaction that tries whether a failing outbox can be written again: what was
 #: queued meanwhile would keep the processor busy for seconds, only to be rolled back.
 PROBE = 100
@@ -63,15 +66,18 @@ class Outbox:
         *,
         patience_s: float = PATIENCE_S,
         most_queued: int = MAX_QUEUED,
+        most_extents: int = MAX_QUEUED_EXTENTS,
     ) -> None:
         self._path = path
         self._callbacks = callbacks
         self._patience_s = patience_s
         self._most_queued = most_queued
+        self._most_extents = most_extents
         self._database: Database | None = None
         self._meta: Meta | None = None
         self._queue: list[_Group] = []
         self._queued = 0
+        self._queued_extents = 0
         self._acknowledged = 0
         self._sweep: bool | None = None
         #: Signals have been dropped since something was last committed.
@@ -224,17 +230,27 @@ class Outbox:
             database.close()
 
     def _enqueue(self, group: _Group) -> None:
+        group.signals = tuple(map(self._light, group.signals))
         self._queue.append(group)
         self._queued += len(group.signals)
         while self._queued > self._most_queued and len(self._queue) > 1:
             # The signals are gone; that they were is what `sweep` says.
             lost = self._queue.pop(0)
             self._queued -= len(lost.signals)
+            self._queued_extents -= _extents_in(lost)
             self._sweep = True
             if not self._losing:
                 self._losing = True
                 self._renew()
         self._work.set()
+
+    def _light(self, entry: Entry) -> Entry:
+        """Return *entry*, without its extents if there is no room in memory for them."""
+        extents = _extents_of(entry)
+        if isinstance(entry, Signal) and self._queued_extents + extents > self._most_extents:
+            return replace(entry, extents=None) if extents else entry
+        self._queued_extents += extents
+        return entry
 
     def _renew(self) -> None:
         """Have subscribers begin anew: they learn from the new hello that they must sweep."""
@@ -264,6 +280,7 @@ class Outbox:
         written = set(map(id, groups))
         self._queue = [group for group in self._queue if id(group) not in written]
         self._queued = sum(len(group.signals) for group in self._queue)
+        self._queued_extents = sum(map(_extents_in, self._queue))
         for group in groups:
             group.done.set()
         self._meta = meta
@@ -361,6 +378,14 @@ class Outbox:
 
     def _too_slow(self) -> str:
         return f"outbox {self._path}: a commit takes more than {self._patience_s:g} s"
+
+
+def _extents_of(entry: Entry) -> int:
+    return len(entry.extents or ()) if isinstance(entry, Signal) else 0
+
+
+def _extents_in(group: _Group) -> int:
+    return sum(map(_extents_of, group.signals))
 
 
 def _is_full(error: OutboxError) -> bool:

@@ -1,9 +1,10 @@
 """The outbox in the loop: grouping, failure, recovery, and what a new start finds."""
 
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,26 @@ async def test_no_thread_to_be_had_is_a_failure_that_passes(tmp_path: Path) -> N
                 await outbox.committed.wait()
         await outbox.commit([MOUNTED])
     assert len(heard.failures) == 1
+
+
+async def test_memory_is_bounded_in_extents_too(tmp_path: Path) -> None:
+    heard = Heard()
+    callbacks = Callbacks(
+        heard.interrupted, heard.failures.append, heard.aside.append, lambda: "now"
+    )
+    outbox = Outbox(tmp_path / "o", callbacks, most_extents=100)
+    scattered = replace(DISMOUNTED, extents=tuple((n * 10, n * 10 + 1) for n in range(40)))
+    # Nobody runs the writer yet, as while the disk is broken.
+    for _ in range(4):
+        outbox.post([replace(scattered, session=secrets.token_hex(4))])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(outbox.run)
+        found = [Signal.from_json(b) for _, b in await outbox.after(0, 100, deliver=False)]
+        # What was written makes room again.
+        outbox.post([scattered])
+        await outbox.commit([MOUNTED])
+        last = [Signal.from_json(b) for _, b in await outbox.after(0, 100, deliver=False)][-2]
+        await outbox.close(clean=True)
+        nursery.cancel_scope.cancel()
+    assert [s.extents is None for s in found] == [False, False, True, True]
+    assert last.extents == scattered.extents
