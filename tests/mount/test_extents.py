@@ -20,7 +20,7 @@ from tests.support.posix_case import close_dead, opened
 from tests.support.scratch import scratch_directory
 from tests.support.tape_hands import DECK, SPAN, Hands
 from vtsfs.contract.extents import MAX_RANGES
-from vtsfs.contract.signals import Kind, Signal
+from vtsfs.contract.signals import Access, Kind, Signal
 
 #: VTS_TEST_HISTORIES=1000 plays so many, other ones each time; without it the same few.
 MANY = int(os.environ.get("VTS_TEST_HISTORIES", "0"))
@@ -61,7 +61,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    with scratch_directory() as top, attached_vault(top) as vault:
+    with scratch_directory() as top, attached_vault(top, settle="10ms") as vault:
         yield Bench(vault)
 
 
@@ -143,6 +143,11 @@ class Pool:
             found = self.feed.next()
             if found.pool in self.names:
                 return found
+
+    def next_writing(self) -> Signal:
+        while (found := self.next()).session and found.access is Access.READ:
+            pass
+        return found
 
     def dismounted(self) -> Signal:
         """Return the next signal, which must be that one."""
@@ -250,6 +255,26 @@ def test_a_tape_opened_by_a_name_that_is_none_is_a_session(pool: Pool) -> None:
     dismounted = pool.dismounted()
     assert dismounted.wrote
     assert dismounted.label == "X00003"
+    assert dismounted.identity is not None
+
+
+@pytest.mark.parametrize(("gone", "left"), [("X00007", "X00009"), ("X00009", "X00007")])
+def test_a_tape_opened_by_a_name_that_the_kernel_remembers_is_a_session(
+    pool: Pool, gone: str, left: str
+) -> None:
+    """A reader keeps the file by one of its names, that which was listed last, in any order."""
+    with opened(pool.lay(gone, b"0" * 1000), os.O_RDONLY):
+        os.link(pool.above / gone, pool.above / left)
+        for entry in os.scandir(pool.above):
+            entry.stat()
+        os.unlink(pool.above / gone)
+        with opened(pool.above / left, os.O_WRONLY) as fd:
+            os.write(fd, b"new")
+        kinds = [pool.next_writing().kind for _ in range(3)]
+        assert kinds == [Kind.MOVED, Kind.REMOVED, Kind.MOUNTED]
+        dismounted = pool.next_writing()
+    assert (dismounted.kind, dismounted.label) == (Kind.DISMOUNTED, left)
+    assert dismounted.wrote
     assert dismounted.identity is not None
 
 

@@ -21,7 +21,7 @@ from vtsfs.overlay.data import DataPath, clear_set_id
 from vtsfs.overlay.gate import Gate
 from vtsfs.overlay.handles import OpenFile
 from vtsfs.overlay.inodes import Inode, InodeTable
-from vtsfs.overlay.links import FileKey, Links
+from vtsfs.overlay.links import FileKey, Links, has_other_names
 from vtsfs.overlay.moves import Report
 from vtsfs.overlay.readers import Readers
 from vtsfs.overlay.renamed import RenamedFiles
@@ -53,6 +53,11 @@ def _take_away(parent: Inode, name: bytes, inode: Inode) -> None:
     found = store.lstat(parent, name)
     if found is not None and (found.st_dev, found.st_ino) == (inode.dev, inode.ino):
         os.unlink(name, dir_fd=parent.fd)
+
+
+def _may_be_a_tape(fd: int, found: os.stat_result) -> bool:
+    """Whether a file that is no tape by the name it was opened by has another name."""
+    return stat.S_ISREG(found.st_mode) and has_other_names(fd, None)
 
 
 class Files:
@@ -164,8 +169,10 @@ class Files:
         """
         begun: list[tuple[WriteSession, Signal]] = []
         for each in self._open.values():
+            if not each.writing or each.session is not None:
+                continue
             found = os.fstat(each.fd)
-            if not each.writing or each.session is not None or not stat.S_ISREG(found.st_mode):
+            if not stat.S_ISREG(found.st_mode):
                 continue
             named = tape if (found.st_dev, found.st_ino) == file else None
             named = named or self._parts.tape_of(each.fd)
@@ -227,7 +234,7 @@ class Files:
         elif writing and stat.S_ISREG(found.st_mode):
             await self._open_companion(file, created=created)
         handle = self._enter(file, flags, found.st_mode)
-        if tape is None and writing and found.st_nlink > 1 and stat.S_ISREG(found.st_mode):
+        if tape is None and writing and _may_be_a_tape(fd, found):
             await self._look_for_a_tape(handle, (found.st_dev, found.st_ino))
         if flags & os.O_TRUNC and not created:
             await self._truncate(handle, caller)
