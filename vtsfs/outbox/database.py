@@ -207,12 +207,21 @@ class Database:
                     self._sql.execute("ROLLBACK")
                 raise
 
-    def after(self, seq: int, limit: int) -> list[tuple[int, str]]:
-        """Return up to *limit* signals with numbers above *seq*, as number and JSON."""
-        with _translated(self.path):
-            return self._sql.execute(
-                "SELECT seq, body FROM signals WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
-            ).fetchall()
+    def after(self, seq: int, limit: int, most_chars: int | None = None) -> list[tuple[int, str]]:
+        """Return up to *limit* signals with numbers above *seq*, as number and JSON.
+
+        Once they have *most_chars* together, no more: one with many extents may have a million.
+        """
+        found: list[tuple[int, str]] = []
+        size = 0
+        query = "SELECT seq, body FROM signals WHERE seq > ? ORDER BY seq LIMIT ?"
+        with _translated(self.path), closing(self._sql.execute(query, (seq, limit))) as rows:
+            for number, body in rows:
+                found.append((number, body))
+                size += len(body)
+                if most_chars is not None and size >= most_chars:
+                    break
+        return found
 
     def marks(self) -> list[Mark]:
         """Return the sessions whose end was never told, and the companions that were open."""

@@ -27,6 +27,8 @@ RETRY_S = 1.0
 MAX_QUEUED = 50_000
 #: Most ranges of bytes in them. Whose would be more tell that their extents are unknown.
 MAX_QUEUED_EXTENTS = 200_000
+#: Characters of signals read for a subscriber in one go.
+MOST_READ = 1 << 20
 #: Groups in the transaction that tries whether a failing outbox can be written again: what was
 #: queued meanwhile would keep the processor busy for seconds, only to be rolled back.
 PROBE = 100
@@ -160,7 +162,7 @@ class Outbox:
             if self._database is None:
                 raise OutboxError(self.failure)
             found = await trio.to_thread.run_sync(
-                self._database.after, seq, limit, limiter=self._limiter
+                self._database.after, seq, limit, MOST_READ, limiter=self._limiter
             )
             if deliver and found:
                 self.delivered = max(self.delivered, found[-1][0])

@@ -254,3 +254,15 @@ def test_what_was_committed_survives_kill_9(tmp_path: Path) -> None:
         assert len(outbox.marks()) == len(seqs) % 2
         outbox.close()
         path.unlink()
+
+
+def test_signals_are_read_in_bites(tmp_path: Path) -> None:
+    outbox = Database(tmp_path / "o.sqlite")
+    large = tuple((n * 10, n * 10 + 1) for n in range(1000))
+    outbox.commit([replace(DISMOUNTED, session=f"s{n}", extents=large) for n in range(5)])
+    [first, *others] = outbox.after(0, 100)
+    assert len(others) == 4
+    assert outbox.after(0, 100, 1) == [first]
+    assert outbox.after(0, 100, 2 * len(first[1])) == [first, others[0]]
+    outbox.commit([MOUNTED])
+    outbox.close()
