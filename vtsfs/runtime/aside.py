@@ -56,7 +56,13 @@ class Aside:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        closing = False
+        # What a job has logged comes after the wish to close, and is to be written too.
+        while not (closing and self._jobs.empty()):
+            job = self._jobs.get()
+            if job is None:
+                closing = True
+                continue
             job()
             dropped, self._dropped = self._dropped, 0
             if dropped:

@@ -36,6 +36,20 @@ def test_jobs_are_done_in_order_and_all_of_them() -> None:
     assert done == list(range(500))
 
 
+def test_what_the_last_job_has_to_say_is_written_too() -> None:
+    done: list[str] = []
+    aside, may_go = Aside(), threading.Event()
+
+    def last() -> None:
+        assert may_go.wait(20)
+        aside.do(partial(done.append, "its words"))
+
+    aside.do(last)
+    threading.Timer(0.05, may_go.set).start()
+    assert aside.close()
+    assert done == ["its words"]
+
+
 def test_who_logs_does_not_wait_and_memory_is_bounded(expect_log: ExpectedLogs) -> None:
     expect_log("89 messages are missing here", logging.ERROR)
     slow, aside = Slow(), Aside(most_waiting=10)
