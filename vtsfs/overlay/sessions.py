@@ -41,6 +41,9 @@ _logger = logging.getLogger(__name__)
 #: commit, and who opens the tape again comes at once.
 NOTE_AFTER_S = 0.1
 
+#: Most tapes that are closed and wait for somebody to come back.
+MOST_SETTLING = 256
+
 #: The descriptor that is being synced, and the one that is to be synced next.
 _MOST_LEFT = 2
 
@@ -145,18 +148,22 @@ class Sessions:
         links: Links,
         *,
         settle_s: float = 0.0,
+        most_settling: int = MOST_SETTLING,
         fsync_threads: int = 8,
         close: Callable[[int], None] = os.close,
     ) -> None:
         """*close* closes a descriptor that may be the last of a file without a name."""
         self._close = close
         self._settle_s = settle_s
+        self._most_settling = most_settling
         self._reporter = reporter
         self._nursery = nursery
         self._tape_of = tape_of
         self._links = links
         self._limiter = trio.CapacityLimiter(fsync_threads)
         self._by_file: dict[tuple[int, int], WriteSession] = {}
+        #: The sessions that have no writers, the one that has had none for longest first.
+        self._settling: dict[tuple[int, int], WriteSession] = {}
 
     def __iter__(self) -> Iterator[WriteSession]:
         return iter(list(self._by_file.values()))
@@ -267,7 +274,11 @@ class Sessions:
             session.begun.set()
 
     def _apply(self, session: WriteSession, event: Event) -> None:
-        """Let the table decide, and carry out what it says.
+        self._carry_out(session, event)
+        self._keep_few_settling(session)
+
+    def _carry_out(self, session: WriteSession, event: Event) -> None:
+        """Let the table decide, and do what it says.
 
         No await may come in between: an open that came there would join a session whose end is
         already told.
@@ -281,6 +292,16 @@ class Sessions:
             self._nursery.start_soon(self._settle, session)
         if session.settler is not None:
             session.settler.set()
+
+    def _keep_few_settling(self, session: WriteSession) -> None:
+        """Each holds a descriptor: of very many tapes closed together the first do not wait."""
+        if not session.settling:
+            self._settling.pop(session.key, None)
+            return
+        self._settling.setdefault(session.key, session)
+        if len(self._settling) > self._most_settling:
+            longest = self._settling.pop(next(iter(self._settling)))
+            self._carry_out(longest, Hurried())
 
     async def _settle(self, session: WriteSession) -> None:
         """Make the tape durable outside the engine's close, as often as the table wants, and wait.

@@ -55,13 +55,24 @@ async def sessions_with(
     sink: Sink | None = None,
     tape_of: Callable[[int], TapeId | None] = always_that_tape,
     refuse: bool = False,
+    most_settling: int = 10,
 ) -> AsyncIterator[tuple[Sessions, Sink]]:
     """Give sessions, and the sink that has every signal when the block has ended."""
     sink = Sink() if sink is None else sink
     async with trio.open_nursery() as nursery:
         reporter = Reporter("VAULT00", sink, FixedClock(), refuse=refuse)
         with scratch_links() as links:
-            yield Sessions(reporter, nursery, tape_of, links, settle_s=settle_s), sink
+            yield (
+                Sessions(
+                    reporter,
+                    nursery,
+                    tape_of,
+                    links,
+                    settle_s=settle_s,
+                    most_settling=most_settling,
+                ),
+                sink,
+            )
     assert not open_descriptors_of("only-here")
 
 
@@ -207,6 +218,20 @@ async def test_a_tape_that_loses_its_name_while_settling_is_told_at_once(
         assert sink.signals[1].cause == "removed"
         assert len(sessions) == 0
         assert sessions.of_file(*session.key) is None
+
+
+async def test_of_many_tapes_closed_together_the_first_do_not_wait(tmp_path: Path) -> None:
+    async with sessions_with(settle_s=3600.0, most_settling=3) as (sessions, sink):
+        made = []
+        for number in range(5):
+            fd = os.open(tmp_path / str(number), os.O_RDWR | os.O_CREAT)
+            made.append(await opened(sessions, fd))
+            sessions.released(made[-1], fd)
+        await told(sink, 7)
+        ended = [s.session for s in sink.signals if s.kind is Kind.DISMOUNTED]
+        assert sorted(ended) == sorted(session.id for session in made[:2])
+        assert [session.settling for session in made] == [False, False, True, True, True]
+        sessions.hurry()
 
 
 async def test_an_engine_that_comes_back_a_thousand_times_costs_two_descriptors(
