@@ -249,7 +249,9 @@ class Operations(pyfuse3.Operations):
             inode, found = self._inodes.lookup(listing.inode, name)
         except FileNotFoundError:
             return True
-        fits = pyfuse3.readdir_reply(token, FileNameT(name), _entry(inode, found), following)
+        entry = _entry(inode, found)
+        entry.entry_timeout = entry.attr_timeout = TIMEOUT_S + listing.patience_s
+        fits = pyfuse3.readdir_reply(token, FileNameT(name), entry, following)
         if not fits:
             self._inodes.forget(inode.number, 1)
         return fits

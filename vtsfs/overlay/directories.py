@@ -21,6 +21,10 @@ from vtsfs.overlay.inodes import Inode, InodeTable
 
 #: Bytes of entries asked for at once, as glibc does.
 _BLOCK = 32768
+#: For how many seconds more than otherwise attributes from a listing may be relied on, for each
+#: byte of the directory's size: about a second for 15,000 entries.
+_PATIENCE_PER_BYTE = 1 / 400_000
+_MOST_PATIENCE_S = 9.0
 #: struct linux_dirent64 of getdents64(2): inode number, position of the next entry, length, type.
 _HEADER = struct.Struct("=QqHB")
 #: The number of getdents64(2) where it is not that of all newer architectures (syscalls(2)). glibc
@@ -36,6 +40,9 @@ class Listing:
 
     inode: Inode
     fd: int
+    #: find(1) and its like read up to 100,000 names before they look at the first file. So much
+    #: longer must the attributes they got with the names do, or each costs a request of its own.
+    patience_s: float
     position: int = 0
     ahead: list[tuple[bytes, int]] = field(default_factory=list)
 
@@ -62,7 +69,8 @@ class Directories:
         affordable(fd, LISTING_RESERVE)
         handle = self._next
         self._next += 1
-        self._open[handle] = Listing(inode, fd)
+        patience_s = min(os.fstat(fd).st_size * _PATIENCE_PER_BYTE, _MOST_PATIENCE_S)
+        self._open[handle] = Listing(inode, fd, patience_s)
         return handle
 
     def entries(self, handle: int, start: int) -> Iterator[tuple[bytes, int]]:

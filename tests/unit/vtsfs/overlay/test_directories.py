@@ -137,6 +137,20 @@ def test_the_dots_of_the_root_are_the_root(
         directories.close(handle)
 
 
+def test_attributes_from_a_long_listing_are_good_for_longer(
+    directories: Directories, table: InodeTable, tmp_path: Path
+) -> None:
+    (tmp_path / "BILL").mkdir()
+    handle = directories.open(table.lookup(table.root, b"BILL")[0])
+    short = directories[handle].patience_s
+    directories.close(handle)
+    for number in range(1500):
+        (tmp_path / "BILL" / f"T{number:05d}").touch()
+    handle = directories.open(table.lookup(table.root, b"BILL")[0])
+    assert 0 <= short < 0.05 < directories[handle].patience_s < 9
+    directories.close(handle)
+
+
 async def test_making_durable(directories: Directories, table: InodeTable) -> None:
     handle = directories.open(table.root)
     await directories.sync(handle, data_only=False)
