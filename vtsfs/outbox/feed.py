@@ -6,6 +6,7 @@ never. Signals are read from the outbox, not kept for subscribers in memory.
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ MAX_REQUEST = 4096
 MAX_SEQ = 2**63 - 1
 #: Signals read and sent in one go.
 BATCH = 100
-#: Connections served at once; further ones are closed.
+#: Connections of one user served at once; further ones are closed.
 MAX_CONNECTIONS = 100
 #: Seconds until a connection is accepted again where that failed.
 ACCEPT_PAUSE_S = 1.0
@@ -54,7 +55,7 @@ class Feed:
         self._desk = desk
         #: How many subscribers are connected now.
         self.subscribers = 0
-        self._connections = 0
+        self._connections: Counter[int] = Counter()
 
     async def serve_all(self, listener: trio.SocketListener, begin: Starter) -> None:
         """Accept connections until cancelled; *begin* starts the task of each.
@@ -76,14 +77,18 @@ class Feed:
 
     async def _serve_counted(self, stream: trio.SocketStream) -> None:
         """Those who only come, and do not go, must not use up the descriptors that tapes need."""
-        if self._connections >= MAX_CONNECTIONS:
+        try:
+            uid = peer_of(stream).uid
+        except OSError:
+            uid = -1
+        if self._connections[uid] >= MAX_CONNECTIONS:
             await stream.aclose()
             return
-        self._connections += 1
+        self._connections[uid] += 1
         try:
             await self.serve(stream)
         finally:
-            self._connections -= 1
+            self._connections[uid] -= 1
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection until it ends, breaks, or must begin anew; raises nothing of it."""
