@@ -250,6 +250,7 @@ def told_after(outbox: Path, backing: Path) -> list[Signal]:
     try:
         assert database.meta().attached, "the next start will have the vault swept"
         told = [Signal.from_json(body) for _, body in database.after(0, 1_000_000)]
-        return told + recovery.interrupted(database.marks(), reporter, backing)
+        found = recovery.interrupted(database.marks(), reporter, backing)
+        return told + [entry for entry in found if isinstance(entry, Signal)]
     finally:
         database.close()
