@@ -21,6 +21,7 @@ from tests.support.disks import Disk
 from tests.support.mountpoint import why_no_fuse
 from tests.support.posix_case import ALONE, PEOPLE, ROOT, Person, fails_with, opened
 from tests.support.scratch import scratch_directory
+from tests.support.waiting import wait_until
 
 # No mark: a machine on which the other mounts work may yet have no loop devices.
 pytestmark = [
@@ -262,20 +263,21 @@ def test_a_file_system_that_is_read_only_below_says_so(place: Path, vault: Vault
         partial(os.truncate, place / "X00001", 0),
         partial(os.chmod, place / "X00001", 0o600),
     )
-    remount(vault, "ro")
+    # Refused while the overlay still has the tape open for writing, for the fsync after its close.
+    wait_until(lambda: remount(vault, "ro"), 10, "the disk is read-only")
     try:
         for attempt in refused:
             with fails_with(errno.EROFS):
                 attempt()
         assert (place / "X00001").read_bytes() == b"x"
     finally:
-        remount(vault, "rw")
+        assert remount(vault, "rw")
 
 
-def remount(vault: Vault, how: str) -> None:
-    """Mount the disk read-only or for writing again."""
+def remount(vault: Vault, how: str) -> bool:
+    """Mount the disk read-only or for writing again; False if it is in use."""
     command = ["mount", "-o", f"remount,{how}", str(vault.backing)]
-    subprocess.run(command, check=True, capture_output=True)
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def test_the_daemon_has_given_up_the_capability_that_would_break_this(vault: Vault) -> None:
