@@ -18,15 +18,19 @@ from tests.support.attached_vault import POOL, VAULT, Follower, Vault, attached_
 from tests.support.extent_oracle import FENCE, ModelAgent
 from tests.support.posix_case import close_dead, opened
 from tests.support.scratch import scratch_directory
-from tests.support.tape_hands import DECK, SPAN, Hands
+from tests.support.tape_hands import CALM, SPAN, WILD, Hands
 from vtsfs.contract.extents import MAX_RANGES
 from vtsfs.contract.signals import Access, Kind, Signal
 
 #: VTS_TEST_HISTORIES=1000 plays so many, other ones each time; without it the same few.
 MANY = int(os.environ.get("VTS_TEST_HISTORIES", "0"))
-STROKE = st.tuples(st.sampled_from(DECK), st.integers(0, 2**32 - 1))
-#: In rounds, for lists of lists become longer.
-HISTORIES = st.lists(st.lists(STROKE, min_size=1, max_size=12), min_size=1, max_size=12)
+
+
+def histories(deck: list[str]) -> "st.SearchStrategy[list[list[tuple[str, int]]]]":
+    """Make up histories; in rounds, for lists of lists become longer."""
+    stroke = st.tuples(st.sampled_from(deck), st.integers(0, 2**32 - 1))
+    rounds = st.lists(stroke, min_size=5, max_size=20)
+    return st.lists(rounds, min_size=3, max_size=12)
 
 
 class Bench:
@@ -66,12 +70,14 @@ def bench() -> Iterator[Bench]:
 
 
 @settings(
-    max_examples=MANY or 100,
+    max_examples=MANY or 60,
     deadline=None,
     derandomize=not MANY,
     suppress_health_check=list(HealthCheck),
 )
-@given(history=HISTORIES, listening=st.booleans(), seed=st.integers(0, 2**16))
+@given(
+    history=histories(CALM) | histories(WILD), listening=st.booleans(), seed=st.integers(0, 2**16)
+)
 def test_replaying_the_extents_gives_the_new_tape(
     bench: Bench, history: list[list[tuple[str, int]]], listening: bool, seed: int
 ) -> None:

@@ -130,7 +130,7 @@ class WriteSession:
             opened=self.opened,
             wrote=self.wrote,
             bytes_written=self.bytes_written,
-            extents=tuple(self.extents) if self.exact else None,
+            extents=self.extents.listed() if self.exact else None,
             synced=synced,
             quiet_ns=round(quiet_s * 1e9),
             companions=all_companions(self.companions),

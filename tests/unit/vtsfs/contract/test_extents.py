@@ -1,3 +1,4 @@
+import gc
 import random
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -103,6 +104,16 @@ def test_union_is_that_of_the_bytes_and_order_does_not_matter(
     one = ExtentSet.union(ExtentSet(a), b)
     assert one == ExtentSet.union(b, a) == ExtentSet([*a, *b])
     assert covered(list(one)) == covered(a) | covered(b)
+
+
+def test_listing_many_ranges_does_not_collect_all_the_time() -> None:
+    extents = ExtentSet(strided(20_000))
+    before = gc.get_stats()[0]["collections"]
+    listed = extents.listed()
+    # One is due when it is over; by thousands of tuples at a time there would be dozens.
+    assert gc.get_stats()[0]["collections"] - before <= 2
+    assert gc.isenabled()
+    assert listed == tuple(strided(20_000))
 
 
 def test_the_limit_closes_the_smallest_gap() -> None:
