@@ -123,6 +123,7 @@ def run(attachment: Attachment) -> None:
     except OSError as error:
         raise StateError(f"paths.run {settings.paths.run}: {error.strerror}") from error
     _raise_descriptor_limit()
+    _lift_size_limit()
     keep_capabilities()
     give_up_resource_capability()
     lock = settings.overlay_lock(attachment.vault)
@@ -408,6 +409,15 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, hard)))
     except (OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _lift_size_limit() -> None:
+    """A limit of whoever attached is not one of the tape engine, whose own the kernel has applied."""
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    except (OSError, ValueError):
+        _logger.warning("no file here can grow beyond the size limit of whoever attached")
 
 
 def _stamp() -> str:

@@ -7,6 +7,7 @@ not get them, as if they had asked directly.
 import errno
 import mmap
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -286,3 +287,18 @@ def test_the_daemon_has_given_up_the_capability_that_would_break_this(vault: Vau
     assert len(sets) == 5
     for name, bits in sets.items():
         assert not int(bits, 16) & 1 << 24, f"CAP_SYS_RESOURCE is in {name} of {VAULT}'s overlay"
+
+
+def test_a_size_limit_of_whoever_attached_is_not_everybodys() -> None:
+    with scratch_directory() as top:
+        vault = Vault(top)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+        try:
+            vault.attach()
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            (vault.pool / "X00001").write_bytes(bytes(2 << 20))
+            os.truncate(vault.pool / "X00001", 4 << 20)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            vault.end()
