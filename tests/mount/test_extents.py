@@ -18,7 +18,7 @@ from tests.support.attached_vault import POOL, VAULT, Follower, Vault, attached_
 from tests.support.extent_oracle import FENCE, ModelAgent
 from tests.support.posix_case import close_dead, opened
 from tests.support.scratch import scratch_directory
-from tests.support.tape_hands import CALM, SPAN, WILD, Hands
+from tests.support.tape_hands import CALM, SPAN, WILD, Hands, history
 from vtsfs.contract.extents import MAX_RANGES
 from vtsfs.contract.signals import Access, Kind, Signal
 
@@ -69,31 +69,21 @@ def bench() -> Iterator[Bench]:
         yield Bench(vault)
 
 
-@settings(
-    max_examples=MANY or 60,
-    deadline=None,
-    derandomize=not MANY,
-    suppress_health_check=list(HealthCheck),
-)
-@given(
-    history=histories(CALM) | histories(WILD), listening=st.booleans(), seed=st.integers(0, 2**16)
-)
-def test_replaying_the_extents_gives_the_new_tape(
-    bench: Bench, history: list[list[tuple[str, int]]], listening: bool, seed: int
-) -> None:
-    """*listening*: the agent follows while it happens; else it hears a folded account at the end."""
-    pools, agent = bench.new_pools(random.Random(seed))
+def play(bench: Bench, rounds: list[list[tuple[str, int]]], chance: random.Random) -> None:
+    """Play a history; the agent follows while it happens, or hears a folded account at the end."""
+    pools, agent = bench.new_pools(chance)
     hands = Hands(pools)
+    listening = chance.random() < 0.5
     try:
         if listening:
             with bench.follow() as feed:
-                for strokes in history:
+                for strokes in rounds:
                     hands.play(strokes)
                     agent.catch_up(feed)
                 hands.let_go()
                 agent.check(feed)
         else:
-            for strokes in history:
+            for strokes in rounds:
                 hands.play(strokes)
             hands.let_go()
             with bench.follow() as feed:
@@ -101,6 +91,31 @@ def test_replaying_the_extents_gives_the_new_tape(
     finally:
         hands.let_go()
         bench.seen(agent)
+
+
+@pytest.mark.parametrize("deck", [CALM, WILD], ids=["calm", "wild"])
+def test_replaying_the_extents_gives_the_new_tape(bench: Bench, deck: list[str]) -> None:
+    for seed in range(MANY or 30):
+        chance = random.Random(seed if not MANY else None)
+        rounds = [history(deck, chance, 10) for _ in range(8)]
+        try:
+            play(bench, rounds, chance)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nhistory {seed}: {rounds}") from error
+
+
+@settings(
+    max_examples=MANY or 15,
+    deadline=None,
+    derandomize=not MANY,
+    suppress_health_check=list(HealthCheck),
+)
+@given(rounds=histories(CALM) | histories(WILD), seed=st.integers(0, 2**16))
+def test_a_short_history_that_goes_wrong_would_be_found(
+    bench: Bench, rounds: list[list[tuple[str, int]]], seed: int
+) -> None:
+    """The same once more, for what it finds it can make small."""
+    play(bench, rounds, random.Random(seed))
 
 
 @pytest.mark.parametrize("listening", [True, False])

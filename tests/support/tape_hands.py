@@ -368,15 +368,15 @@ WILD = [name for name in sorted(STROKES) for _ in range(_OFTEN.get(name, 4))]
 CALM = [name for name in WILD if name not in OF_NAMES]
 
 
-def history(random: Random, length: int) -> list[tuple[str, int]]:
+def history(deck: Sequence[str], random: Random, length: int) -> list[tuple[str, int]]:
     """Make up a history: strokes and the numbers that their choices are taken from."""
-    return [(random.choice(WILD), random.randrange(2**32)) for _ in range(length)]
+    return [(random.choice(deck), random.randrange(2**32)) for _ in range(length)]
 
 
 def main(arguments: Sequence[str]) -> None:
     seed, strokes, *pools = arguments
     hands = Hands([Path(pool) for pool in pools])
-    hands.play(history(Random(int(seed)), int(strokes)))
+    hands.play(history(WILD, Random(int(seed)), int(strokes)))
     hands.let_go()
 
 
