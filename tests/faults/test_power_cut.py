@@ -5,16 +5,23 @@ disk, mounted, is what the machine would find after the cut.
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support.attached_vault import POOL, Follower, Vault, attached_vault
+from tests.support.attached_vault import POOL, VAULT, Follower, Vault, attached_vault
 from tests.support.mountpoint import why_no_fuse
+from tests.support.posix_case import opened
+from tests.support.signal_sink import FixedClock, Sink
 from tests.support.waiting import wait_until
-from vtsfs.contract.signals import Kind
+from vtsfs import recovery
+from vtsfs.contract.signals import Kind, Signal
+from vtsfs.outbox.database import Database
+from vtsfs.overlay.reports import Reporter
 
 # No mark: a machine on which the other mounts work may yet have no loop devices.
 pytestmark = [
@@ -60,16 +67,23 @@ def feed(vault: Vault) -> Iterator[Follower]:
         yield follower
 
 
-def after_a_cut(disk: Path, label: str) -> bytes | None:
-    """Return the tape that would be there if the power failed now."""
+@contextmanager
+def mounted_cut(disk: Path) -> Iterator[Path]:
+    """Give the backing directory that would be there if the power failed now."""
     copy, point = disk.with_name("cut"), disk.with_name("after")
     subprocess.run(["cp", "--sparse=always", disk, copy], check=True)
     mount_disk(copy, point)
     try:
-        tape = point / POOL / label
-        return tape.read_bytes() if tape.exists() else None
+        yield point
     finally:
         subprocess.run(["umount", point], check=True)
+
+
+def after_a_cut(disk: Path, label: str) -> bytes | None:
+    """Return the tape that would be there if the power failed now."""
+    with mounted_cut(disk) as point:
+        tape = point / POOL / label
+        return tape.read_bytes() if tape.exists() else None
 
 
 def test_a_new_tape_is_there_with_its_name(vault: Vault, feed: Follower, disk: Path) -> None:
@@ -90,3 +104,36 @@ def test_a_tape_that_was_replaced_is_so_soon(vault: Vault, feed: Follower, disk:
     os.rename(vault.mount / "incoming", vault.pool / "X00001")
     feed.until(Kind.CHANGED, "X00001")
     wait_until(lambda: after_a_cut(disk, "X00001") == CONTENT, 20, "the tape is on the disk")
+
+
+def told_after_a_cut(vault: Vault, after: Path) -> list[Kind]:
+    """Tell what the next start would say of the tapes in *after*, by the outbox as it is now."""
+    outbox = vault.settings.outbox_path(VAULT)
+    copy = vault.top / "outbox-copy"
+    copy.mkdir(exist_ok=True)
+    for path in outbox.parent.iterdir():
+        shutil.copy(path, copy / path.name)
+    database = Database(copy / outbox.name)
+    try:
+        found = recovery.interrupted(database.marks(), Reporter(VAULT, Sink(), FixedClock()), after)
+    finally:
+        database.close()
+    return [entry.kind for entry in found if isinstance(entry, Signal)]
+
+
+def test_a_tape_that_is_written_again_while_it_settles_has_not_ended(
+    scratch: Path, disk: Path
+) -> None:
+    """Of an overwrite in place fdatasync(2) makes the bytes durable, and no time stamp need be."""
+    with attached_vault(scratch, settle="60s") as vault:
+        tape = vault.pool / "X00001"
+        tape.write_bytes(CONTENT)
+        settled = [Kind.DISMOUNTED]
+        wait_until(lambda: told_after_a_cut(vault, vault.backing) == settled, 20, "it is durable")
+        with opened(tape, os.O_WRONLY) as fd:
+            os.pwrite(fd, b"half of the next generation", 0)
+            os.fdatasync(fd)
+            with mounted_cut(disk) as after:
+                assert (after / POOL / "X00001").read_bytes().startswith(b"half of")
+                assert told_after_a_cut(vault, after) == [Kind.INTERRUPTED]
+        wait_until(lambda: told_after_a_cut(vault, vault.backing) == settled, 20, "once more")

@@ -25,6 +25,17 @@ class TapeClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class TapeReopened:
+    """What `TapeClosed` said of the session is over: somebody writes again.
+
+    Durable before the first write can be: of an overwrite in place a crash may leave the bytes and
+    not the time stamps (fdatasync(2)), and then the tape would look as it was left.
+    """
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class CompanionOpened:
     """The companion *name* of *tape* is open for writing, under the random name *opening*.
 
@@ -44,7 +55,7 @@ class CompanionClosed:
     opening: str
 
 
-Note = TapeClosed | CompanionOpened | CompanionClosed
+Note = TapeClosed | TapeReopened | CompanionOpened | CompanionClosed
 
 #: What the outbox takes.
 Entry = Signal | Note

@@ -14,7 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vtsfs.contract.errors import FeedError, OutboxCorrupt, OutboxError
-from vtsfs.contract.notes import CompanionClosed, CompanionOpened, Entry, Note, TapeClosed
+from vtsfs.contract.notes import (
+    CompanionClosed,
+    CompanionOpened,
+    Entry,
+    Note,
+    TapeClosed,
+    TapeReopened,
+)
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
 from vtsfs.outbox.folding import Earlier, fold
 
@@ -315,6 +322,8 @@ class Database:
                     "INSERT OR REPLACE INTO closed_sessions VALUES (?, ?, ?, ?)",
                     (note.session, _text(note.identity), note.wrote, note.bytes_written),
                 )
+            case TapeReopened():
+                self._sql.execute("DELETE FROM closed_sessions WHERE session = ?", (note.session,))
             case CompanionOpened():
                 tape = note.tape
                 opened = None if note.identity is None else _text(note.identity)

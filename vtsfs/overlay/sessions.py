@@ -14,7 +14,7 @@ import trio
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.extents import ExtentSet
 from vtsfs.contract.naming import TapeId
-from vtsfs.contract.notes import TapeClosed
+from vtsfs.contract.notes import TapeClosed, TapeReopened
 from vtsfs.contract.signals import Access, Identity, Kind, Signal, all_companions
 from vtsfs.overlay import store
 from vtsfs.overlay.links import Links, has_other_names
@@ -65,6 +65,7 @@ class WriteSession:
         "key",
         "left",
         "names",
+        "noted",
         "opened",
         "pids",
         "released_at",
@@ -104,6 +105,8 @@ class WriteSession:
         self.settler: trio.Event | None = None
         #: Whether the last fsync went well.
         self.synced = False
+        #: Whether the outbox was told how the tape was left, and not yet that this is over.
+        self.noted = False
         #: The tapes that the file is, where it has several names or lost the one it was opened by.
         self.names: list[TapeId] = []
 
@@ -196,6 +199,8 @@ class Sessions:
         try:
             if begins:
                 await self._begin(session, identity)
+            elif session.noted:
+                await self._begin_again(session)
             else:
                 await session.begun.wait()
             if session.failure is not None:
@@ -224,6 +229,9 @@ class Sessions:
             self._by_file[key] = session
         session.exact = False
         if session.usage.apply(Opened()) is not Command.BEGIN_SESSION:
+            if session.noted:
+                session.noted = False
+                self._reporter.post(TapeReopened(session.id))
             return session, None
         facts = session.facts(synced=False)
         return session, self._reporter.of_session(Kind.MOUNTED, tape, facts, identity, "rename")
@@ -270,6 +278,15 @@ class Sessions:
             )
         except OutboxError as error:
             session.failure = error
+        finally:
+            session.begun.set()
+
+    async def _begin_again(self, session: WriteSession) -> None:
+        """The tape is not as it was left any more: that must be known before it is so."""
+        session.noted = False
+        session.begun = trio.Event()
+        try:
+            await self._reporter.commit_opening(TapeReopened(session.id))
         finally:
             session.begun.set()
 
@@ -336,6 +353,7 @@ class Sessions:
         fd = session.left[-1]
         if session.synced and self._tape_of(fd) is not None:
             identity = store.identity_of(os.fstat(fd))
+            session.noted = True
             self._reporter.post(
                 TapeClosed(session.id, identity, session.wrote, session.bytes_written)
             )

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.signal_sink import TAPE, a_signal, identity
 from vtsfs.contract.errors import OutboxCorrupt, OutboxError
-from vtsfs.contract.notes import CompanionClosed, CompanionOpened, TapeClosed
+from vtsfs.contract.notes import CompanionClosed, CompanionOpened, TapeClosed, TapeReopened
 from vtsfs.contract.signals import Kind, Signal
 from vtsfs.outbox import database
 from vtsfs.outbox.database import CompanionMark, Database, SessionMark, open_or_replace
@@ -79,6 +79,10 @@ def test_what_is_noted_of_a_closed_tape_goes_with_its_session(tmp_path: Path) ->
     assert outbox.meta().highest == 1, "a note has no number"
     outbox.commit([DISMOUNTED])
     outbox.commit([MOUNTED])
+    (mark,) = outbox.marks()
+    assert isinstance(mark, SessionMark)
+    assert mark.closed is None
+    outbox.commit([closed, TapeReopened("s1")])
     (mark,) = outbox.marks()
     assert isinstance(mark, SessionMark)
     assert mark.closed is None
