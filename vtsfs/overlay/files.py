@@ -60,6 +60,10 @@ def _may_be_a_tape(fd: int, found: os.stat_result) -> bool:
     return stat.S_ISREG(found.st_mode) and has_other_names(fd, None)
 
 
+#: Opens that wait for leases below at once; those beyond them wait for one of these.
+_LEASES = 16
+
+
 class Files:
     """All open files, by the handle number the kernel was given."""
 
@@ -69,6 +73,7 @@ class Files:
         self._next = 1
         self._data = DataPath()
         self._limiter = trio.CapacityLimiter(sync_threads)
+        self._waiting = trio.CapacityLimiter(_LEASES)
         #: Set when a stop was asked for: tapes are not opened any more.
         self.refusing = False
 
@@ -80,10 +85,25 @@ class Files:
 
     async def open(self, inode: Inode, flags: int, caller: Caller) -> int:
         """Open a known file; for a tape, return only when its mount is durably recorded."""
-        fd = store.open_again(inode, flags)
+        try:
+            fd = store.open_again(inode, flags)
+        except BlockingIOError:
+            if flags & os.O_NONBLOCK:
+                raise
+            fd = await self._open_after_lease(inode, flags)
         if self._parts.gate is not None:
             await self._admit(self._parts.gate, fd, caller)
         return await self._register(fd, inode, flags, caller, created=False)
+
+    async def _open_after_lease(self, inode: Inode, flags: int) -> int:
+        """Wait as the caller would below: the kernel gives a lease's holder 45 s to give it back."""
+        place = os.dup(inode.fd)
+        try:
+            return await trio.to_thread.run_sync(
+                store.open_held, place, flags, limiter=self._waiting
+            )
+        finally:
+            os.close(place)
 
     async def _admit(self, gate: Gate, fd: int, caller: Caller) -> None:
         """Before the session begins: a refused open is no mount. Closes *fd* when it is refused."""

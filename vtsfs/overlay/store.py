@@ -58,17 +58,28 @@ def wants_writing(flags: int) -> bool:
 
 
 def open_again(inode: Inode, flags: int) -> int:
-    """Open a known file with the caller's *flags*, as far as they concern the file below."""
+    """Open a known file with the caller's *flags*, as far as they concern the file below.
+
+    Raises BlockingIOError if somebody has a lease on it (fcntl(2), F_SETLEASE), who has by then been
+    asked to give it back; `open_held` waits for that.
+    """
+    # Means nothing for the descriptor of a regular file, and no other is opened through us.
+    return open_held(inode.fd, flags | os.O_NONBLOCK)
+
+
+def open_held(fd: int, flags: int) -> int:
+    """Open the file of an O_PATH descriptor as `open_again` does; may wait for a lease's end."""
+    path = f"/proc/self/fd/{fd}"
     kept = flags & ~_STRIPPED | os.O_CLOEXEC
     if flags & os.O_TRUNC and (flags & os.O_ACCMODE) == os.O_RDONLY:
         kept = (kept & ~os.O_ACCMODE) | os.O_RDWR
     try:
-        return affordable(os.open(inode.path, kept))
+        return affordable(os.open(path, kept))
     except PermissionError:
         if not flags & os.O_APPEND:
             raise
         # A file that may only grow (chattr +a) wants it, and what is written there is at the end.
-        return affordable(os.open(inode.path, kept | os.O_APPEND))
+        return affordable(os.open(path, kept | os.O_APPEND))
 
 
 def open_new(parent: Inode, name: bytes, flags: int, mode: int) -> int:
