@@ -163,6 +163,7 @@ class _Daemon:
         self._outbox = Outbox(
             self._settings.outbox_path(self._vault),
             Callbacks(self._interrupted, self._outbox_failed, self._outbox_set_aside, _stamp),
+            boot_id=self._clock.boot_id,
         )
         self._gate = encryption.build_gate(self._settings, self._encrypted_refused)
         self._overlay: Overlay | None = None

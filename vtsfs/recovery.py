@@ -18,7 +18,8 @@ def interrupted(marks: Sequence[Mark], reporter: Reporter, backing: Path) -> lis
     """Turn open-for-write marks into signals; looks at the tapes, so it may block.
 
     Which bytes were written is lost with the process: the extents are unknown. Whether any were is
-    judged by the identity.
+    judged by the identity, unless the machine has started anew: of an overwrite in place a power cut
+    may leave the bytes, by fdatasync(2), and not the time stamps.
     """
     entries: list[Entry] = []
     for mark in marks:
@@ -45,7 +46,8 @@ def _session(mark: SessionMark, reporter: Reporter, backing: Path) -> Signal:
             synced=True,
         )
         return reporter.of_session(Kind.DISMOUNTED, tape, facts, identity, "crash")
-    changed = mark.opened is None or not mark.opened.same_bytes(identity)
+    crashed = mark.boot_id not in {"", reporter.boot_id}
+    changed = crashed or mark.opened is None or not mark.opened.same_bytes(identity)
     facts = SessionFacts(mark.session, Access.WRITE, mark.opened, wrote=changed, extents=None)
     return reporter.of_session(Kind.INTERRUPTED, tape, facts, identity, "crash")
 

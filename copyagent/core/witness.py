@@ -168,6 +168,9 @@ def overlay_says(evidence: Evidence, *, writers: bool) -> Overlay:
 
 
 def _changed(session: Session) -> bool:
+    """The overlay may know better than the identities: time stamps can be lost, bytes not."""
+    if session.wrote:
+        return True
     if session.opened is None:
         return session.identity is None or session.identity.size > 0
     return not session.opened.same_bytes(session.identity)

@@ -106,7 +106,7 @@ def test_a_tape_that_was_replaced_is_so_soon(vault: Vault, feed: Follower, disk:
     wait_until(lambda: after_a_cut(disk, "X00001") == CONTENT, 20, "the tape is on the disk")
 
 
-def told_after_a_cut(vault: Vault, after: Path) -> list[Kind]:
+def told_after_a_cut(vault: Vault, after: Path) -> list[tuple[Kind, bool]]:
     """Tell what the next start would say of the tapes in *after*, by the outbox as it is now."""
     outbox = vault.settings.outbox_path(VAULT)
     copy = vault.top / "outbox-copy"
@@ -118,7 +118,7 @@ def told_after_a_cut(vault: Vault, after: Path) -> list[Kind]:
         found = recovery.interrupted(database.marks(), Reporter(VAULT, Sink(), FixedClock()), after)
     finally:
         database.close()
-    return [entry.kind for entry in found if isinstance(entry, Signal)]
+    return [(entry.kind, entry.wrote) for entry in found if isinstance(entry, Signal)]
 
 
 def test_a_tape_that_is_written_again_while_it_settles_has_not_ended(
@@ -128,12 +128,28 @@ def test_a_tape_that_is_written_again_while_it_settles_has_not_ended(
     with attached_vault(scratch, settle="60s") as vault:
         tape = vault.pool / "X00001"
         tape.write_bytes(CONTENT)
-        settled = [Kind.DISMOUNTED]
+        settled = [(Kind.DISMOUNTED, True)]
         wait_until(lambda: told_after_a_cut(vault, vault.backing) == settled, 20, "it is durable")
         with opened(tape, os.O_WRONLY) as fd:
             os.pwrite(fd, b"half of the next generation", 0)
             os.fdatasync(fd)
             with mounted_cut(disk) as after:
                 assert (after / POOL / "X00001").read_bytes().startswith(b"half of")
-                assert told_after_a_cut(vault, after) == [Kind.INTERRUPTED]
+                assert told_after_a_cut(vault, after) == [(Kind.INTERRUPTED, True)]
         wait_until(lambda: told_after_a_cut(vault, vault.backing) == settled, 20, "once more")
+
+
+def test_an_overwrite_in_place_is_known_though_no_time_stamp_tells(
+    vault: Vault, feed: Follower, disk: Path
+) -> None:
+    (vault.pool / "X00001").write_bytes(CONTENT)
+    feed.until(Kind.DISMOUNTED, "X00001")
+    before = (vault.backing / POOL / "X00001").stat().st_mtime_ns
+    with opened(vault.pool / "X00001", os.O_WRONLY) as fd:
+        os.pwrite(fd, b"half of the next generation", 0)
+        os.fdatasync(fd)
+        with mounted_cut(disk) as after:
+            tape = after / POOL / "X00001"
+            assert tape.read_bytes().startswith(b"half of")
+            assert tape.stat().st_mtime_ns == before, "this disk keeps time stamps: show it there"
+            assert told_after_a_cut(vault, after) == [(Kind.INTERRUPTED, True)]

@@ -37,6 +37,7 @@ _SCHEMA = """
 --   highest    highest number ever given out; 0: none ever was
 --   attached   1 from attach to clean detach: found set at a start, the last run did not end cleanly
 --   sweep      1 while signals may have been missed and the agent has not swept since
+--   boot_id    of the machine at the last attach; '' or missing: never attached
 CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 
 -- What was not acknowledged yet. label '' is a whole pool, session '' no session.
@@ -104,6 +105,8 @@ class SessionMark:
     ino: int
     opened: Identity | None
     closed: TapeClosed | None = None
+    #: The machine's boot ID then; '' if it is not known.
+    boot_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,7 @@ class Database:
         acknowledged: int = 0,
         attached: bool | None = None,
         sweep: bool | None = None,
+        boot_id: str | None = None,
     ) -> None:
         """Do all of it in one durable transaction, or nothing of it.
 
@@ -207,6 +211,8 @@ class Database:
                 for key, value in (("attached", attached), ("sweep", sweep)):
                     if value is not None:
                         self._set(key, int(value))
+                if boot_id is not None:
+                    self._sql.execute("REPLACE INTO meta VALUES ('boot_id', ?)", (boot_id,))
                 self._sql.execute("COMMIT")
             except BaseException:
                 self.depth = depth
@@ -233,9 +239,10 @@ class Database:
     def marks(self) -> list[Mark]:
         """Return the sessions whose end was never told, and the companions that were open."""
         with _translated(self.path):
+            boot = self._sql.execute("SELECT value FROM meta WHERE key = 'boot_id'").fetchone()
             closed = {
-                session: TapeClosed(session, Identity(**json.loads(identity)), bool(wrote), written)
-                for session, identity, wrote, written in self._sql.execute(
+                row[0]: _tape_closed(*row)
+                for row in self._sql.execute(
                     "SELECT session, identity, wrote, bytes_written FROM closed_sessions"
                 )
             }
@@ -247,7 +254,10 @@ class Database:
             ).fetchall()
         return [
             *(
-                SessionMark(session, pool, label, dev, ino, _identity(opened), closed.get(session))
+                SessionMark(
+                    *(session, pool, label, dev, ino, _identity(opened), closed.get(session)),
+                    boot_id="" if boot is None else str(boot[0]),
+                )
                 for session, pool, label, dev, ino, opened in sessions
             ),
             *(
@@ -410,6 +420,13 @@ def _identity(text: str | None) -> Identity | None:
         return None if text is None else Identity(**json.loads(text))
     except (ValueError, TypeError) as error:
         raise OutboxCorrupt(f"an identity in the outbox is damaged: {error!r}") from error
+
+
+def _tape_closed(session: str, identity: str, wrote: int, written: int) -> TapeClosed:
+    left = _identity(identity)
+    if left is None:
+        raise OutboxCorrupt(f"the outbox does not say how the tape of {session} was left")
+    return TapeClosed(session, left, bool(wrote), written)
 
 
 def _text(identity: Identity) -> str:

@@ -66,12 +66,14 @@ class Outbox:
         path: Path,
         callbacks: Callbacks,
         *,
+        boot_id: str = "",
         patience_s: float = PATIENCE_S,
         most_queued: int = MAX_QUEUED,
         most_extents: int = MAX_QUEUED_EXTENTS,
     ) -> None:
         self._path = path
         self._callbacks = callbacks
+        self._boot_id = boot_id
         self._patience_s = patience_s
         self._most_queued = most_queued
         self._most_extents = most_extents
@@ -350,7 +352,13 @@ class Outbox:
         interrupted = [] if is_ours else self._callbacks.interrupted(database.marks())
         # Set from here to the clean end: a run that finds it set knows that the last one was cut.
         sweep = True if before.attached or self._sweep else None
-        database.commit(interrupted, delivered=before.highest, attached=True, sweep=sweep)
+        database.commit(
+            interrupted,
+            delivered=before.highest,
+            attached=True,
+            sweep=sweep,
+            boot_id=self._boot_id,
+        )
         self._taken_over = before.outbox_id
         return database.meta()
 

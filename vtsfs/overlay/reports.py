@@ -61,6 +61,11 @@ class Reporter:
         #: `outbox_failure: refuse`: an open for writing fails when its signal is not durable.
         self._refuse = refuse
 
+    @property
+    def boot_id(self) -> str:
+        """The machine's boot ID now."""
+        return self._clock.boot_id
+
     def of_session(
         self,
         kind: Kind,

@@ -50,6 +50,16 @@ def test_marks_become_interrupted_sessions(tmp_path: Path) -> None:
     ]
 
 
+def test_after_a_power_cut_time_stamps_prove_nothing(tmp_path: Path) -> None:
+    (tmp_path / "BILL").mkdir()
+    path = tmp_path / "BILL" / "X00001"
+    path.write_bytes(b"half")
+    now = look(path)
+    same = SessionMark("s", "BILL", "X00001", now.dev, now.ino, now, boot_id=FixedClock.boot_id)
+    marks = [same, replace(same, boot_id="another"), replace(same, boot_id="")]
+    assert [signal.wrote for signal in told(marks, tmp_path)] == [False, True, False]
+
+
 def test_a_tape_that_only_settled_and_is_as_it_was_left_has_been_dismounted(tmp_path: Path) -> None:
     (tmp_path / "BILL").mkdir()
     path = tmp_path / "BILL" / "X00001"

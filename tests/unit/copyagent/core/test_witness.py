@@ -127,6 +127,11 @@ def test_changes_and_received_tapes_count_when_no_session_tells_more() -> None:
     assert overlay_says(Evidence((UNWRITTEN,), received=True), writers=False) is Overlay.RECEIVED
 
 
+def test_an_interrupted_session_that_may_have_written_counts_whatever_the_time_stamps_say() -> None:
+    torn = Session("s", Access.WRITE, 1, BEFORE, 2, BEFORE, wrote=True, interrupted=True)
+    assert overlay_says(Evidence(sessions=(torn,)), writers=False) is Overlay.INTERRUPTED
+
+
 def test_an_interrupted_session_whose_beginning_is_unknown_counts_unless_the_tape_is_empty() -> (
     None
 ):
