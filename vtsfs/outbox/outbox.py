@@ -21,6 +21,8 @@ _logger = logging.getLogger(__name__)
 
 #: Seconds a caller waits for its signals to be durable before host I/O goes on without.
 PATIENCE_S = 2.0
+#: Seconds for which signals that nobody waits for are gathered into one transaction.
+GATHERING_S = 0.05
 #: Seconds between two attempts to write to an outbox that failed.
 RETRY_S = 1.0
 #: Most signals kept in memory while the outbox cannot be written.
@@ -87,6 +89,8 @@ class Outbox:
         #: Signals have been dropped since something was last committed.
         self._losing = False
         self._work = trio.Event()
+        #: Somebody waits for what is queued.
+        self._urgent = trio.Event()
         self._idle = trio.Event()
         self._lock = trio.Lock()
         #: The file whose open-for-write marks were told in this run; those in it now are our own.
@@ -120,7 +124,7 @@ class Outbox:
         return self._queued + (0 if self._database is None else self._database.depth)
 
     def post(self, signals: Sequence[Entry]) -> None:
-        """Take signals to be committed as soon as possible, in this order; never blocks."""
+        """Take signals to be committed soon, in this order, together with others; never blocks."""
         self._enqueue(_Group(tuple(signals)))
 
     async def commit(self, signals: Sequence[Entry]) -> None:
@@ -131,6 +135,7 @@ class Outbox:
         group = _Group(tuple(signals))
         failing = self.failure
         self._enqueue(group)
+        self._urgent.set()
         if failing:
             raise OutboxError(failing)
         with trio.move_on_after(self._patience_s):
@@ -193,7 +198,10 @@ class Outbox:
                 await trio.sleep(RETRY_S)
             else:
                 await self._work.wait()
-            self._work = trio.Event()
+                # An open that comes now must not find the disk busy with what nobody waits for.
+                with trio.move_on_after(GATHERING_S):
+                    await self._urgent.wait()
+            self._work, self._urgent = trio.Event(), trio.Event()
             await self._write()
 
     async def close(self, *, clean: bool, deadline_s: float = 10.0) -> None:
@@ -205,6 +213,7 @@ class Outbox:
         with trio.move_on_after(deadline_s) as waiting:
             while self._queue and not self.failure:
                 self._idle = trio.Event()
+                self._urgent.set()
                 await self._idle.wait()
             async with self._lock:
                 await trio.to_thread.run_sync(

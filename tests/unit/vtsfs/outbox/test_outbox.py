@@ -13,6 +13,7 @@ import trio
 from tests.support.signal_sink import a_signal, identity
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.signals import Kind, Signal
+from vtsfs.outbox import outbox as outbox_module
 from vtsfs.outbox.database import Mark, SessionMark
 from vtsfs.outbox.outbox import Callbacks, Outbox
 
@@ -80,6 +81,30 @@ async def test_commits_that_come_together_are_grouped(tmp_path: Path) -> None:
         assert outbox.meta is not None
         assert outbox.meta.highest == 100
     assert transactions <= 3
+
+
+async def test_what_nobody_waits_for_rides_with_the_next_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "GATHERING_S", 3600.0)
+    async with running(tmp_path / "o", Heard()) as outbox:
+        committed = outbox.committed
+        outbox.post([MOUNTED])
+        await trio.testing.wait_all_tasks_blocked()
+        assert not committed.is_set(), "an open would now wait for this transaction first"
+        await outbox.commit([DISMOUNTED])
+        assert await kinds(outbox) == [Kind.MOUNTED, Kind.DISMOUNTED]
+        outbox.post([MOUNTED])
+    async with running(tmp_path / "o", Heard()) as outbox:
+        assert len(await kinds(outbox)) == 3, "the end waits for nothing"
+
+
+async def test_what_nobody_waits_for_is_committed_soon(tmp_path: Path) -> None:
+    async with running(tmp_path / "o", Heard()) as outbox:
+        committed = outbox.committed
+        outbox.post([MOUNTED])
+        with trio.fail_after(10):
+            await committed.wait()
 
 
 async def test_a_run_that_was_cut_off_is_told(tmp_path: Path) -> None:
