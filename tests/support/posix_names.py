@@ -44,6 +44,25 @@ def hard_links(top: Path) -> None:
 
 
 @for_everyone
+def a_place_stays_the_same_file_whichever_of_its_names_goes(top: Path) -> None:
+    (top / "a").write_bytes(b"one")
+    os.link(top / "a", top / "b")
+    with opened(top / "a", os.O_PATH) as place:
+        os.unlink(top / "b")
+        assert os.fstat(place).st_nlink == 1
+        assert (top / "a").read_bytes() == b"one"
+        assert os.fstat(place).st_nlink == 1
+        os.link(top / "a", top / "b")
+        os.unlink(top / "a")
+        os.unlink(top / "b")
+        # Its number is free below, if nobody keeps the file.
+        (top / "a").write_bytes(b"two")
+        (top / "b").write_bytes(b"two")
+        assert Path(f"/proc/self/fd/{place}").read_bytes() == b"one"
+        assert os.fstat(place).st_nlink == 0
+
+
+@for_everyone
 def hard_link_errors(top: Path) -> None:
     (top / "a").write_bytes(b"")
     os.mkdir(top / "d")

@@ -50,10 +50,6 @@ class HeldFiles(Generic[F]):
         self._enter(file, fd)
         (self._directories if directory else self._files)[file] = None
 
-    def is_spare(self, file: F) -> bool:
-        """Tell whether a file is held and is no directory and not kept."""
-        return file in self._files
-
     def let_go(self, file: F) -> None:
         """Close a file's descriptor, if it has one."""
         self._files.pop(file, None)

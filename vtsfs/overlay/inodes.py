@@ -59,6 +59,16 @@ class Inode:
         return f"/proc/self/fd/{self.fd}"
 
     @property
+    def named_fd(self) -> int:
+        """Like `fd`, to be opened again: there the name counts, which tells tapes from other files.
+
+        Raises OSError, ESTALE also if the name is gone and the file has others.
+        """
+        if not self.name and self.parent is not None:
+            raise _stale()
+        return self.fd
+
+    @property
     def dev(self) -> int:
         """The device that it is on."""
         return self._table().file_of(self)[0]
@@ -207,8 +217,14 @@ class InodeTable:
         The kernel may go on using the file, and its number must not be given to another meanwhile.
         """
         with suppress(FileNotFoundError):
-            inode = self._find(os.stat(name, dir_fd=parent.fd, follow_symlinks=False))
-            if inode is not None and inode.parent is parent and inode.name == name:
+            found = os.stat(name, dir_fd=parent.fd, follow_symlinks=False)
+            inode = self._find(found)
+            if inode is None:
+                return None
+            if found.st_nlink == 1 and (inode.parent is not parent or inode.name != name):
+                # Its last name, and not the one that we remember.
+                self._found_elsewhere(inode, parent, name, found)
+            if inode.parent is parent and inode.name == name:
                 self.descriptor_of(inode)
                 return inode
         return None
@@ -216,13 +232,15 @@ class InodeTable:
     def left(self, inode: Inode | None) -> None:
         """Note that the name of what `leaving` returned is gone.
 
-        If the file has further names, one of them has to be looked up before it can be used again:
-        by its descriptor it would seem to have none.
+        If the file has further names, one of them has to be looked up before it can be opened again
+        (`Inode.named_fd`). Until then it is held if there is room, or nobody could tell it from
+        another file with its number.
         """
-        if inode is None or not self.descriptors.is_spare(inode):
+        if inode is None:
             return
-        if os.stat(inode.fd).st_nlink > 0:
-            self.descriptors.let_go(inode)
+        found = os.stat(inode.fd)
+        if found.st_nlink > 0 and not stat.S_ISDIR(found.st_mode):
+            inode.name = b""
 
     def renamed(self, inode: Inode | None, parent: Inode, name: bytes) -> None:
         """Note the new name of what `leaving` returned."""
@@ -305,7 +323,7 @@ class InodeTable:
             raise _stale()
         if inode not in self.descriptors and not self._is_under_its_name(inode):
             self.generations[inode] = inode.generation + 1
-        elif found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+        elif (found.st_nlink > 1 or not inode.name) and not stat.S_ISDIR(found.st_mode):
             self._found_link(inode, parent, name)
             return
         self._move(inode, parent, name)
@@ -313,6 +331,8 @@ class InodeTable:
     def _found_link(self, inode: Inode, parent: Inode, name: bytes) -> None:
         fd = os.open(name, PATH_FLAGS, dir_fd=parent.fd)
         try:
+            if self._find(os.stat(fd)) is not inode:
+                raise _stale()
             if self._matters(fd) or not self._matters(inode.fd):
                 self._move(inode, parent, name)
                 held = self.descriptors.get(inode)
@@ -339,7 +359,12 @@ class InodeTable:
         return self._find(found) is inode
 
     def _may_be_let_go(self, inode: Inode) -> bool:
-        """Tell whether a file will be found again by its name, as far as that is cheap to say."""
+        """Tell whether a file will be found again by its name, as far as that is cheap to say.
+
+        One that waits for another of its names may go, too: there can be any number of them.
+        """
+        if not inode.name:
+            return True
         if inode.parent in self.descriptors:
             return self._is_under_its_name(inode)
         return os.stat(inode.fd).st_nlink > 0

@@ -64,7 +64,7 @@ def open_again(inode: Inode, flags: int) -> int:
     asked to give it back; `open_held` waits for that.
     """
     # Means nothing for the descriptor of a regular file, and no other is opened through us.
-    return open_held(inode.fd, flags | os.O_NONBLOCK)
+    return open_held(inode.named_fd, flags | os.O_NONBLOCK)
 
 
 def open_held(fd: int, flags: int) -> int:

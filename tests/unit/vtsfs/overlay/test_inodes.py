@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vtsfs.overlay import store
 from vtsfs.overlay.descriptors import RESERVE
 from vtsfs.overlay.inodes import ROOT, Inode, InodeTable
 
@@ -242,9 +243,47 @@ def test_a_removed_link_gives_way_to_the_other(table: InodeTable, tmp_path: Path
     gone = table.leaving(table.root, b"b")
     (tmp_path / "b").unlink()
     table.left(gone)
-    assert is_stale(inode, table)
+    assert table.stat(inode).st_nlink == 1
+    with pytest.raises(OSError, match="Stale"):
+        store.open_again(inode, os.O_RDONLY)
     table.lookup(table.root, b"a")
     assert os.readlink(inode.path) == str(tmp_path / "a")
+    assert inode.generation == 0
+    os.close(store.open_again(inode, os.O_RDONLY))
+
+
+def test_of_many_removed_links_not_all_are_held(table: InodeTable, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    inode, _ = table.lookup(table.root, b"a")
+    table.lookup(table.root, b"b")
+    gone = table.leaving(table.root, b"b")
+    (tmp_path / "b").unlink()
+    table.left(gone)
+    table.trim(0)
+    assert is_stale(inode, table)
+    # It cannot be told from another file that has got the number.
+    table.lookup(table.root, b"a")
+    assert inode.generation == 1
+    assert os.readlink(inode.path) == str(tmp_path / "a")
+
+
+@pytest.mark.parametrize("most_held", [0, 100])
+def test_a_number_is_not_given_to_another_when_the_last_of_several_names_goes(
+    table: InodeTable, tmp_path: Path, most_held: int
+) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    inode, _ = table.lookup(table.root, b"a")
+    table.lookup(table.root, b"b")
+    for name in (b"b", b"a"):
+        gone = table.leaving(table.root, name)
+        (tmp_path / os.fsdecode(name)).unlink()
+        table.left(gone)
+        table.trim(most_held)
+    assert table.stat(inode).st_nlink == 0
+    (tmp_path / "b").write_bytes(b"")
+    assert table.lookup(table.root, b"b")[0] is not inode
 
 
 def test_a_rename_through_us_is_followed(table: InodeTable, tmp_path: Path) -> None:
