@@ -158,10 +158,15 @@ class Files:
     async def sync(self, handle: int, *, data_only: bool) -> None:
         """Make a file durable; the loop goes on meanwhile."""
         # The kernel releases a handle only when what was asked of it is answered.
-        fd = self._open[handle].fd
-        await trio.to_thread.run_sync(
-            lambda: store.sync(fd, data_only=data_only), limiter=self._limiter
-        )
+        file = self._open[handle]
+        try:
+            await trio.to_thread.run_sync(
+                lambda: store.sync(file.fd, data_only=data_only), limiter=self._limiter
+            )
+        except OSError:
+            if file.session is not None:
+                file.session.failed_to_sync = True
+            raise
 
     def release(self, handle: int) -> None:
         """Forget a handle; the last writer's starts the end of the tape's session."""

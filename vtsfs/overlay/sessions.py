@@ -60,6 +60,7 @@ class WriteSession:
         "companions",
         "exact",
         "extents",
+        "failed_to_sync",
         "failure",
         "id",
         "key",
@@ -103,8 +104,11 @@ class WriteSession:
         self.released_at = 0.0
         #: Set and replaced when the task that settles must look again; None while there is none.
         self.settler: trio.Event | None = None
-        #: Whether the last fsync went well.
+        #: Whether the last fsync went well, and no other has failed.
         self.synced = False
+        #: An fsync has failed, also one that somebody asked for: what could not be written then is
+        #: lost, and the next one does not tell (fsync(2)).
+        self.failed_to_sync = False
         #: Whether the outbox was told how the tape was left, and not yet that this is over.
         self.noted = False
         #: The tapes that the file is, where it has several names or lost the one it was opened by.
@@ -330,10 +334,11 @@ class Sessions:
             while isinstance(state := session.usage.state, Settling):
                 session.settler = trio.Event()
                 if not state.synced:
+                    # Then it is the first of those that are left, which nobody else closes.
+                    self._keep_latest(session)
                     session.synced = await self._sync(session, session.left[-1])
                     await self._look_for_names(session, session.left[-1])
-                    while len(session.left) > 1:
-                        self._close(session.left.pop(0))
+                    self._keep_latest(session)
                     noted = False
                     self._apply(session, Synced(state.serial, trio.current_time()))
                     continue
@@ -347,6 +352,10 @@ class Sessions:
             session.settler = None
             while session.left:
                 self._close(session.left.pop())
+
+    def _keep_latest(self, session: WriteSession) -> None:
+        while len(session.left) > 1:
+            self._close(session.left.pop(0))
 
     def _note(self, session: WriteSession) -> None:
         """Have the next run know how the tape was left, should this one not live to tell it."""
@@ -362,14 +371,14 @@ class Sessions:
         try:
             make_durable = store.sync if session.opened is not None else store.sync_with_name
             await trio.to_thread.run_sync(make_durable, fd, limiter=self._limiter)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             _logger.error(
                 "%s could not be made durable: %s; check the vault's disk",
                 session.tape,
-                error.strerror,
+                error.strerror if isinstance(error, OSError) else error,
             )
-            return False
-        return True
+            session.failed_to_sync = True
+        return not session.failed_to_sync
 
     async def _look_for_names(self, session: WriteSession, fd: int) -> None:
         """Find the further names of a file that has some: what was written was written to all."""

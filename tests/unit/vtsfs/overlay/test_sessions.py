@@ -1,5 +1,6 @@
 """Write sessions over real files and a sink in memory."""
 
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.expected_logs import ExpectedLogs
 from tests.support.signal_sink import TAPE, FixedClock, Sink
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.naming import NamePatterns, TapeId
@@ -56,6 +58,7 @@ async def sessions_with(
     tape_of: Callable[[int], TapeId | None] = always_that_tape,
     refuse: bool = False,
     most_settling: int = 10,
+    close: Callable[[int], None] = os.close,
 ) -> AsyncIterator[tuple[Sessions, Sink]]:
     """Give sessions, and the sink that has every signal when the block has ended."""
     sink = Sink() if sink is None else sink
@@ -70,6 +73,7 @@ async def sessions_with(
                     links,
                     settle_s=settle_s,
                     most_settling=most_settling,
+                    close=close,
                 ),
                 sink,
             )
@@ -248,6 +252,52 @@ async def test_an_engine_that_comes_back_a_thousand_times_costs_two_descriptors(
             assert len(session.left) <= 2
         mock_clock.autojump_threshold = 0.01
     assert [signal.kind for signal in sink.signals] == [Kind.MOUNTED, Kind.DISMOUNTED]
+
+
+async def test_what_is_being_synced_is_not_closed(
+    tape: Callable[[], int], mock_clock: trio.testing.MockClock
+) -> None:
+    closed: list[int] = []
+
+    def close(fd: int) -> None:
+        closed.append(fd)
+        os.close(fd)
+
+    async with sessions_with(settle_s=2.0, close=close) as (sessions, _):
+        fd = tape()
+        session = await opened(sessions, fd)
+        sessions.released(session, fd)
+        await synced(session)
+        second = tape()
+        await opened(sessions, second)
+        sessions.released(session, second)
+        with trio.fail_after(10):
+            while session.settler is None or session.settler.is_set():
+                await trio.lowlevel.checkpoint()
+        # Its fsync has just begun.
+        third = tape()
+        await opened(sessions, third)
+        sessions.released(session, third)
+        assert second not in closed
+        sessions.hurry()
+
+
+async def test_after_a_failed_fsync_the_next_one_proves_nothing(
+    tape: Callable[[], int], mock_clock: trio.testing.MockClock, expect_log: ExpectedLogs
+) -> None:
+    expect_log("could not be made durable", logging.ERROR)
+    async with sessions_with(settle_s=2.0) as (sessions, sink):
+        fd = tape()
+        # Of a file that was opened by O_PATH, fsync(2) says EBADF.
+        place = os.open(f"/proc/self/fd/{fd}", os.O_PATH)
+        session = await opened(sessions, place)
+        sessions.released(session, place)
+        await synced(session)
+        await opened(sessions, fd)
+        sessions.released(session, fd)
+        await synced(session)
+        mock_clock.jump(2.0)
+    assert not sink.signals[-1].synced
 
 
 async def test_opens_together_begin_one_session(tape: Callable[[], int]) -> None:
