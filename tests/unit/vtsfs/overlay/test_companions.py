@@ -17,6 +17,7 @@ from vtsfs.contract.signals import ALL_COMPANIONS, Access, Kind, Signal
 from vtsfs.overlay import store
 from vtsfs.overlay.overlay import Overlay, VaultView
 from vtsfs.overlay.store import Changes
+from vtsfs.overlay.usage import Settling
 
 TAPE, META = "BILL/X00001", "BILL/X00001.meta"
 
@@ -202,3 +203,23 @@ async def test_too_many_to_be_named(backing: Path) -> None:
         overlay.files.release(tape)
     assert sink.signals[-1].companions == ALL_COMPANIONS
     assert sink.signals[-1].access is Access.WRITE
+
+
+async def test_a_settling_tape_that_is_cut_off_by_path_is_synced_once_more(backing: Path) -> None:
+    sink = Sink()
+    async with trio.open_nursery() as nursery:
+        view = VaultView("VAULT00", backing, NamePatterns(), settle_s=3600.0)
+        overlay = Overlay(view, sink, FixedClock(), nursery)
+        await write(overlay, TAPE, b"new")
+        (session,) = overlay.sessions
+        with trio.fail_after(10):
+            while not (isinstance(session.usage.state, Settling) and session.usage.state.synced):
+                await trio.lowlevel.checkpoint()
+        await overlay.attributes.set(find(overlay, TAPE), Changes(size=1), None, 0)
+        state = session.usage.state
+        assert isinstance(state, Settling)
+        assert not state.synced
+        overlay.sessions.hurry()
+    overlay.close()
+    assert [signal.kind for signal in sink.signals] == [Kind.MOUNTED, Kind.DISMOUNTED]
+    assert sink.signals[1].synced
