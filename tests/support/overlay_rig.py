@@ -30,9 +30,11 @@ def backing_directory() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def overlay_on(backing: Path) -> AsyncIterator[tuple[Overlay, Sink]]:
+async def overlay_on(
+    backing: Path, sink: Sink | None = None
+) -> AsyncIterator[tuple[Overlay, Sink]]:
     """Run an overlay on *backing*; when the block has ended, so have its sessions."""
-    sink = Sink()
+    sink = sink or Sink()
     async with trio.open_nursery() as nursery:
         view = VaultView("VAULT00", backing, NamePatterns())
         overlay = Overlay(view, sink, FixedClock(), nursery)

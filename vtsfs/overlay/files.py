@@ -118,25 +118,27 @@ class Files:
     async def create(
         self, parent: Inode, name: bytes, mode: int, flags: int, caller: Caller
     ) -> tuple[int, Inode, os.stat_result]:
-        """Create *name*, or open it if it is there and *flags* lack O_EXCL."""
+        """Create *name* and open it.
+
+        If it is there after all, somebody made it behind the kernel's back, which has therefore not
+        looked whether the caller may open it: ESTALE makes it look, and open what it finds.
+        """
         try:
             with acting_for(caller):
                 fd = store.open_new(parent, name, flags, mode)
         except FileExistsError:
             if flags & os.O_EXCL:
                 raise
-            inode, _ = self._parts.inodes.lookup(parent, name)
-            fd = -1
-        else:
-            inode, _ = self._parts.inodes.lookup(parent, name)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE)) from None
         try:
-            if fd < 0:
-                handle = await self.open(inode, flags, caller)
-            else:
-                handle = await self._register(fd, inode, flags, caller, created=True)
+            inode, _ = self._parts.inodes.lookup(parent, name)
+        except OSError:
+            os.close(fd)
+            raise
+        try:
+            handle = await self._register(fd, inode, flags, caller, created=True)
         except BaseException:
-            if fd >= 0:
-                _take_away(parent, name, inode)
+            _take_away(parent, name, inode)
             self._parts.inodes.forget(inode.number, 1)
             raise
         return handle, inode, os.fstat(self._open[handle].fd)
@@ -241,9 +243,33 @@ class Files:
             tape = self._parts.tape_of(fd) if stat.S_ISREG(found.st_mode) else None
             if tape is not None and self.refusing:
                 raise OSError(errno.EBUSY, "the overlay is stopping")
+            # At once: later there might be no descriptor to hold it by.
+            self._parts.inodes.opened(inode, fd)
         except BaseException:
             os.close(fd)
             raise
+        try:
+            await self._count_in(file, tape, found, created=created, pid=caller.pid)
+        except BaseException:
+            self._parts.inodes.released(inode)
+            raise
+        handle = self._enter(file, flags)
+        if file.session is None and writing and _may_be_a_tape(fd, found):
+            await self._look_for_a_tape(handle, (found.st_dev, found.st_ino))
+        if flags & os.O_TRUNC and not created:
+            await self._truncate(handle, caller)
+        return handle
+
+    async def _count_in(
+        self,
+        file: OpenFile,
+        tape: TapeId | None,
+        found: os.stat_result,
+        *,
+        created: bool,
+        pid: int,
+    ) -> None:
+        """Let an open file belong to a session, or note a companion; closes it when that fails."""
         now = self._parts.clock.wall_ns()
         running = self._parts.sessions.of_file(found.st_dev, found.st_ino)
         if tape is None and running is not None and file.writing:
@@ -251,19 +277,13 @@ class Files:
             tape = running.tape
         if tape is not None and file.writing:
             file.session = await self._parts.sessions.opened(
-                tape, fd, created=created, since_ns=now, pid=caller.pid
+                tape, file.fd, created=created, since_ns=now, pid=pid
             )
         elif tape is not None:
             identity = store.identity_of(found)
-            file.reading = self._parts.readers.opened(tape, identity, now, caller.pid)
-        elif writing and stat.S_ISREG(found.st_mode):
+            file.reading = self._parts.readers.opened(tape, identity, now, pid)
+        elif file.writing and stat.S_ISREG(found.st_mode):
             await self._open_companion(file, created=created)
-        handle = self._enter(file, flags, found.st_mode)
-        if tape is None and writing and _may_be_a_tape(fd, found):
-            await self._look_for_a_tape(handle, (found.st_dev, found.st_ino))
-        if flags & os.O_TRUNC and not created:
-            await self._truncate(handle, caller)
-        return handle
 
     async def _open_companion(self, file: OpenFile, *, created: bool) -> None:
         try:
@@ -274,16 +294,15 @@ class Files:
         # A companion that was not there before is a change, whatever is written to it.
         file.wrote = created and bool(file.companion)
 
-    def _enter(self, file: OpenFile, flags: int, mode: int) -> int:
+    def _enter(self, file: OpenFile, flags: int) -> int:
         """Give the handle its number; decide, with nobody in between, how it uses the kernel's pages."""
         sharing = self._parts.sharing.setdefault(file.inode.number, file.sharing)
         file.sharing = sharing
-        file.direct = sharing.bypasses(flags, mode)
+        file.direct = sharing.bypasses(flags, os.fstat(file.fd).st_mode)
         sharing.enter(direct=file.direct)
         handle = self._next
         self._next += 1
         self._open[handle] = file
-        self._parts.inodes.opened(file.inode, file.fd)
         return handle
 
     async def _truncate(self, handle: int, caller: Caller) -> None:
@@ -298,6 +317,6 @@ class Files:
                 await trio.to_thread.run_sync(os.ftruncate, file.fd, 0, limiter=self._limiter)
             if caller.uid != 0:
                 clear_set_id(file.fd)
-        except OSError:
+        except BaseException:
             self.release(handle)
             raise

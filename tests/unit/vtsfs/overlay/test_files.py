@@ -1,12 +1,18 @@
 """Open files: what counts as written, and by whom it is told."""
 
+import errno
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from tests.support.overlay_rig import ME, find, overlay_on
+from tests.support.signal_sink import Sink
+from vtsfs.contract.notes import Entry
 from vtsfs.contract.signals import Access, Kind
 from vtsfs.overlay.caller import Caller
 from vtsfs.overlay.handles import OpenFile
@@ -21,14 +27,46 @@ def test_a_file_without_a_session_remembers_only_that_it_was_written() -> None:
     assert file.wrote
 
 
-async def test_an_open_without_o_creat_creates_nothing(backing: Path) -> None:
-    (backing / "BILL" / "X00001").write_bytes(b"there already")
+async def test_what_is_there_already_is_not_opened_by_a_creation(backing: Path) -> None:
+    (backing / "BILL" / "X00001").write_bytes(b"not for the caller, perhaps")
     async with overlay_on(backing) as (overlay, sink):
         pool = find(overlay, "BILL")
-        handle, _, found = await overlay.files.create(pool, b"X00001", 0o600, os.O_RDWR, ME)
-        assert found.st_size == len("there already")
-        overlay.files.release(handle)
-    assert sink.signals[0].opened is not None, "it was there, so there is a tape to compare with"
+        for flags, number in ((0, errno.ESTALE), (os.O_EXCL, errno.EEXIST)):
+            with pytest.raises(OSError) as caught:  # noqa: PT011 - the number is looked at below
+                await overlay.files.create(pool, b"X00001", 0o600, os.O_RDWR | flags, ME)
+            assert caught.value.errno == number
+    assert sink.signals == []
+
+
+class WaitingSink(Sink):
+    """Commits when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go = trio.Event()
+
+    async def commit(self, signals: Sequence[Entry]) -> None:
+        await self.may_go.wait()
+        await super().commit(signals)
+
+
+async def test_a_file_is_held_while_its_open_waits_to_be_recorded(backing: Path) -> None:
+    (backing / "BILL" / "X00001").write_bytes(b"content")
+    waiting = WaitingSink()
+    async with overlay_on(backing, waiting) as (overlay, _):
+        inode = find(overlay, "BILL/X00001")
+
+        async def open_and_close() -> None:
+            overlay.files.release(await overlay.files.open(inode, os.O_WRONLY, ME))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(open_and_close)
+            await trio.testing.wait_all_tasks_blocked()
+            overlay.inodes.trim(0)
+            assert inode.held, "descriptors may be short when the open goes on"
+            waiting.may_go.set()
+        overlay.inodes.trim(0)
+        assert not inode.held
 
 
 async def test_a_read_only_open_that_truncates_is_a_writer(backing: Path) -> None:
