@@ -384,7 +384,15 @@ class Sessions:
         """Find the further names of a file that has some: what was written was written to all."""
         session.names = []
         if has_other_names(fd, self._tape_of(fd)):
-            session.names = await self._links.tapes_of(session.key)
+            try:
+                session.names = await self._links.tapes_of(session.key)
+            except (OSError, RuntimeError) as error:
+                _logger.error(
+                    "the further names of %s could not be looked for: %s; whether they are tapes "
+                    "the next sweep will say",
+                    session.tape,
+                    error,
+                )
 
     def _end(self, session: WriteSession) -> None:
         """Report the dismount under the tape's present name, and the change under its other names.

@@ -20,7 +20,7 @@ from vtsfs.contract.signals import Kind
 from vtsfs.overlay import store
 from vtsfs.overlay.links import Links
 from vtsfs.overlay.reports import Reporter
-from vtsfs.overlay.sessions import NOTE_AFTER_S, Sessions, WriteSession
+from vtsfs.overlay.sessions import QUIET_S, Sessions, WriteSession
 from vtsfs.overlay.usage import Settling
 
 
@@ -59,18 +59,19 @@ async def sessions_with(
     refuse: bool = False,
     most_settling: int = 10,
     close: Callable[[int], None] = os.close,
+    links: Links | None = None,
 ) -> AsyncIterator[tuple[Sessions, Sink]]:
     """Give sessions, and the sink that has every signal when the block has ended."""
     sink = Sink() if sink is None else sink
     async with trio.open_nursery() as nursery:
         reporter = Reporter("VAULT00", sink, FixedClock(), refuse=refuse)
-        with scratch_links() as links:
+        with scratch_links() as nowhere:
             yield (
                 Sessions(
                     reporter,
                     nursery,
                     tape_of,
-                    links,
+                    links or nowhere,
                     settle_s=settle_s,
                     most_settling=most_settling,
                     close=close,
@@ -176,7 +177,7 @@ async def test_how_a_tape_was_left_is_noted_until_its_end_is_told(
             sessions.released(session, fd)
             await synced(session)
             assert len(sink.notes) == noted, "an engine that comes back at once costs nothing"
-            mock_clock.jump(NOTE_AFTER_S)
+            mock_clock.jump(QUIET_S)
             await trio.testing.wait_all_tasks_blocked()
             found = os.stat(fd)
             left = TapeClosed(session.id, store.identity_of(found), True, 3 * count)
@@ -298,6 +299,22 @@ async def test_after_a_failed_fsync_the_next_one_proves_nothing(
         await synced(session)
         mock_clock.jump(2.0)
     assert not sink.signals[-1].synced
+
+
+async def test_a_session_ends_even_if_further_names_cannot_be_looked_for(
+    tape: Callable[[], int], tmp_path: Path, expect_log: ExpectedLogs
+) -> None:
+    expect_log("further names of /VAULT00/BILL/X00001 could not be looked for", logging.ERROR)
+    os.link(tmp_path / "only-here", tmp_path / "and-here")
+    root = tape()
+    links = Links(root, "VAULT00", NamePatterns())
+    async with sessions_with(links=links) as (sessions, sink):
+        fd = tape()
+        sessions.released(await opened(sessions, fd), fd)
+        await told(sink, 2)
+        os.close(root)
+    assert sink.signals[-1].synced
+    assert len(sessions) == 0
 
 
 async def test_opens_together_begin_one_session(tape: Callable[[], int]) -> None:
