@@ -121,3 +121,23 @@ async def test_making_durable(backing: Path) -> None:
         overlay.files.release(handle)
     assert sink.signals[-1].kind is Kind.DISMOUNTED
     assert sink.signals[-1].synced
+
+
+async def test_a_failed_fsync_of_the_engine_is_remembered_to_the_end(
+    backing: Path,
+) -> None:
+    (backing / "BILL" / "X00001").write_bytes(b"content")
+    async with overlay_on(backing) as (overlay, sink):
+        inode = find(overlay, "BILL/X00001")
+        handle = await overlay.files.open(inode, os.O_WRONLY, ME)
+        fd = overlay.files[handle].fd
+        whole = os.dup(fd)
+        # Of a file that was opened by O_PATH, fsync(2) says EBADF.
+        os.dup2(inode.fd, fd)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            await overlay.files.sync(handle, data_only=False)
+        os.dup2(whole, fd)
+        os.close(whole)
+        overlay.files.release(handle)
+    assert sink.signals[-1].kind is Kind.DISMOUNTED
+    assert not sink.signals[-1].synced
