@@ -20,7 +20,7 @@ from vtsfs.contract.signals import Kind
 from vtsfs.overlay import store
 from vtsfs.overlay.links import Links
 from vtsfs.overlay.reports import Reporter
-from vtsfs.overlay.sessions import QUIET_S, Sessions, WriteSession
+from vtsfs.overlay.sessions import NOTE_AFTER_S, Sessions, WriteSession
 from vtsfs.overlay.usage import Settling
 
 
@@ -177,7 +177,7 @@ async def test_how_a_tape_was_left_is_noted_until_its_end_is_told(
             sessions.released(session, fd)
             await synced(session)
             assert len(sink.notes) == noted, "an engine that comes back at once costs nothing"
-            mock_clock.jump(QUIET_S)
+            mock_clock.jump(NOTE_AFTER_S)
             await trio.testing.wait_all_tasks_blocked()
             found = os.stat(fd)
             left = TapeClosed(session.id, store.identity_of(found), True, 3 * count)
