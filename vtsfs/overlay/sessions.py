@@ -37,9 +37,10 @@ from vtsfs.runtime.tasks import Starter
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds after the last release from which an end is noted that is not told yet: a note is a
-#: commit, and who opens the tape again comes at once.
-NOTE_AFTER_S = 0.1
+#: Seconds after the last release until the tape is made durable, and its end noted that is not told
+#: yet. Both are the disk's time: an engine that comes back at once, or opens one tape after the
+#: other, should not have to share it.
+QUIET_S = 0.25
 
 #: Most tapes that are closed and wait for somebody to come back.
 MOST_SETTLING = 256
@@ -334,6 +335,11 @@ class Sessions:
             while isinstance(state := session.usage.state, Settling):
                 session.settler = trio.Event()
                 if not state.synced:
+                    begin = min(state.since + QUIET_S, state.until)
+                    if trio.current_time() < begin:
+                        with trio.move_on_at(begin):
+                            await session.settler.wait()
+                        continue
                     # Then it is the first of those that are left, which nobody else closes.
                     self._keep_latest(session)
                     session.synced = await self._sync(session, session.left[-1])
@@ -342,7 +348,7 @@ class Sessions:
                     noted = False
                     self._apply(session, Synced(state.serial, trio.current_time()))
                     continue
-                with trio.move_on_at(state.until if noted else state.since + NOTE_AFTER_S):
+                with trio.move_on_at(state.until if noted else state.since + QUIET_S):
                     await session.settler.wait()
                 self._apply(session, Elapsed(trio.current_time()))
                 if session.usage.state == state and not noted:

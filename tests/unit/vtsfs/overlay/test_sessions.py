@@ -20,7 +20,7 @@ from vtsfs.contract.signals import Kind
 from vtsfs.overlay import store
 from vtsfs.overlay.links import Links
 from vtsfs.overlay.reports import Reporter
-from vtsfs.overlay.sessions import NOTE_AFTER_S, Sessions, WriteSession
+from vtsfs.overlay.sessions import QUIET_S, Sessions, WriteSession
 from vtsfs.overlay.usage import Settling
 
 
@@ -99,8 +99,9 @@ async def told(sink: Sink, count: int) -> None:
             await trio.lowlevel.checkpoint()
 
 
-async def synced(session: WriteSession) -> None:
-    """Wait until the fsync after the last release is done."""
+async def synced(session: WriteSession, clock: trio.testing.MockClock) -> None:
+    """Let the time pass until the fsync after the last release, and wait until that is done."""
+    clock.jump(QUIET_S)
     with trio.fail_after(10):
         while not (isinstance(session.usage.state, Settling) and session.usage.state.synced):
             await trio.lowlevel.checkpoint()
@@ -134,8 +135,8 @@ async def test_a_session_ends_when_the_tape_was_closed_for_the_settle_time(
             fd = tape()
             session = await opened(sessions, fd)
             sessions.released(session, fd)
-            await synced(session)
-            mock_clock.jump(1.9)
+            await synced(session, mock_clock)
+            mock_clock.jump(1.9 - QUIET_S)
             await trio.testing.wait_all_tasks_blocked()
             assert session.settling
         assert [signal.kind for signal in sink.signals] == [Kind.MOUNTED]
@@ -152,12 +153,12 @@ async def test_what_is_written_after_an_fsync_is_synced_before_the_end(
         fd = tape()
         session = await opened(sessions, fd)
         sessions.released(session, fd)
-        await synced(session)
+        await synced(session, mock_clock)
         sessions.changed_by_path(session)
         state = session.usage.state
         assert isinstance(state, Settling)
         assert not state.synced
-        await synced(session)
+        await synced(session, mock_clock)
         mock_clock.jump(2.0)
     assert sink.signals[-1].kind is Kind.DISMOUNTED
 
@@ -175,9 +176,12 @@ async def test_how_a_tape_was_left_is_noted_until_its_end_is_told(
             session.mark(0, 3)
             session.bytes_written += os.pwrite(fd, b"new", 0)
             sessions.released(session, fd)
-            await synced(session)
+            await trio.testing.wait_all_tasks_blocked()
+            state = session.usage.state
+            assert isinstance(state, Settling)
+            assert not state.synced
             assert len(sink.notes) == noted, "an engine that comes back at once costs nothing"
-            mock_clock.jump(NOTE_AFTER_S)
+            await synced(session, mock_clock)
             await trio.testing.wait_all_tasks_blocked()
             found = os.stat(fd)
             left = TapeClosed(session.id, store.identity_of(found), True, 3 * count)
@@ -205,7 +209,7 @@ async def test_no_more_opens_can_come_so_nothing_is_waited_for(
         fd = tape()
         session = await opened(sessions, fd)
         sessions.released(session, fd)
-        await synced(session)
+        await synced(session, mock_clock)
         sessions.hurry()
         assert [signal.kind for signal in sink.signals] == [Kind.MOUNTED, Kind.DISMOUNTED]
 
@@ -268,14 +272,19 @@ async def test_what_is_being_synced_is_not_closed(
         fd = tape()
         session = await opened(sessions, fd)
         sessions.released(session, fd)
-        await synced(session)
-        second = tape()
-        await opened(sessions, second)
-        sessions.released(session, second)
-        with trio.fail_after(10):
-            while session.settler is None or session.settler.is_set():
-                await trio.lowlevel.checkpoint()
-        # Its fsync has just begun.
+        await synced(session, mock_clock)
+        for _ in range(100):
+            second = tape()
+            await opened(sessions, second)
+            sessions.released(session, second)
+            mock_clock.jump(QUIET_S)
+            await trio.testing.wait_all_tasks_blocked()
+            state = session.usage.state
+            assert isinstance(state, Settling)
+            if not state.synced:
+                break
+        else:
+            pytest.fail("no fsync was seen under way")
         third = tape()
         await opened(sessions, third)
         sessions.released(session, third)
@@ -293,10 +302,10 @@ async def test_after_a_failed_fsync_the_next_one_proves_nothing(
         place = os.open(f"/proc/self/fd/{fd}", os.O_PATH)
         session = await opened(sessions, place)
         sessions.released(session, place)
-        await synced(session)
+        await synced(session, mock_clock)
         await opened(sessions, fd)
         sessions.released(session, fd)
-        await synced(session)
+        await synced(session, mock_clock)
         mock_clock.jump(2.0)
     assert not sink.signals[-1].synced
 
