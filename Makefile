@@ -38,7 +38,7 @@ lint: setup
 	.venv/bin/lint-imports --no-cache
 
 test: setup-fuse
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 demo: setup-fuse
 	@KEEP=$(KEEP) $(PY) -m tests.demo

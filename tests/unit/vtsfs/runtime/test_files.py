@@ -210,8 +210,8 @@ def test_a_private_directory_is_no_symlink_and_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "theirs"
+def test_a_directory_of_somebody_else_is_refused(scratch: Path) -> None:
+    path = scratch / "theirs"
     path.mkdir(mode=0o777)
     code = (
         "import os, sys; from pathlib import Path\n"
@@ -221,8 +221,8 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
         "try: private_directory(Path(sys.argv[1]))\n"
         "except StateError as error: print(error)\n"
     )
-    for parent in [path, *path.parents[:3]]:
-        parent.chmod(0o777)
+    for directory in (scratch, path):
+        directory.chmod(0o777)
     ended = subprocess.run(
         [sys.executable, "-c", code, path], check=True, capture_output=True, text=True
     )
