@@ -12,7 +12,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -328,7 +328,7 @@ class _Daemon:
             "version": vtsfs.__version__,
             "mountpoint": str(self._mountpoint),
             "backing": str(self._attachment.backing),
-            "open_tapes": [{**asdict(tape), "tape": str(tape.tape)} for tape in tapes],
+            "open_tapes": [tape.to_json() for tape in tapes],
             "open_files": 0 if overlay is None else len(overlay.files),
             "known_files": 0 if overlay is None else len(overlay.inodes),
             "unclean": self._outbox.needs_sweep,

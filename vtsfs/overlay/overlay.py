@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.overlay import store
@@ -48,6 +49,17 @@ class OpenTape:
     bytes_written: int = 0
     #: Nobody has it open any more: it is made durable, and may be opened again within its session.
     settling: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values. Field by field: hundreds are asked for between two requests."""
+        return {
+            "tape": str(self.tape),
+            "access": self.access,
+            "since_ns": self.since_ns,
+            "pids": self.pids,
+            "bytes_written": self.bytes_written,
+            "settling": self.settling,
+        }
 
 
 class Overlay:
