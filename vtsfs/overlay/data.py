@@ -46,7 +46,7 @@ class DataPath:
             done = self._read_at_once(file, offset, size)
             if done is not None:
                 return done
-        elif not file.sharing.slow:
+        elif not file.sharing.slow_to_read:
             return _read(file, offset, size)
         return await trio.to_thread.run_sync(_read, file, offset, size, limiter=self._limiter)
 
@@ -87,7 +87,7 @@ def _read(file: OpenFile, offset: int, size: int) -> bytes:
         if not more:
             break
         data += more
-    file.sharing.slow = time.monotonic() - began > SLOW_S
+    file.sharing.slow_to_read = time.monotonic() - began > SLOW_S
     return data
 
 

@@ -32,8 +32,10 @@ class Sharing:
     cached: int = 0
     #: Handles that bypass them.
     direct: int = 0
-    #: The last write or read took long: the next goes through a thread.
+    #: The last write took long: the next goes through a thread.
     slow: bool = False
+    #: Likewise for reads, where the file system cannot say whether one would wait.
+    slow_to_read: bool = False
     #: The file got set-id bits while a handle bypasses the pages.
     got_set_id: bool = False
 

@@ -80,6 +80,18 @@ async def test_a_slow_file_is_written_through_a_thread_until_it_is_quick(
     os.close(file.fd)
 
 
+async def test_a_quick_read_does_not_make_a_slow_writer_quick(scratch: Path) -> None:
+    path = scratch / "tape"
+    path.write_bytes(os.urandom(MIB))
+    file = opened(path)
+    os.fsync(file.fd)
+    os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    file.sharing.slow = True
+    assert len(await DataPath().read(file, 0, MIB)) == MIB
+    assert file.sharing.slow, "the next write would keep the loop"
+    os.close(file.fd)
+
+
 async def test_an_error_is_the_writer_s_and_leaves_nobody_acting(scratch: Path) -> None:
     (scratch / "tape").touch()
     file = opened(scratch / "tape", os.O_RDONLY, uid=54_321)
