@@ -25,7 +25,8 @@ from copyagent.transfer.sftp import connect, open_bridge
 from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError
-from vtsfs.contract.settings import EmsHost, Settings
+from vtsfs.contract.settings import Settings
+from vtsfs.contract.settings_ems import EmsHost
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.eventlog import EventLog
 from vtsfs.runtime.files import group_id, lock_file, private_directory, write_atomic
@@ -157,6 +158,8 @@ def _doorkeeper(settings: Settings) -> Doorkeeper:
 
 
 def _password(name: str, host: EmsHost) -> Secret:
+    if host.password_file is None:
+        return Secret("")
     try:
         return Secret(host.password_file.read_text(encoding="utf-8").rstrip("\r\n"))
     except (OSError, UnicodeDecodeError) as error:

@@ -209,7 +209,22 @@ class Unrecognised(HostEvent):
 
 @dataclass(frozen=True, slots=True)
 class LinkUp(HostEvent):
-    """Tell that the session to *host* is logged on and its distributor prints events."""
+    """Tell that the session to *host* is logged on and its distributor prints events.
+
+    What was said while there was no session is either replayed after this, or told to be missing
+    by `EventsMissed`.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class EventsMissed(HostEvent):
+    """Tell that events of *host* may have been missed, up to this point: a gap.
+
+    What the host said before it may be incomplete from here on, so its silence is no denial.
+    *why* is a phrase for the operator.
+    """
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from copyagent.ems.dialogue import LoginPlan, Secret
 from copyagent.ems.login_types import LOGIN_TYPES, SERVICE_PROMPT, with_steps_replaced
-from vtsfs.contract.settings import EmsHost
+from vtsfs.contract.settings_ems import EmsHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def settings_of_link(name: str, host: EmsHost, password: Secret) -> LinkSettings
     *password* is the content of the entry's password file, read by the caller.
     """
     login = with_steps_replaced(LOGIN_TYPES[host.login], {}, {SERVICE_PROMPT: host.service})
-    plan = LoginPlan(login, host.user, password, host.distributor, host.response_timeout)
-    return LinkSettings(name, host.address, plan, host.port)
+    plan = LoginPlan(login, host.user or "", password, host.distributor, host.response_timeout)
+    return LinkSettings(name, host.address or "", plan, host.port_or_default())
 
 
 @dataclass(slots=True)

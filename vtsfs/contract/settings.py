@@ -27,6 +27,7 @@ from vtsfs.contract.setting_values import (
     TargetKey,
     VaultKey,
 )
+from vtsfs.contract.settings_ems import Ems
 from vtsfs.contract.settings_encryption import Encryption
 
 DEFAULT_PATH = Path("/etc/vts-autocopy/vts-autocopy.yaml")
@@ -130,32 +131,6 @@ class Sweep(Model):
     """How often every watched tape is compared with what was recorded last."""
 
     interval: Seconds = 86400.0
-
-
-class EmsHost(Model):
-    """One NonStop host whose EMS events are read over a log-in session."""
-
-    address: Annotated[str, Field(min_length=1)]
-    port: Port = 23
-    access: Literal["telnet"] = "telnet"
-    login: Literal["TACL", "TACLS", "XYGATE", "SAFEGUARD"] = "TACL"
-    user: Annotated[str, Field(min_length=1)]
-    password_file: AbsolutePath
-    distributor: Annotated[str, Field(min_length=1)] = (
-        "EMSDIST /NAME/ TYPE PRINTING, COLLECTOR $0, TEXTOUT [#MYTERM]"
-    )
-    service: Annotated[str, Field(min_length=1)] = "TACL"
-    response_timeout: Seconds = 5.0
-    vaults: tuple[VaultKey, ...] = ()
-
-
-class Ems(Model):
-    """The host link. Without it every verdict rests on the overlay alone."""
-
-    required: bool = True
-    hosts: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,8}$")], EmsHost] = Field(
-        default_factory=dict
-    )
 
 
 class Settings(Model):
@@ -353,12 +328,23 @@ def _unknown_references(settings: Settings, patterns: NamePatterns | None) -> li
             "ems.hosts: no host is configured, so only the overlay would tell of mounts; "
             "add one, or say ems: {required: false}"
         )
-    problems.extend(
-        f"ems.hosts.{name}.vaults: {vault} is not under vaults:"
-        for name, host in settings.ems.hosts.items()
-        for vault in host.vaults
-        if vault not in settings.vaults
-    )
+    problems.extend(_unknown_in_ems(settings))
+    return problems
+
+
+def _unknown_in_ems(settings: Settings) -> list[str]:
+    problems = []
+    for name, host in settings.ems.hosts.items():
+        problems += [
+            f"ems.hosts.{name}.vaults: {vault} is not under vaults:"
+            for vault in host.vaults
+            if vault not in settings.vaults
+        ]
+        problems += [
+            f"ems.hosts.{name}.drives.{drive}: vault {tape.vault} is not under vaults:"
+            for drive, tape in host.drives.items()
+            if tape.vault not in settings.vaults
+        ]
     return problems
 
 

@@ -51,8 +51,11 @@ def _problems(settings: Settings) -> Iterator[str]:
     for target_name, target in settings.targets.items():
         yield from _key(f"targets.{target_name}.key", target.key)
         yield from _readable(f"targets.{target_name}.known_hosts", target.known_hosts)
+    for key, path in settings.ems.secret_files().items():
+        yield from (_key if key.endswith(".key") else _secret)(key, path)
     for host_name, host in settings.ems.hosts.items():
-        yield from _secret(f"ems.hosts.{host_name}.password_file", host.password_file)
+        if host.known_hosts is not None:
+            yield from _readable(f"ems.hosts.{host_name}.known_hosts", host.known_hosts)
     yield from _encryption(settings.encryption)
     for index, copy in enumerate(settings.autocopy):
         vault_settings = settings.vaults.get(copy.pool.vault)

@@ -10,7 +10,7 @@ from copyagent.ems.link_settings import (
     settings_of_link,
 )
 from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
-from vtsfs.contract.settings import EmsHost
+from vtsfs.contract.settings_ems import EmsHost
 
 PLAN = LoginPlan(LOGIN_TYPES["TACL"], "VTS.EMS", Secret("s3cret"), DEFAULT_DISTRIBUTOR)
 LINK = LinkSettings("DEV2", "dev2.example.com", PLAN)

@@ -9,7 +9,7 @@ from copyagent.ems.login_types import (
     SERVICE_PROMPT,
     with_steps_replaced,
 )
-from vtsfs.contract.settings import EmsHost
+from vtsfs.contract.settings_ems import EmsHost
 
 
 def test_every_type_of_the_settings_is_there() -> None:

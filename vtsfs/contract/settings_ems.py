@@ -1,0 +1,201 @@
+r"""The settings section ``ems``: the NonStop hosts whose events are read, and what may be told them.
+
+The original's ``ems_*`` parameters (operations guide 6.04.01) and what they are called here are in
+a table of ``vts-autocopy.yaml(5)``. Where a parameter there ends with a host's name it is a key of
+that host here; with ``TYPE:TACL`` it is a key of ``logins: {TACL: ...}``; with ``ANYSYS``, of
+``logins: {ANY: ...}``. A host's own words win over its log-in type's, and those over ANY's.
+"""
+
+import re
+import zoneinfo
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from vtsfs.contract.errors import NameInvalid
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.setting_values import (
+    AbsolutePath,
+    Model,
+    Port,
+    Seconds,
+    SecondsOrNone,
+    VaultKey,
+)
+
+DEFAULT_DISTRIBUTOR = "EMSDIST /NAME/ TYPE PRINTING, COLLECTOR $0, TEXTOUT [#MYTERM]"
+
+LoginName = Literal["TACL", "TACLS", "XYGATE", "SAFEGUARD"]
+LoginScope = Literal["ANY", "TACL", "TACLS", "XYGATE", "SAFEGUARD"]
+StepName = Literal["service", "tacl", "user", "password", "ready"]
+NotifyKind = Literal["failed", "held", "behind", "copied"]
+
+
+def _expression(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("should be a regular expression, in quotes")
+    try:
+        re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    return value
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("should be one line of printable characters")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"no such time zone: {value!r}; write one such as Europe/Berlin") from (
+            error
+        )
+    return value
+
+
+def _tape(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("should be a tape such as /VAULT00/BILL/X00001")
+    try:
+        return TapeId.parse(value)
+    except NameInvalid as error:
+        raise ValueError(str(error)) from error
+
+
+Expression = Annotated[str, BeforeValidator(_expression), Field(min_length=1, max_length=500)]
+Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
+TimeZone = Annotated[str, AfterValidator(_zone)]
+Drive = Annotated[str, Field(pattern=r"^(\\[A-Za-z0-9]{1,7}\.)?\$[A-Za-z0-9]{1,7}$")]
+Tape = Annotated[TapeId, BeforeValidator(_tape)]
+
+
+class Login(Model):
+    """Changes to a log-in: which prompt is waited for at a step, and what is answered.
+
+    In an answer ``%username%``, ``%password%`` and ``%distributor%`` stand for the host's values.
+    *refusals* are added to the expressions that say that a log-on was refused.
+    """
+
+    prompts: dict[StepName, Expression] = Field(default_factory=dict)
+    answers: dict[StepName, Line] = Field(default_factory=dict)
+    refusals: tuple[Expression, ...] = ()
+
+
+class Reconnect(Model):
+    """How a lost link is tried again: from *first*, doubled up to *longest*, each cut by chance."""
+
+    first: Seconds = 1.0
+    longest: Seconds = 60.0
+    refused: Seconds = 300.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.first > self.longest:
+            raise ValueError("first should not be longer than longest")
+        return self
+
+
+class Policy(Model):
+    """Whether ``VTSPolicy IDR`` in this host's events is obeyed, and how often an hour."""
+
+    enabled: bool = False
+    per_hour: Annotated[int, Field(ge=1, le=3600)] = 12
+
+
+class Notify(Model):
+    """What is told to the host, as EMS text, by commands typed in a second session.
+
+    *command* holds the lines to type; ``%text%`` stands for the message. *wait_timeout* is how
+    long the host may take over each line, *logout_timeout* over LOGOUT.
+    """
+
+    events: tuple[NotifyKind, ...] = ("failed", "held", "behind")
+    command: Annotated[tuple[Line, ...], Field(min_length=1)]
+    wait_timeout: Seconds = 20.0
+    logout_timeout: Seconds = 3.0
+
+
+class EmsHost(Model):
+    """One NonStop host, and how its EMS events are had.
+
+    ``telnet`` and ``ssh`` log on and start a distributor; ``file`` follows printed events in a file
+    that something else writes. *lost_after* is how long the link must be down before that is an
+    alarm, which is repeated every *remind_every*. *keep_alive* 0 sends nothing of its own;
+    *silence* 0 lets a host be silent for as long as it likes.
+    """
+
+    access: Literal["telnet", "ssh", "file"] = "telnet"
+    address: Annotated[str, Field(min_length=1)] | None = None
+    port: Port | None = None
+    login: LoginName = "TACL"
+    user: Annotated[str, Field(min_length=1)] | None = None
+    password_file: AbsolutePath | None = None
+    key: AbsolutePath | None = None
+    known_hosts: AbsolutePath | None = None
+    ssh_user: Annotated[str, Field(min_length=1)] | None = None
+    ssh_command: Line | None = None
+    file: AbsolutePath | None = None
+    service: Line = "TACL"
+    prompts: dict[StepName, Expression] = Field(default_factory=dict)
+    answers: dict[StepName, Line] = Field(default_factory=dict)
+    refusals: tuple[Expression, ...] = ()
+    distributor: Line = DEFAULT_DISTRIBUTOR
+    catch_up: bool = True
+    connect_timeout: Seconds = 10.0
+    response_timeout: Seconds = 5.0
+    logout_timeout: Seconds = 3.0
+    keep_alive: SecondsOrNone = 60.0
+    silence: SecondsOrNone = 0.0
+    reconnect: Reconnect = Reconnect()
+    lost_after: SecondsOrNone = 60.0
+    remind_every: Seconds = 3600.0
+    timezone: TimeZone | None = None
+    vaults: tuple[VaultKey, ...] = ()
+    drives: dict[Drive, Tape] = Field(default_factory=dict)
+    policy: Policy = Policy()
+    notify: Notify | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed: dict[str, tuple[str, ...]] = {
+            "telnet": ("address", "user", "password_file"),
+            "ssh": ("address", "known_hosts"),
+            "file": ("file",),
+        }
+        missing = [name for name in needed[self.access] if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"access {self.access} needs {', '.join(missing)}")
+        if self.access == "ssh" and self.key is None and self.password_file is None:
+            raise ValueError("access ssh needs key, or password_file")
+        if self.access == "file" and self.notify is not None:
+            raise ValueError("a file cannot be told anything: leave notify out, or log on")
+        return self
+
+    def port_or_default(self) -> int:
+        """Return the port to connect to: Telnet's or SSH's, unless another is set."""
+        return self.port or (22 if self.access == "ssh" else 23)
+
+
+HostKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,8}$")]
+
+
+class Ems(Model):
+    """The host links. Without any, every verdict rests on the overlay alone."""
+
+    required: bool = True
+    logins: dict[LoginScope, Login] = Field(default_factory=dict)
+    hosts: dict[HostKey, EmsHost] = Field(default_factory=dict)
+
+    def secret_files(self) -> dict[str, Path]:
+        """Return the files that hold a password or a private key, by their dotted keys."""
+        return {
+            f"ems.hosts.{name}.{kind}": path
+            for name, host in self.hosts.items()
+            for kind, path in (("password_file", host.password_file), ("key", host.key))
+            if path is not None
+        }
