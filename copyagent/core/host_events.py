@@ -59,16 +59,33 @@ class LinkTrouble(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Printed:
+    """Hold an event as the host printed it, for the journal; nothing is decided by it.
+
+    *process* sent it (``$ZSVR``, or ``cpu,pin``), *critical* is the mark before the subsystem ID,
+    *text* stands on one line. The password of a link was taken out of it.
+    """
+
+    process: str
+    ssid: str
+    number: int
+    text: str
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HostEvent:
     """Hold what every statement of a host has: which host link it came over, and its header.
 
     *host* is the name of the link in the settings; *node* is the system name in the event's
-    header (with its backslash, empty if none was printed), which can differ from it.
+    header (with its backslash, empty if none was printed), which can differ from it. *printed* is
+    None for what the link itself has to say, and where nobody wants to see it.
     """
 
     host: str
     node: str = field(default="", kw_only=True)
     printed_at: str = field(default="", kw_only=True)
+    printed: Printed | None = field(default=None, kw_only=True, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +222,16 @@ class Unrecognised(HostEvent):
 
     number: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside(HostEvent):
+    """Tell that an event was understood and is to change nothing; *why* is a phrase.
+
+    So are the events that a replay brings a second time, and a heartbeat's way back.
+    """
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class HostMounts:
     def _requested(self, event: MountRequested, now_ns: int) -> tuple[str, ...]:
         if event.request is not None:
             key = f"{event.host}:{event.request}"
-            _remember(self.requests, key, event)
+            _remember(self.requests, key, replace(event, printed=None))
             _remember(self.requested_ns, key, now_ns)
         if event.volume is None:
             return ()

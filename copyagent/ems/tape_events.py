@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import Final, NamedTuple, TypedDict
 
 from copyagent.core.host_events import (
     DeviceAccepted,
@@ -23,6 +24,7 @@ from copyagent.core.host_events import (
     HostEvent,
     LabelType,
     MountRequested,
+    Printed,
     RequestEnded,
     RequestOutcome,
     RequestsForgotten,
@@ -57,6 +59,11 @@ class _Header(NamedTuple):
     node: str
     printed_at: str
     number: int
+
+
+class _Common(TypedDict):
+    node: str
+    printed_at: str
 
 
 class _Template(NamedTuple):
@@ -156,7 +163,7 @@ def _tape_notice(head: _Header, found: _Found) -> TapeNotice:
     return TapeNotice(head.host, kind, code, found["text"] or "", **_common(head))
 
 
-def _common(head: _Header) -> dict[str, str]:
+def _common(head: _Header) -> _Common:
     return {"node": head.node, "printed_at": head.printed_at}
 
 
@@ -250,6 +257,14 @@ def read_host_event(host: str, event: EmsEvent) -> HostEvent | None:
     None for events that do not concern tapes. `Unrecognised` for a tape server's event that no
     template fits; a cut-off event is one, or is read as far as its template goes.
     """
+    found = _read(host, event)
+    if found is None:
+        return None
+    printed = Printed(event.process, event.ssid, event.number, event.text, event.critical)
+    return replace(found, printed=printed)
+
+
+def _read(host: str, event: EmsEvent) -> HostEvent | None:
     head = _Header(host, event.node, event.printed_at, event.number)
     text = " ".join(event.text.split())
     if is_tape_event(event):
