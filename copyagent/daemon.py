@@ -10,6 +10,7 @@ from pwd import getpwnam
 
 import trio
 
+from copyagent.access import open_wire
 from copyagent.answers import question, status_of
 from copyagent.control.protocol import Doorkeeper, Request
 from copyagent.control.server import serve
@@ -112,7 +113,7 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
         for name, host in settings.ems.hosts.items():
             link = settings_of_link(name, host, _password(name, host))
             tally = runner.tallies[name] = LinkTally()
-            run = partial(run_link, link, chance=random.random, tally=tally)
+            run = partial(run_link, link, dial=open_wire, chance=random.random, tally=tally)
             nursery.start_soon(run, runner.post, runner.post)
         await nursery.start(serve, settings.control_socket(), handle, _doorkeeper(settings))
         nursery.start_soon(_keep_snapshot, settings, runner)

@@ -42,8 +42,7 @@ from copyagent.ems.link_settings import (
     next_delay,
 )
 from copyagent.ems.tape_events import read_host_event
-from copyagent.ems.telnet import BREAK, NOP, encode_line
-from copyagent.ems.wire import Wire, open_wire
+from copyagent.ems.wire import Dial, Wire
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +54,7 @@ async def run_link(
     deliver: Callback,
     report: Callback,
     *,
+    dial: Dial,
     chance: Callable[[], float],
     tally: LinkTally | None = None,
 ) -> None:
@@ -62,7 +62,7 @@ async def run_link(
 
     *deliver* gets what the host said about tapes, *report* gets `LinkUp`, `LinkLost` and
     `LoginRefused`: one when the state changes or the trouble becomes another, not one for every
-    attempt. *chance* gives random numbers from 0 to 1.
+    attempt. *dial* opens the line; *chance* gives random numbers from 0 to 1.
     """
     counts = tally if tally is not None else LinkTally()
     up_since = math.inf
@@ -77,7 +77,7 @@ async def run_link(
 
     while True:
         up_since = math.inf
-        failure = await run_session(settings, deliver, came_up, tally=counts)
+        failure = await run_session(settings, deliver, came_up, dial=dial, tally=counts)
         failures = failures_in_a_row(settings, failures, trio.current_time() - up_since)
         sentence = failure.sentence(settings.host)
         log.info("%s", sentence)
@@ -100,6 +100,7 @@ async def run_session(
     deliver: Callback,
     came_up: Callable[[], Awaitable[None]],
     *,
+    dial: Dial,
     tally: LinkTally,
 ) -> LinkFailure:
     """Run one connection from connecting to its end; return why it ended.
@@ -107,12 +108,7 @@ async def run_session(
     *came_up* is called once, when the distributor runs. Trouble with the host or the network
     never raises; what the callbacks raise passes through, after the connection was closed.
     """
-    wire = await open_wire(
-        settings.address,
-        settings.port,
-        connect_timeout=settings.connect_timeout,
-        write_timeout=settings.plan.response_timeout,
-    )
+    wire = await dial(settings, None)
     if isinstance(wire, LinkFailure):
         return wire
     tally.connections += 1
@@ -140,10 +136,10 @@ async def _take_leave(wire: Wire, settings: LinkSettings) -> None:
     deadline = trio.current_time() + settings.logout_timeout
     with trio.move_on_at(deadline):
         if wire.is_open:
-            await wire.send(BREAK)
+            await wire.interrupt()
         for command in settings.farewell:
             if wire.is_open:
-                await wire.send(encode_line(command))
+                await wire.type_line(command)
         while wire.is_open and trio.current_time() < deadline:
             await wire.receive(deadline)
 
@@ -174,7 +170,7 @@ class _Login:
         match action:
             case SendLine(secret=secret):
                 self.is_logged_on = self._dialogue.phase is Phase.STARTING
-                await self._wire.send(encode_line(secret.reveal()))
+                await self._wire.type_line(secret.reveal())
                 return None
             case Started(unread=unread):
                 return unread
@@ -235,7 +231,7 @@ class _Reader:
             return LinkFailure(LinkTrouble.SILENT, f"for {self._settings.silence:g} s")
         if now >= self._ping_at:
             self._ping_at = now + (self._settings.keep_alive or math.inf)
-            await self._wire.send(NOP)
+            await self._wire.ping()
         return None
 
     def _has_prompt(self) -> bool:

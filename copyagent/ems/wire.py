@@ -1,104 +1,52 @@
-"""A Telnet connection to a host, as text: the sockets of the host link are here.
+"""What the session asks of the line to a host, whichever way in it is.
 
-Losing the connection is no exception but the end of the text: to the session it makes no
-difference who closed it, and there is one path for it.
+Losing the line is no exception but the end of the text: to the session it makes no difference who
+closed it, and there is one path for it.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
-import trio
-
-from copyagent.core.host_events import LinkTrouble
 from copyagent.ems.dialogue import LinkFailure
-from copyagent.ems.telnet import TelnetDecoder
-
-RECEIVE_BYTES: Final = 65536
+from copyagent.ems.link_settings import LinkSettings
 
 
-class Wire:
-    """Carry text over a Telnet connection."""
+class Wire(Protocol):
+    """Carry text between a host and us; one way in each implements it.
 
-    def __init__(self, stream: trio.SocketStream, write_timeout: float) -> None:
-        self._stream = stream
-        self._write_timeout = write_timeout
-        self._telnet = TelnetDecoder()
-        self.is_open = True
+    *is_terminal* tells whether there is somebody to type to: a log-in, a distributor's start, a
+    farewell. A file has none of these and prints from the first `receive` on.
+    """
+
+    is_terminal: bool
+    is_open: bool
 
     async def receive(self, deadline: float) -> str | None:
         """Wait for text until *deadline* on trio's clock.
 
-        Empty when none came, or when what came was not text; None once the connection is gone.
+        Empty when none came, or when what came was not text; None once the line is gone. Line ends
+        are single line feeds.
         """
-        data: bytes | None = None
-        try:
-            with trio.move_on_at(deadline):
-                data = await self._stream.receive_some(RECEIVE_BYTES)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            data = b""
-        if data is None:
-            return ""
-        if not data:
-            self.is_open = False
-            return None
-        decoded = self._telnet.feed(data)
-        # Outside of the deadline: an answer cut short would make the host's next bytes data.
-        if decoded.reply:
-            await self.send(decoded.reply)
-        return decoded.text.decode("latin-1")
 
-    async def send(self, data: bytes) -> None:
-        """Send; should the connection be gone or take nothing, the next `receive` tells."""
-        try:
-            with trio.fail_after(self._write_timeout):
-                await self._stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-            # What was sent in part cannot be continued: the connection is of no more use.
-            self.is_open = False
-            await trio.aclose_forcefully(self._stream)
+    async def type_line(self, line: str) -> None:
+        """Type *line* and its end; should the line be gone, the next `receive` tells."""
+
+    async def interrupt(self) -> None:
+        """Press the Break key: the host's TACL takes the terminal back."""
+
+    async def ping(self) -> None:
+        """Prove the line to whatever lies between, without the host's user seeing anything."""
 
     async def close(self) -> None:
         """Close at once, whatever has not been sent."""
-        self.is_open = False
-        await trio.aclose_forcefully(self._stream)
 
 
-async def open_wire(
-    address: str, port: int, *, connect_timeout: float, write_timeout: float
-) -> Wire | LinkFailure:
-    """Connect within *connect_timeout* seconds, or say why it cannot be done."""
-    where = f"{address} port {port}"
-    try:
-        with trio.move_on_after(connect_timeout):
-            stream = await trio.open_tcp_stream(address, port)
-            _detect_dead_peer(stream)
-            return Wire(stream, write_timeout)
-    except OSError as error:
-        return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: {_cause(error)}")
-    except UnicodeError:
-        return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: not the form of a host name")
-    return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: no answer")
+Dial = Callable[[LinkSettings, str | None], Awaitable[Wire | LinkFailure]]
+"""Open the line to a host, or say why it cannot be had.
 
-
-def _cause(error: OSError) -> str:
-    # trio gathers the errors of every address it tried under one that only says so.
-    inner: BaseException | None = error.__cause__
-    while isinstance(inner, BaseExceptionGroup):
-        inner = inner.exceptions[0]
-    best = inner if isinstance(inner, OSError) else error
-    # The text trio gives repeats address and port; a resolver's errors are numbered below zero.
-    if best.errno is not None and best.errno > 0:
-        return os.strerror(best.errno)
-    return best.strerror or str(best)
-
-
-def _detect_dead_peer(stream: trio.SocketStream) -> None:
-    """Let the kernel find within a minute or so that the other side is gone (tcp(7))."""
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
+The second argument is the host's printed time (``YY-MM-DD HH:MM:SS``) from which on events are
+wanted again, None for only new ones. A terminal gets it in the distributor's start command and
+ignores it here; a file begins there.
+"""

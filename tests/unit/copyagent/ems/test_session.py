@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 
+from copyagent.access import open_wire
 from copyagent.core.host_events import (
     HostEvent,
     LinkLost,
@@ -85,7 +86,14 @@ async def linked(host: EmsHost, link: LinkSettings | None = None) -> AsyncIterat
     async with trio.open_nursery() as nursery:
 
         async def run() -> None:
-            await run_link(used, heard.deliver, heard.report, chance=lambda: 0.5, tally=heard.tally)
+            await run_link(
+                used,
+                heard.deliver,
+                heard.report,
+                dial=open_wire,
+                chance=lambda: 0.5,
+                tally=heard.tally,
+            )
 
         nursery.start_soon(run)
         yield heard
@@ -99,7 +107,8 @@ async def one_session(host: EmsHost, link: LinkSettings | None = None) -> LinkFa
         await heard.report(LinkUp("DEV2"))
 
     with trio.fail_after(10):
-        return await run_session(link or settings(host), heard.deliver, came_up, tally=heard.tally)
+        used = link or settings(host)
+        return await run_session(used, heard.deliver, came_up, dial=open_wire, tally=heard.tally)
 
 
 @pytest.mark.parametrize("login", ["TACL", "TACLS", "SAFEGUARD"])
@@ -441,5 +450,5 @@ async def test_what_the_receiver_raises_ends_the_link_and_closes_the_connection(
 
         nursery.start_soon(print_when_watched)
         with pytest.raises(LookupError, match="DEV2"), trio.fail_after(10):
-            await run_link(settings(host), deliver, ignore, chance=lambda: 0.0)
+            await run_link(settings(host), deliver, ignore, dial=open_wire, chance=lambda: 0.0)
         await host.wait_until(lambda: not host.terminals)

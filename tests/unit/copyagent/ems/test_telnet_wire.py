@@ -4,15 +4,21 @@ import pytest
 import trio
 
 from copyagent.core.host_events import LinkTrouble
-from copyagent.ems.dialogue import LinkFailure
-from copyagent.ems.telnet import NOP
-from copyagent.ems.wire import Wire, open_wire
+from copyagent.ems.dialogue import LinkFailure, LoginPlan, Secret
+from copyagent.ems.link_settings import LinkSettings
+from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
+from copyagent.ems.telnet_wire import TelnetWire, open_telnet
 
 
-async def open_pair(listener: trio.SocketListener) -> tuple[Wire, trio.SocketStream]:
+def link(address: str, port: int, *, connect_timeout: float = 5.0) -> LinkSettings:
+    plan = LoginPlan(LOGIN_TYPES["TACL"], "VTS.EMS", Secret("x"), DEFAULT_DISTRIBUTOR, 0.3)
+    return LinkSettings("DEV2", address, plan, port, connect_timeout=connect_timeout)
+
+
+async def open_pair(listener: trio.SocketListener) -> tuple[TelnetWire, trio.SocketStream]:
     port = listener.socket.getsockname()[1]
-    wire = await open_wire("127.0.0.1", port, connect_timeout=5.0, write_timeout=0.3)
-    assert isinstance(wire, Wire)
+    wire = await open_telnet(link("127.0.0.1", port))
+    assert isinstance(wire, TelnetWire)
     return wire, await listener.accept()
 
 
@@ -54,8 +60,8 @@ async def test_a_reset_reads_as_the_end_and_sending_is_harmless() -> None:
         host.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         await host.aclose()
         assert await wire.receive(trio.current_time() + 5) is None
-        await wire.send(NOP)
-        await wire.send(NOP)
+        await wire.ping()
+        await wire.ping()
         assert await wire.receive(trio.current_time() + 5) is None
         await wire.close()
 
@@ -73,7 +79,7 @@ async def test_a_host_that_takes_nothing_ends_the_connection() -> None:
 async def test_a_host_that_is_not_there_is_named_with_the_cause() -> None:
     async with await listening() as listener:
         port = listener.socket.getsockname()[1]
-    failure = await open_wire("127.0.0.1", port, connect_timeout=5.0, write_timeout=1.0)
+    failure = await open_telnet(link("127.0.0.1", port))
     assert isinstance(failure, LinkFailure)
     assert failure.trouble is LinkTrouble.UNREACHABLE
     assert failure.step == f"127.0.0.1 port {port}: Connection refused"
@@ -81,7 +87,7 @@ async def test_a_host_that_is_not_there_is_named_with_the_cause() -> None:
 
 @pytest.mark.parametrize("name", ["dev2..example", "x" * 300])
 async def test_what_cannot_be_a_host_name_is_no_crash(name: str) -> None:
-    failure = await open_wire(name, 23, connect_timeout=5.0, write_timeout=1.0)
+    failure = await open_telnet(link(name, 23))
     assert isinstance(failure, LinkFailure)
     assert failure.step == f"{name} port 23: not the form of a host name"
 
@@ -96,7 +102,7 @@ async def test_a_host_that_does_not_answer_is_given_up() -> None:
             for filler in (one, two):
                 filler.setblocking(False)
                 filler.connect_ex(("127.0.0.1", port))
-            failure = await open_wire("127.0.0.1", port, connect_timeout=0.2, write_timeout=1.0)
+            failure = await open_telnet(link("127.0.0.1", port, connect_timeout=0.2))
     assert isinstance(failure, LinkFailure)
     assert failure.step == f"127.0.0.1 port {port}: no answer"
 

@@ -1,0 +1,105 @@
+"""A Telnet connection to a host, as a `Wire`."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Final
+
+import trio
+
+from copyagent.core.host_events import LinkTrouble
+from copyagent.ems.dialogue import LinkFailure
+from copyagent.ems.link_settings import LinkSettings
+from copyagent.ems.telnet import BREAK, NOP, TelnetDecoder, encode_line
+
+RECEIVE_BYTES: Final = 65536
+
+
+class TelnetWire:
+    """A `Wire` over a Telnet connection that stays a plain network virtual terminal."""
+
+    is_terminal = True
+
+    def __init__(self, stream: trio.SocketStream, write_timeout: float) -> None:
+        self._stream = stream
+        self._write_timeout = write_timeout
+        self._telnet = TelnetDecoder()
+        self.is_open = True
+
+    async def receive(self, deadline: float) -> str | None:
+        data: bytes | None = None
+        try:
+            with trio.move_on_at(deadline):
+                data = await self._stream.receive_some(RECEIVE_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            data = b""
+        if data is None:
+            return ""
+        if not data:
+            self.is_open = False
+            return None
+        decoded = self._telnet.feed(data)
+        # Outside of the deadline: an answer cut short would make the host's next bytes data.
+        if decoded.reply:
+            await self.send(decoded.reply)
+        return decoded.text.decode("latin-1")
+
+    async def type_line(self, line: str) -> None:
+        await self.send(encode_line(line))
+
+    async def interrupt(self) -> None:
+        await self.send(BREAK)
+
+    async def ping(self) -> None:
+        await self.send(NOP)
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes of the Telnet protocol; the next `receive` tells should that fail."""
+        try:
+            with trio.fail_after(self._write_timeout):
+                await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            # What was sent in part cannot be continued: the connection is of no more use.
+            self.is_open = False
+            await trio.aclose_forcefully(self._stream)
+
+    async def close(self) -> None:
+        self.is_open = False
+        await trio.aclose_forcefully(self._stream)
+
+
+async def open_telnet(settings: LinkSettings) -> TelnetWire | LinkFailure:
+    """Connect within the settings' ``connect_timeout``, or say why it cannot be done."""
+    where = f"{settings.address} port {settings.port}"
+    try:
+        with trio.move_on_after(settings.connect_timeout):
+            stream = await trio.open_tcp_stream(settings.address, settings.port)
+            _detect_dead_peer(stream)
+            return TelnetWire(stream, settings.plan.response_timeout)
+    except OSError as error:
+        return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: {_cause(error)}")
+    except UnicodeError:
+        return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: not the form of a host name")
+    return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: no answer")
+
+
+def _cause(error: OSError) -> str:
+    # trio gathers the errors of every address it tried under one that only says so.
+    inner: BaseException | None = error.__cause__
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    best = inner if isinstance(inner, OSError) else error
+    # The text trio gives repeats address and port; a resolver's errors are numbered below zero.
+    if best.errno is not None and best.errno > 0:
+        return os.strerror(best.errno)
+    return best.strerror or str(best)
+
+
+def _detect_dead_peer(stream: trio.SocketStream) -> None:
+    """Let the kernel find within a minute or so that the other side is gone (tcp(7))."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
