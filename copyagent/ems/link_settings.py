@@ -7,6 +7,8 @@ start, so that the link itself knows neither YAML nor where a password is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 from copyagent.ems.dialogue import LoginPlan, Secret
 from copyagent.ems.login_types import LOGIN_TYPES, SERVICE_PROMPT, with_steps_replaced
@@ -24,6 +26,10 @@ class LinkSettings:
     link; None sends none. After a refused log-on nothing is tried for *refused_delay*, so that
     trying does not freeze the user's account. *farewell* is typed, after BREAK, to end a session;
     *logout_timeout* is how long the host may take to close it.
+
+    *access* says which way in is used. For SSH *known_hosts* pins the host's key; *ssh_user* logs in
+    with *key* or, without one, with the plan's password, and gets *ssh_command* or, without one, a
+    shell. *file* is where printed events are found.
     """
 
     host: str
@@ -40,6 +46,12 @@ class LinkSettings:
     first_delay: float = 1.0
     longest_delay: float = 60.0
     refused_delay: float = 300.0
+    access: Literal["telnet", "ssh", "file"] = "telnet"
+    known_hosts: Path | None = None
+    key: Path | None = None
+    ssh_user: str = ""
+    ssh_command: str | None = None
+    file: Path | None = None
 
 
 def settings_of_link(name: str, host: EmsHost, password: Secret) -> LinkSettings:
@@ -49,7 +61,18 @@ def settings_of_link(name: str, host: EmsHost, password: Secret) -> LinkSettings
     """
     login = with_steps_replaced(LOGIN_TYPES[host.login], {}, {SERVICE_PROMPT: host.service})
     plan = LoginPlan(login, host.user or "", password, host.distributor, host.response_timeout)
-    return LinkSettings(name, host.address or "", plan, host.port_or_default())
+    return LinkSettings(
+        name,
+        host.address or "",
+        plan,
+        host.port_or_default(),
+        access=host.access,
+        known_hosts=host.known_hosts,
+        key=host.key,
+        ssh_user=host.ssh_user or host.user or "",
+        ssh_command=host.ssh_command,
+        file=host.file,
+    )
 
 
 @dataclass(slots=True)
