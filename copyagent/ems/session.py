@@ -114,7 +114,8 @@ async def run_session(
     tally.connections += 1
     login = _Login(wire, settings)
     try:
-        unread = await login.run()
+        # Nobody has to be asked to print into a file, and nobody listens there.
+        unread = await login.run() if wire.is_terminal else ""
         if isinstance(unread, LinkFailure):
             return unread
         await came_up()
@@ -235,7 +236,7 @@ class _Reader:
         return None
 
     def _has_prompt(self) -> bool:
-        if expects_prompt(self._settings.plan.distributor):
+        if not self._wire.is_terminal or expects_prompt(self._settings.plan.distributor):
             return False
         return is_prompt(self._lines.unfinished_line)
 
