@@ -100,6 +100,8 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
         mounts=known.mounts,
         acks=known.acks,
         baselines=known.baselines,
+        journal=known.journal,
+        behind=known.behind,
     )
     return Runner(Engine(book), store, event_log, connect, now)
 

@@ -203,11 +203,14 @@ class Runner:
             self._saved_acks, self._saved_baselines = dict(book.acks), set(book.baselines)
             changes.put_acks(book.acks)
             changes.put_baselines(book.baselines)
+        if book.behind_dirty:
+            changes.put_behind(book.behind)
         for say in says:
             changes.put_message(say, now.wall_ns)
+        changes.put_heard(book.journal.news(now.mono, along=not changes.empty))
         book.dirty.clear()
         book.dropped.clear()
-        book.mounts_dirty = False
+        book.mounts_dirty = book.behind_dirty = False
         return changes
 
     async def _commit(self, changes: Changes) -> list[int]:

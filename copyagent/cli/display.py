@@ -90,7 +90,6 @@ def _table(*columns: str) -> Table:
 def _pools(pools: list[Document]) -> Table:
     table = _table("Pool", "Target", "Tapes", "Protected", "Unprotected", "Oldest", "States")
     for pool in pools:
-        age = pool["oldest_unprotected_s"]
         behind = pool["unprotected"]
         table.add_row(
             pool["pool"],
@@ -98,10 +97,16 @@ def _pools(pools: list[Document]) -> Table:
             str(pool["tapes"]),
             str(pool["protected"]),
             Text(str(behind), style="red" if behind else ""),
-            "-" if age is None else format_duration(age),
+            Text(_age(pool), style="red" if pool.get("behind_since") else ""),
             ", ".join(f"{count} {state}" for state, count in sorted(pool["states"].items())),
         )
     return table
+
+
+def _age(pool: Document) -> str:
+    age = pool["oldest_unprotected_s"]
+    shown = "-" if age is None else format_duration(age)
+    return f"{shown} BEHIND" if pool.get("behind_since") else shown
 
 
 def _links(document: Document) -> Table:

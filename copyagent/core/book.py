@@ -12,6 +12,8 @@ from copyagent.core import tape as states
 from copyagent.core.commands import Command, Say, StopCopy
 from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.host_mounts import HostMounts
+from copyagent.core.journal import Journal
+from copyagent.core.owed import BehindAlarm, Owed, Way
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.retry import Ladder
 from copyagent.core.time import Moment
@@ -57,7 +59,10 @@ class Book:
     mounts: HostMounts = field(default_factory=HostMounts)
     acks: dict[str, Acknowledged] = field(default_factory=dict)
     baselines: set[str] = field(default_factory=set)
+    journal: Journal = field(default_factory=Journal)
+    behind: dict[Way, BehindAlarm] = field(default_factory=dict)
 
+    owed: Owed = field(default_factory=Owed)
     by_label: dict[str, set[TapeId]] = field(default_factory=dict)
     pending: set[CopyKey] = field(default_factory=set)
     failed: set[CopyKey] = field(default_factory=set)
@@ -67,6 +72,7 @@ class Book:
     dirty: set[TapeId] = field(default_factory=set)
     dropped: set[TapeId] = field(default_factory=set)
     mounts_dirty: bool = False
+    behind_dirty: bool = False
     commands: list[Command] = field(default_factory=list)
     said: dict[tuple[int, str], float] = field(default_factory=dict)
 
@@ -113,7 +119,7 @@ class Book:
 
     def drop(self, tape: TapeId) -> None:
         """Forget *tape* altogether: it is gone, and no target has a copy of it."""
-        del self.records[tape]
+        self.owed.forget(self.records.pop(tape))
         self.by_label.get(tape.label.upper(), set()).discard(tape)
         self.deadlines.pop(tape, None)
         self.dirty.discard(tape)
@@ -149,7 +155,9 @@ class Book:
             self.apply(record, target, event, now)
 
     def settle_age(self, record: TapeRecord, now: Moment) -> None:
-        """Keep the time since which the tape is unprotected."""
+        """Keep the time since which the tape is unprotected, and what is owed of it."""
+        if self.owed.settle(record, now):
+            self.dirty.add(record.tape)
         if record.protected:
             record.behind_ns = 0
         elif not record.behind_ns:

@@ -7,6 +7,7 @@ makes the changed records durable: after a crash the records alone say what has 
 from dataclasses import dataclass, field
 
 from copyagent.core import tape as states
+from copyagent.core.behind import Behind
 from copyagent.core.book import Book, CopyKey, reset_clocks
 from copyagent.core.commands import Command, StartCopy
 from copyagent.core.copying import CopyDone, CopyJob, SourceChanged, SourceErased
@@ -45,6 +46,7 @@ class Engine:
     links: Links = field(init=False)
     vaults: Vaults = field(init=False)
     targets: Targets = field(init=False)
+    behind: Behind = field(init=False)
     handled: float = 0.0
 
     def __post_init__(self) -> None:
@@ -54,6 +56,7 @@ class Engine:
         self.links = Links(self.book, self.judge)
         self.vaults = Vaults(self.book, self.judge)
         self.targets = Targets(self.book)
+        self.behind = Behind(self.book)
 
     def handle(self, event: Event | HostEvent, now: Moment) -> list[Command]:
         """Take in *event*; return what is to be done, once the changes are durable."""
@@ -90,6 +93,7 @@ class Engine:
         self.vaults.sweeps_due(now)
         self._schedule(now)
         self.targets.probe_due(now)
+        self.behind.due(now)
         self.handled = now.mono
         return self.book.take_commands()
 
@@ -107,13 +111,15 @@ class Engine:
         times += [at for _, at in self.targets.probe_times()]
         # What is due and was not started waits for something else than time.
         times += [s.due.mono for _, s in self._waiting() if s.due.mono > self.handled]
-        return min(times + self.vaults.times(), default=None)
+        times += self.vaults.times() + self.behind.times()
+        return min(times + self.book.journal.times(), default=None)
 
     def _started(self, now: Moment) -> None:
         book = self.book
         reset_clocks(book.records.values(), now)
         self.links.recover()
         self.targets.recover(now)
+        self.behind.recover(now)
         for record in list(book.watched()):
             book.apply_all(record, states.Restarted(), now)
             self.judge.consider(record, now)

@@ -45,7 +45,8 @@ class CopyRecord:
 
     *intent* is one whose rename may have happened without being recorded; *override* the foreign
     file that an operator released for replacement. *place* is the host and directory all that is
-    about, as the settings named it then.
+    about, as the settings named it then. *owed_ns* is since when the target could have what it lacks
+    (see `copyagent.core.owed`), 0 while it lacks nothing.
     """
 
     state: State = field(default_factory=Clean)
@@ -53,6 +54,7 @@ class CopyRecord:
     intent: PublishedCopy | None = None
     override: TargetStamp | None = None
     place: str = ""
+    owed_ns: int = 0
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from copyagent.core.time import Moment
 from copyagent.core.witness import Overlay, Session, overlay_says
 from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
-from vtsfs.contract.naming import TapeId
+from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.signals import Access
 
 #: Version of the documents made here.
@@ -221,11 +221,12 @@ def iso(at_ns: int) -> str | None:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _pool(book: Book, pool: object, target: str, now: Moment) -> Document:
+def _pool(book: Book, pool: PoolId, target: str, now: Moment) -> Document:
     records = [r for r in book.watched() if r.tape.pool_id == pool and target in r.copies]
     words = Counter(state_words(book, r, r.copies[target], now) for r in records)
     behind = [r.behind_ns for r in records if not r.protected_at(target)]
     oldest = max((now.wall_ns - min(behind)) // 1_000_000_000, 0) if behind else None
+    alarm = book.behind.get((pool, target))
     return {
         "pool": str(pool),
         "target": target,
@@ -233,6 +234,7 @@ def _pool(book: Book, pool: object, target: str, now: Moment) -> Document:
         "protected": len(records) - len(behind),
         "unprotected": len(behind),
         "oldest_unprotected_s": oldest,
+        "behind_since": iso(alarm.since_ns) if alarm is not None else None,
         "states": dict(words),
     }
 

@@ -9,13 +9,20 @@ from pydantic import TypeAdapter, ValidationError
 
 from copyagent.core.book import Acknowledged
 from copyagent.core.host_mounts import HostMounts
+from copyagent.core.journal import Entry
+from copyagent.core.owed import BehindAlarm
 from copyagent.core.records import TapeRecord
 from vtsfs.contract.errors import StateError
+from vtsfs.contract.naming import PoolId
 
 RECORD: TypeAdapter[TapeRecord] = TypeAdapter(TapeRecord)
 MOUNTS: TypeAdapter[HostMounts] = TypeAdapter(HostMounts)
 ACKS: TypeAdapter[dict[str, Acknowledged]] = TypeAdapter(dict[str, Acknowledged])
+HEARD: TypeAdapter[Entry] = TypeAdapter(Entry)
 NAMES: TypeAdapter[set[str]] = TypeAdapter(set[str])
+BEHIND: TypeAdapter[list[tuple[PoolId, str, BehindAlarm]]] = TypeAdapter(
+    list[tuple[PoolId, str, BehindAlarm]]
+)
 FIELDS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 
 _T = TypeVar("_T")

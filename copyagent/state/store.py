@@ -5,7 +5,9 @@ Tables (schema version 1, in ``meta``):
 ``tapes``      one row per tape: its name and its record as JSON (`copyagent.state.encoding`)
 ``knowledge``  what concerns no single tape, JSON by name: ``mounts`` (what hosts said, by request
                and volume), ``acks`` (how far each outbox was taken in), ``baselines`` (pools whose
-               tapes were all seen once)
+               tapes were all seen once), ``behind`` (of which pools it was told that they have
+               fallen behind)
+``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
 ``messages``   event-log messages that were decided and perhaps not written: `unwritten` hands them
                over after a crash, so a message can come twice, never not at all
 ``meta``       ``schema``: the version; ``agent``: a random name of this state
@@ -28,6 +30,8 @@ from pydantic import TypeAdapter
 from copyagent.core.book import Acknowledged
 from copyagent.core.commands import Say
 from copyagent.core.host_mounts import HostMounts
+from copyagent.core.journal import KEPT, Entry, Journal
+from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
 from copyagent.state import encoding
 from copyagent.state.encoding import decode, encode
@@ -51,6 +55,10 @@ CREATE TABLE messages (
 );
 """
 
+# Younger than the other tables, and nothing is lost without it: no reason for another schema, which
+# the release before would refuse.
+_HEARD = "CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, entry TEXT NOT NULL)"
+
 
 @dataclass(slots=True)
 class Remembered:
@@ -60,6 +68,8 @@ class Remembered:
     mounts: HostMounts = field(default_factory=HostMounts)
     acks: dict[str, Acknowledged] = field(default_factory=dict)
     baselines: set[str] = field(default_factory=set)
+    journal: Journal = field(default_factory=Journal)
+    behind: dict[Way, BehindAlarm] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +91,16 @@ class Changes:
 
     records: dict[str, str | None] = field(default_factory=dict)
     knowledge: dict[str, str] = field(default_factory=dict)
+    heard: list[tuple[int, str]] = field(default_factory=list)
     messages: list[tuple[int, str, int]] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not (self.records or self.knowledge or self.messages or self.written)
+        return not (
+            self.records or self.knowledge or self.heard or self.messages or self.written
+        )
 
     def put_record(self, record: TapeRecord) -> None:
         """Save *record* as it is now."""
@@ -109,6 +122,15 @@ class Changes:
         """Save which pools were seen whole once."""
         self.knowledge["baselines"] = encode(encoding.NAMES, pools)
 
+    def put_behind(self, alarms: Mapping[Way, BehindAlarm]) -> None:
+        """Save of which pools it was told that they have fallen behind."""
+        listed = [(pool, target, alarm) for (pool, target), alarm in alarms.items()]
+        self.knowledge["behind"] = encode(encoding.BEHIND, listed)
+
+    def put_heard(self, entries: list[Entry]) -> None:
+        """Save what hosts said; the oldest are dropped for it."""
+        self.heard += [(entry.number, encode(encoding.HEARD, entry)) for entry in entries]
+
     def put_message(self, say: Say, at_ns: int) -> None:
         """Save that *say* is to be written to the event log."""
         fields = encode(encoding.FIELDS, dict(say.fields))
@@ -126,12 +148,16 @@ class Store:
         with _translated("read"):
             rows = self._db.execute("SELECT tape, record FROM tapes").fetchall()
             knowledge = dict(self._db.execute("SELECT name, value FROM knowledge").fetchall())
+            heard = self._db.execute("SELECT entry FROM heard ORDER BY number").fetchall()
         loaded = [decode(encoding.RECORD, text, tape) for tape, text in rows]
+        behind = _known(knowledge, "behind", encoding.BEHIND, [])
         return Remembered(
             records={record.tape: record for record in loaded},
             mounts=_known(knowledge, "mounts", encoding.MOUNTS, HostMounts()),
             acks=_known(knowledge, "acks", encoding.ACKS, {}),
             baselines=_known(knowledge, "baselines", encoding.NAMES, set()),
+            journal=Journal.of(decode(encoding.HEARD, text, "an event") for (text,) in heard),
+            behind={(pool, target): alarm for pool, target, alarm in behind},
         )
 
     def commit(self, changes: Changes) -> list[int]:
@@ -143,6 +169,7 @@ class Store:
             self._db.executemany(
                 "INSERT OR REPLACE INTO knowledge VALUES (?, ?)", changes.knowledge.items()
             )
+            self._put_heard(changes.heard)
             self._db.executemany(
                 "DELETE FROM messages WHERE number = ?", [(n,) for n in changes.written]
             )
@@ -152,6 +179,11 @@ class Store:
                 )
                 numbers.append(cursor.lastrowid or 0)
         return numbers
+
+    def _put_heard(self, heard: list[tuple[int, str]]) -> None:
+        if heard:
+            self._db.executemany("INSERT OR REPLACE INTO heard VALUES (?, ?)", heard)
+            self._db.execute("DELETE FROM heard WHERE number <= ?", (heard[-1][0] - KEPT,))
 
     def _put_records(self, records: Mapping[str, str | None]) -> None:
         kept = [(tape, text) for tape, text in records.items() if text is not None]
@@ -218,7 +250,7 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     if tables == (0,):
         with database:
             database.execute("BEGIN IMMEDIATE")
-            for statement in _TABLES.split(";"):
+            for statement in (*_TABLES.split(";"), _HEARD):
                 database.execute(statement)
             database.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
@@ -231,6 +263,7 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
             f"the agent's state {path} is of schema {found}, this release knows {SCHEMA}; "
             "install the release that wrote it"
         )
+    database.execute(_HEARD)
 
 
 def _known(knowledge: Mapping[str, str], name: str, adapter: TypeAdapter[_T], empty: _T) -> _T:

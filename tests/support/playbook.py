@@ -150,6 +150,7 @@ class Playbook:
             mounts=_again(MOUNTS, old.mounts),
             acks=dict(old.acks),
             baselines=set(old.baselines),
+            behind=dict(old.behind),
         )
         self.engine = Engine(book)
         self.origin = origin

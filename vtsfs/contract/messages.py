@@ -197,6 +197,13 @@ HANDLER_FAILED = Message(
     "Vault {vault}: an unexpected error answered as an I/O error: {cause}",
     "The vault goes on. Send the traceback, from the journal or vtsfs-{vault}.log, to the makers.",
 )
+FALLEN_BEHIND = Message(
+    424150,
+    "{pool} has fallen behind at {target}: {count} copies are owed, that of {tape} for {age}",
+    "See what keeps them: copyagent status, then copyagent explain TAPE. It is told again every hour "
+    "until no copy is owed for half of behind_after.",
+)
+CAUGHT_UP = Message(224151, "{pool} has caught up at {target}, after {took}", "Nothing to do.")
 OPERATOR_ACTION = Message(
     424170,
     "{user}: {action} {object}: {because}",

@@ -96,13 +96,15 @@ class Target(Model):
 class AutoCopy(Model):
     """One watched pool, the target that gets its tapes, and the pool there.
 
-    *companions* are patterns of files that travel with the pool's tapes.
+    *companions* are patterns of files that travel with the pool's tapes. *behind_after* is how long
+    a copy may be owed until the pool has fallen behind; 0: however long it takes.
     """
 
     pool: Pool
     target: str
     target_pool: Pool
     companions: tuple[CompanionPattern, ...] = ()
+    behind_after: SecondsOrNone = 1800.0
 
 
 class Retry(Model):

@@ -67,6 +67,7 @@ class Bench:
             mounts=known.mounts,
             acks=known.acks,
             baselines=known.baselines,
+            behind=known.behind,
         )
         log = EventLog(made.paths.event_log, made.system, program="copyagent")
         runner = Runner(Engine(book), store, log, self.connect, self.now)
@@ -145,6 +146,7 @@ async def test_twelve_attempts_five_minutes_apart_and_one_failure_message(
     expect_log("Copy of /VAULT00/BILL/X00001 to drsite failed, attempt")
     expect_log("FAILED after 12 attempts", logging.ERROR)
     expect_log("not covered", logging.CRITICAL)  # there is no overlay here
+    expect_log("has fallen behind")
     async with bench.running() as runner:
         await bench.deliver(runner, bench.write_tape())
         mock_clock.jump(2.1)  # the settle time
@@ -169,6 +171,7 @@ async def test_the_ladder_goes_on_where_it_was_after_sudden_deaths(
     expect_log("Copy of /VAULT00/BILL/X00001 to drsite failed, attempt")
     expect_log("FAILED after 12 attempts", logging.ERROR)
     expect_log("not covered", logging.CRITICAL)  # there is no overlay here
+    expect_log("has fallen behind")
     async with bench.running() as runner:
         await bench.deliver(runner, bench.write_tape())
         mock_clock.jump(2.1)
@@ -181,6 +184,7 @@ async def test_the_ladder_goes_on_where_it_was_after_sudden_deaths(
             mock_clock.jump(200.1)
             await fail_once(bench, runner, attempt)
     assert len(bench.events(messages.GAVE_UP)) == 1
+    assert len(bench.events(messages.FALLEN_BEHIND)) == 1
 
 
 async def test_a_killed_attempt_is_made_again_and_not_counted(

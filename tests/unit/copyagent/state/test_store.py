@@ -11,6 +11,7 @@ from copyagent.core.commands import Say
 from copyagent.core.copying import HoldReason, PublishedCopy, TargetStamp, WaitReason
 from copyagent.core.host_events import MountRequested, Ring
 from copyagent.core.host_mounts import HostMounts
+from copyagent.core.owed import BehindAlarm
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.time import Moment
 from copyagent.core.witness import Evidence, Session, Verdict
@@ -55,7 +56,7 @@ def full_record(state: states.State) -> TapeRecord:
         evidence=Evidence((session,), ("cut off",), received=True, began=1.0, quiet_since=2.0),
         unconfirmed=(session,),
         judgement=Judgement(Verdict.AGREED, "wrote", "dismounted", 9, 3, (session,), ("x",)),
-        copies={"drsite": CopyRecord(state, PUBLISHED, PUBLISHED, STAMP)},
+        copies={"drsite": CopyRecord(state, PUBLISHED, PUBLISHED, STAMP, "there", 78)},
         behind_ns=77,
         warned_open=True,
     )
@@ -85,6 +86,8 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
     changes.put_mounts(mounts)
     changes.put_acks({"VAULT00": Acknowledged("box", 17)})
     changes.put_baselines({"VAULT00"})
+    behind = {(TAPE.pool_id, "drsite"): BehindAlarm(1, 2)}
+    changes.put_behind(behind)
     store.commit(changes)
     store.close()
     store, aside = open_store(path, "now")
@@ -95,6 +98,7 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
     assert known.mounts == mounts
     assert known.acks == {"VAULT00": Acknowledged("box", 17)}
     assert known.baselines == {"VAULT00"}
+    assert known.behind == behind
 
 
 def test_a_dropped_record_is_gone(tmp_path: Path) -> None:

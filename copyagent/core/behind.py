@@ -1,0 +1,98 @@
+"""Fallen behind: when what a pool owes its target has waited for too long, and when it has not.
+
+One alarm for each pool and target, repeated hourly while it lasts, and one message at its end. The
+end is not the moment at which the oldest copy is just young enough again: a pool that is always as
+late as the limit would begin and end its alarm all day. It has caught up when nothing has waited
+for half the limit.
+"""
+
+from dataclasses import dataclass, field
+
+from copyagent.core.book import Book
+from copyagent.core.owed import BehindAlarm, Way
+from copyagent.core.time import Moment
+from vtsfs.contract import messages
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.units import format_duration
+
+#: How long an alarm that lasts is not repeated, in seconds.
+REMIND_S = 3600.0
+
+#: The part of the limit that the oldest copy must be younger than for the alarm to end.
+CAUGHT_UP = 0.5
+
+
+@dataclass(slots=True)
+class Behind:
+    """The alarms of one book. *remind* tells when each is repeated (monotonic seconds)."""
+
+    book: Book
+    remind: dict[Way, float] = field(default_factory=dict)
+
+    def recover(self, now: Moment) -> None:
+        """After a restart: what was told is not told again before its time."""
+        self.book.owed.recover(self.book.watched(), now)
+        limits = self._limits()
+        for way, alarm in list(self.book.behind.items()):
+            if way not in limits:
+                self._drop(way)
+                continue
+            told = Moment(0.0, alarm.told_ns).after(REMIND_S)
+            self.remind[way] = now.again(told, REMIND_S).mono
+
+    def due(self, now: Moment) -> None:
+        """Tell what has become true by now."""
+        for way, limit in self._limits().items():
+            self._look(way, limit, now)
+
+    def times(self) -> list[float]:
+        """Return the monotonic seconds at which `due` is wanted."""
+        found = []
+        for way, limit in self._limits().items():
+            if way in self.book.behind:
+                found.append(self.remind[way])
+            elif (oldest := self.book.owed.oldest(way)) is not None:
+                found.append(oldest[1] + limit)
+        return found
+
+    def _limits(self) -> dict[Way, float]:
+        return {
+            (entry.pool, entry.target): entry.behind_after
+            for entry in self.book.settings.autocopy
+            if entry.behind_after
+        }
+
+    def _look(self, way: Way, limit: float, now: Moment) -> None:
+        oldest = self.book.owed.oldest(way)
+        alarm = self.book.behind.get(way)
+        if alarm is None:
+            if oldest is not None and now.mono >= oldest[1] + limit:
+                since_ns = now.wall_ns - int((now.mono - oldest[1]) * 1e9)
+                self._tell(way, oldest, BehindAlarm(since_ns, now.wall_ns), now)
+        elif oldest is None or now.mono - oldest[1] < limit * CAUGHT_UP:
+            self._drop(way)
+            took = format_duration(max(now.wall_ns - alarm.since_ns, 0) / 1e9)
+            self.book.say(messages.CAUGHT_UP, pool=way[0], target=way[1], took=took)
+        elif now.mono >= self.remind[way]:
+            self._tell(way, oldest, BehindAlarm(alarm.since_ns, now.wall_ns), now)
+
+    def _tell(
+        self, way: Way, oldest: tuple[TapeId, float], alarm: BehindAlarm, now: Moment
+    ) -> None:
+        tape, since = oldest
+        self.book.behind[way] = alarm
+        self.book.behind_dirty = True
+        self.remind[way] = now.mono + REMIND_S
+        self.book.say(
+            messages.FALLEN_BEHIND,
+            pool=way[0],
+            target=way[1],
+            count=self.book.owed.count(way),
+            tape=tape,
+            age=format_duration(now.mono - since),
+        )
+
+    def _drop(self, way: Way) -> None:
+        del self.book.behind[way]
+        self.remind.pop(way, None)
+        self.book.behind_dirty = True
