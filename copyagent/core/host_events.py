@@ -26,6 +26,7 @@ class LabelType(Enum):
 
     ANSI = "ANSI"
     IBM = "IBM"
+    BACKUP = "BACKUP"
     TMF = "TMF"
     ESM = "ESM"
     UNLABELLED = "unlabelled"
@@ -171,11 +172,15 @@ class TapeDismounted(HostEvent):
 
 @dataclass(frozen=True, slots=True)
 class TapeOnline(HostEvent):
-    """Tell that a tape nobody had requested was found on *drive*."""
+    """Tell that a tape nobody had requested was found on *drive*.
+
+    It can serve a later request, without a mount request being printed for it.
+    """
 
     volume: str | None
     drive: str
     label_type: LabelType
+    alias: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,33 @@ class VolumeSubstituted(HostEvent):
 
     wanted: str
     used: str
+
+
+@dataclass(frozen=True, slots=True)
+class TapeRefused(HostEvent):
+    """Tell that the tape found on *drive* does not meet the request, and is unloaded unused.
+
+    *volume* is the tape that was found, None if it has no label; *wanted* is the one asked for,
+    None where the message does not say. The request stays open: another tape is waited for.
+    """
+
+    volume: str | None
+    drive: str | None = None
+    wanted: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePassedOver(HostEvent):
+    """Tell that *volume* was asked for and cannot be used: another one is going to be asked for."""
+
+    volume: str
+
+
+@dataclass(frozen=True, slots=True)
+class DismountFailed(HostEvent):
+    """Tell that *volume* could not be dismounted: it may still be on its drive."""
+
+    volume: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +229,16 @@ class RequestsForgotten(HostEvent):
 class TapeNotice(HostEvent):
     """Hold an ERROR, WARNING or STATUS message that was understood and decides nothing.
 
-    *kind* is the first word in capitals and *code* the number after it, as printed.
+    *kind* is the first word in capitals and *code* the number after it, as printed. *volume* and
+    *drive* are what it names, *request* the request it speaks of.
     """
 
     kind: str
     code: int
     text: str
+    volume: str | None = None
+    drive: str | None = None
+    request: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
