@@ -6,6 +6,7 @@ any point the state alone says what has to go on (`AgentStarted` derives it).
 """
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -151,8 +152,9 @@ class Runner:
 
     async def _next_batch(self) -> list[_Posted]:
         wakeup = self.engine.next_wakeup()
+        times = self.engine.book.journal.times() + ([] if wakeup is None else [wakeup])
         batch: list[_Posted] = []
-        with trio.CancelScope(deadline=float("inf") if wakeup is None else wakeup):
+        with trio.CancelScope(deadline=min(times, default=math.inf)):
             batch.append(await self._receive.receive())
         try:
             while batch and len(batch) < BATCH:

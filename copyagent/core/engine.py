@@ -111,8 +111,7 @@ class Engine:
         times += [at for _, at in self.targets.probe_times()]
         # What is due and was not started waits for something else than time.
         times += [s.due.mono for _, s in self._waiting() if s.due.mono > self.handled]
-        times += self.vaults.times() + self.behind.times()
-        return min(times + self.book.journal.times(), default=None)
+        return min(times + self.vaults.times() + self.behind.times(), default=None)
 
     def _started(self, now: Moment) -> None:
         book = self.book

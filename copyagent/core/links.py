@@ -12,6 +12,7 @@ from copyagent.core.host_events import (
     TapeDismounted,
 )
 from copyagent.core.judging import Judge
+from copyagent.core.readings import volumes_in
 from copyagent.core.records import TapeRecord
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
@@ -69,9 +70,20 @@ class Links:
             self._end_former_mount(event, event.volume, now)
         volumes = self.book.mounts.handle(event, now.wall_ns)
         self.book.mounts_dirty = self.book.mounts_dirty or bool(volumes)
+        self._write_down(event, volumes, now)
         for volume in volumes:
             for record in self.book.called(volume):
                 self._host_spoke(record, event, now)
+
+    def _write_down(self, event: HostEvent, volumes: tuple[str, ...], now: Moment) -> None:
+        """Keep what was said, with the tapes it concerns here, to be shown."""
+        tapes = [
+            str(record.tape)
+            for volume in dict.fromkeys((*volumes_in(event), *volumes))
+            for record in self.book.called(volume)
+            if self.judge.concerns(event.host, record.tape.vault)
+        ]
+        self.book.journal.add(event, tapes, now)
 
     def _host_spoke(self, record: TapeRecord, event: HostEvent, now: Moment) -> None:
         if not self.judge.concerns(event.host, record.tape.vault):

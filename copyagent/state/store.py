@@ -98,9 +98,7 @@ class Changes:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not (
-            self.records or self.knowledge or self.heard or self.messages or self.written
-        )
+        return not (self.records or self.knowledge or self.heard or self.messages or self.written)
 
     def put_record(self, record: TapeRecord) -> None:
         """Save *record* as it is now."""
