@@ -9,8 +9,9 @@ from copyagent.core import tape as states
 from copyagent.core.book import Acknowledged
 from copyagent.core.commands import Say
 from copyagent.core.copying import HoldReason, PublishedCopy, TargetStamp, WaitReason
-from copyagent.core.host_events import MountRequested, Ring
+from copyagent.core.host_events import MountRequested, Printed, Ring, TapeDismounted
 from copyagent.core.host_mounts import HostMounts
+from copyagent.core.journal import KEPT, Journal
 from copyagent.core.owed import BehindAlarm
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.time import Moment
@@ -175,3 +176,31 @@ def test_every_commit_survives_a_power_cut(tmp_path: Path) -> None:
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     store.close()
     assert store_module.SCHEMA == 1
+
+
+def test_what_hosts_said_comes_back_and_only_the_newest_is_kept(tmp_path: Path) -> None:
+    journal = Journal()
+    printed = Printed("$ZSVR", "TANDEM.TAPE.G06", 659, "STATUS 1512 - X00001 TAPE DISMOUNTED")
+    event = TapeDismounted("DEV2", "X00001", None, node="\\DEV2", printed=printed)
+    for second in range(KEPT + 10):
+        journal.add(event, [str(TAPE)], Moment(second, second))
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    changes = Changes()
+    changes.put_heard(journal.news(0.0, along=True))
+    assert not changes.empty
+    store.commit(changes)
+    store.close()
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    assert list(store.load().journal.entries) == list(journal.entries)
+    store.close()
+    with sqlite3.connect(tmp_path / "agent.sqlite") as database:
+        assert database.execute("SELECT count(*) FROM heard").fetchone() == (KEPT,)
+
+
+def test_a_state_from_before_the_journal_gets_one(tmp_path: Path) -> None:
+    open_store(tmp_path / "agent.sqlite", "now")[0].close()
+    with sqlite3.connect(tmp_path / "agent.sqlite") as database:
+        database.execute("DROP TABLE heard")
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    assert store.load().journal.newest == 0
+    store.close()
