@@ -21,8 +21,9 @@ from copyagent.ems.dialogue import Secret
 from copyagent.ems.link_settings import LinkTally, settings_of_link
 from copyagent.ems.session import run_link
 from copyagent.runner import Runner
+from copyagent.ssh.bridge import open_bridge
+from copyagent.ssh.sftp import connect
 from copyagent.state.store import Store, open_store
-from copyagent.transfer.sftp import connect, open_bridge
 from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError

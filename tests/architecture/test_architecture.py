@@ -22,9 +22,9 @@ SAYS_NOTHING = {"util", "utils", "helper", "helpers", "common", "manager", "mana
 # Import name -> the only places that may import it.
 OWNERS = {
     "pyfuse3": ("vtsfs.fuse",),
-    "asyncio": ("copyagent.transfer.sftp",),
-    "asyncssh": ("copyagent.transfer.sftp",),
-    "trio_asyncio": ("copyagent.transfer.sftp",),
+    "asyncio": ("copyagent.ssh",),
+    "asyncssh": ("copyagent.ssh",),
+    "trio_asyncio": ("copyagent.ssh",),
     "sqlite3": ("vtsfs.outbox", "copyagent.state"),
 }
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import trio
 
 from copyagent.core.copying import CopyDone
-from copyagent.transfer.sftp import open_bridge
+from copyagent.ssh.bridge import open_bridge
 from tests.bench.frame import Side, Work
 from tests.support.copy_rig import CopyRig
 from tests.support.sshd import ADDRESS, Sshd

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from copyagent.transfer.sftp import connect, open_bridge
+from copyagent.ssh.bridge import open_bridge
+from copyagent.ssh.sftp import connect
 from copyagent.transfer.target import (
     EntryKind,
     Target,

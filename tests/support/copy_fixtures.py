@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from copyagent.transfer.sftp import open_bridge
+from copyagent.ssh.bridge import open_bridge
 from tests.support.copy_rig import CopyRig
 from tests.support.sshd import Sshd
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from copyagent.core.copying import CopyJob, CopyOutcome, PublishedCopy
+from copyagent.ssh.sftp import SftpTarget, connect
 from copyagent.transfer.attempt import Route
 from copyagent.transfer.copier import copy_tape
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.progress import CopyProgress, Phase
-from copyagent.transfer.sftp import SftpTarget, connect
 from copyagent.transfer.source import identity_of
 from copyagent.transfer.target import Target
 from tests.support.sshd import ADDRESS, Sshd

@@ -16,7 +16,7 @@ from copyagent.core.time import Moment
 from copyagent.ems.link_settings import LinkTally
 from copyagent.runner import Runner
 from copyagent.state.store import open_store
-from copyagent.transfer.sftp import connect
+from copyagent.ssh.sftp import connect
 from tests.support.example_settings import EXAMPLE, example_settings
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId

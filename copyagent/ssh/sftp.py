@@ -1,8 +1,4 @@
-"""The target over SSH: the only file that knows asyncio, asyncssh and trio_asyncio.
-
-Every call crosses from trio to asyncio for exactly one request, and every failure becomes a
-`TargetError` here. Only the pinned host key is accepted and only our own key is offered: no agent,
-no password, no configuration or known hosts of the user.
+"""The target over SSH: the `Target` of the copies. Every failure becomes a `TargetError` here.
 
 Reads and writes bypass asyncssh's own splitting of requests (``block_size=0``): when one of its
 parallel requests fails or is cancelled, the others are left behind as tasks nobody collects.
@@ -13,17 +9,24 @@ import logging
 import math
 import os
 import posixpath
-import socket
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import asyncssh
 import trio
-import trio_asyncio
 
-from copyagent.transfer.dialling import open_socket
+from copyagent.ssh.bridge import in_asyncio
+from copyagent.ssh.dialling import (
+    Login,
+    SshFailure,
+    SshTrouble,
+    hang_up,
+    log_in,
+    open_socket,
+    read_keys,
+)
 from copyagent.transfer.target import (
     CommandResult,
     EntryKind,
@@ -44,55 +47,17 @@ _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
-#: With the interval from the settings: a link that is silent for longer than about 3 intervals ends.
-_KEEPALIVES = 2
-
 #: How long a request that is no transfer may take, in keep-alive intervals, before the server
 #: process counts as frozen (sshd answers keep-alives on its behalf). fsync may have to write out
 #: what the server has cached, so it gets more.
 _PATIENCE = 4
 _SYNC_PATIENCE = 60
 
-#: AES first: processors have it in hardware. What follows is asyncssh's own list.
-_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
-
-#: After the kinds of the pinned keys, offer the others: a server that has none of the pinned kinds
-#: would break off before we could say what is wrong.
-_HOST_KEYS = (
-    "+ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
-    "rsa-sha2-512,rsa-sha2-256"
-)
-
 #: What OpenSSH's server accepts in one request (limits@openssh.com); a longer WRITE ends the link.
 _LARGEST_BLOCK = 261_120
 _BLOCK_WITHOUT_LIMITS = 32_768
 
 _READ_ONLY = 0x1
-_HANG_UP_S = 1.0
-
-
-@asynccontextmanager
-async def open_bridge() -> AsyncIterator[None]:
-    """Make asyncio available to the tasks started inside; entered once, outside every `connect`.
-
-    An error that asyncio has nobody to hand to is logged; it must not end the program.
-    """
-    asyncssh.set_log_level(logging.WARNING)
-    # It warns once per request in flight when a link is lost; what happened is raised as LinkLost.
-    logging.getLogger("asyncio").setLevel(logging.ERROR)
-    async with trio_asyncio.open_loop() as loop:
-        loop.set_exception_handler(_unclaimed)
-        yield
-
-
-async def _in_asyncio(call: Callable[..., Awaitable[_T]], *args: object) -> _T:
-    """Run one coroutine on the asyncio side; cancelling us cancels it."""
-    result: _T = await trio_asyncio.aio_as_trio(call)(*args)
-    return result
-
-
-def _unclaimed(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    _log.error("unclaimed: %s", context.get("message"), exc_info=context.get("exception"))
 
 
 @asynccontextmanager
@@ -114,7 +79,7 @@ async def connect(target: settings.Target) -> "AsyncIterator[SftpTarget]":
         yield SftpTarget(connection, client, where, target.keepalive)
         well = True
     finally:
-        await _hang_up(connection, politely=well)
+        await hang_up(connection, politely=well)
 
 
 @contextmanager
@@ -127,73 +92,41 @@ def _in_time(until: float, late: str) -> Iterator[None]:
 
 
 async def _log_in(target: settings.Target) -> asyncssh.SSHClientConnection:
-    pinned, key = await trio.to_thread.run_sync(_read_keys, target)
-    link = await open_socket(target.host, target.port)
-    try:
-        return await _in_asyncio(_handshake, target, pinned, key, link)
-    except BaseException as error:
-        link.close()
-        if isinstance(error, asyncssh.Error | OSError | asyncio.CancelledError):
-            raise _of_login(error, target) from error
-        raise
-
-
-def _read_keys(target: settings.Target) -> tuple[asyncssh.SSHKnownHosts, asyncssh.SSHKey]:
-    """Read the pinned host keys and our own; both are given to asyncssh as objects.
-
-    An empty known_hosts given as a path or as bytes would make it look in the user's own file.
-    """
-    try:
-        pinned = asyncssh.import_known_hosts(target.known_hosts.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HostKeyRejected(
-            f"{target.known_hosts} with the pinned host keys cannot be read: {error.strerror}"
-        ) from error
-    except ValueError as error:
-        raise HostKeyRejected(f"{target.known_hosts} holds no host keys: {error}") from error
-    try:
-        return pinned, asyncssh.read_private_key(str(target.key))
-    except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-        raise LoginRefused(
-            f"the key {target.key} cannot be used: {error}",
-            "it must be an SSH private key without a passphrase, readable by the agent",
-        ) from error
-
-
-async def _handshake(
-    target: settings.Target,
-    pinned: asyncssh.SSHKnownHosts,
-    key: asyncssh.SSHKey,
-    link: socket.socket,
-) -> asyncssh.SSHClientConnection:
-    return await asyncssh.connect(
+    login = Login(
         target.host,
         target.port,
-        sock=link,
-        config=None,
-        username=target.user,
-        known_hosts=pinned,
-        client_keys=[key],
-        x509_trusted_certs=None,
-        agent_path=None,
-        preferred_auth="publickey",
-        password_auth=False,
-        kbdint_auth=False,
-        host_based_auth=False,
-        gss_auth=False,
-        gss_kex=False,
-        compression_algs=None,
-        encryption_algs=_CIPHERS,
-        server_host_key_algs=_HOST_KEYS,
-        login_timeout=0,
-        keepalive_interval=target.keepalive,
-        keepalive_count_max=_KEEPALIVES,
+        target.user,
+        target.known_hosts,
+        target.keepalive,
+        key=target.key,
     )
+    try:
+        keys = await read_keys(login)
+        return await log_in(login, keys, await open_socket(target.host, target.port))
+    except SshFailure as failure:
+        raise _of_dialling(failure, login) from failure
+
+
+def _of_dialling(failure: SshFailure, login: Login) -> TargetError:
+    """Say what a log-in that failed means for the copies to this target."""
+    match failure.trouble:
+        case SshTrouble.HOST_KEY:
+            return HostKeyRejected(str(failure), failure.next_step)
+        case SshTrouble.REFUSED:
+            return LoginRefused(str(failure), failure.next_step)
+        case SshTrouble.NO_AGREEMENT:
+            return TargetRefused(
+                f"logging in to {login.where}",
+                str(failure),
+                "allow a cipher both sides have in its sshd_config",
+            )
+        case SshTrouble.UNREACHABLE | SshTrouble.LOST:
+            return TargetUnreachable(str(failure), failure.next_step)
 
 
 async def _start_sftp(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
     try:
-        return await _in_asyncio(connection.start_sftp_client)
+        return await in_asyncio(connection.start_sftp_client)
     except (asyncssh.ChannelOpenError, asyncssh.SFTPBadMessage) as error:
         if error.code == asyncssh.OPEN_CONNECT_FAILED:
             raise TargetUnreachable(
@@ -207,44 +140,6 @@ async def _start_sftp(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTP
             f"the connection ended when SFTP was started: {error}",
             "see the target's sshd log; the user there may be allowed no sftp subsystem",
         ) from error
-
-
-async def _hang_up(connection: asyncssh.SSHClientConnection, *, politely: bool) -> None:
-    """End the connection, *politely* if that is quick; buffered data of a dead link are dropped."""
-
-    async def close() -> None:
-        connection.close()
-        await connection.wait_closed()
-
-    async def abort() -> None:
-        connection.abort()
-        await connection.wait_closed()
-
-    for way in (close, abort) if politely else (abort,):
-        with trio.move_on_after(_HANG_UP_S, shield=True) as scope:
-            try:
-                await _in_asyncio(way)
-            except (asyncssh.Error, OSError, asyncio.CancelledError):
-                _log.debug("while hanging up", exc_info=True)
-        if not scope.cancelled_caught:
-            return
-
-
-def _of_login(error: BaseException, target: settings.Target) -> TargetError:
-    """Say what went wrong between the TCP connection and the end of the log-in."""
-    where = f"{target.host}:{target.port}"
-    text = str(error) or type(error).__name__
-    match error:
-        case asyncssh.HostKeyNotVerifiable():
-            return HostKeyRejected(f"the host key of {where} is not the pinned one ({text})")
-        case asyncssh.PermissionDenied():
-            return LoginRefused(f"{where} refuses user {target.user} with {target.key} ({text})")
-        case asyncssh.KeyExchangeFailed():
-            return TargetRefused(
-                f"logging in to {where}", text, "allow a cipher both sides have in its sshd_config"
-            )
-        case _:
-            return TargetUnreachable(f"the connection to {where} was lost during log-in: {text}")
 
 
 class SftpTarget:
@@ -364,7 +259,7 @@ class SftpTarget:
             patience_s = _PATIENCE * self._keepalive_s
         with trio.move_on_after(patience_s):
             try:
-                return await _in_asyncio(call, *args)
+                return await in_asyncio(call, *args)
             except (asyncssh.Error, OSError, asyncio.CancelledError) as error:
                 raise _of_request(doing, error) or await self._explained(doing, near) from error
         raise LinkLost(f"{doing}: {self._where} did not answer within {patience_s:g} s")
@@ -379,7 +274,7 @@ class SftpTarget:
         for path in (near, posixpath.dirname(near)):
             with trio.move_on_after(_PATIENCE * self._keepalive_s):
                 try:
-                    found = await _in_asyncio(self._client.statvfs, os.fsencode(path))
+                    found = await in_asyncio(self._client.statvfs, os.fsencode(path))
                 except asyncssh.SFTPError:
                     continue
                 except (asyncssh.Error, OSError, asyncio.CancelledError):

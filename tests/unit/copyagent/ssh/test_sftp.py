@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from copyagent.transfer import sftp
+from copyagent.ssh import bridge
 from copyagent.transfer.copier import probe
 from copyagent.transfer.target import (
     HostKeyRejected,
@@ -259,6 +259,6 @@ async def test_an_error_nobody_waits_for_is_logged_and_ends_nothing(
     rig: CopyRig, expect_log: ExpectedLogs
 ) -> None:
     expect_log("unclaimed: left behind", logging.ERROR)
-    loop = sftp.trio_asyncio.current_loop.get()  # type: ignore[attr-defined]  # banned here
+    loop = bridge.trio_asyncio.current_loop.get()  # type: ignore[attr-defined]  # banned here
     loop.call_exception_handler({"message": "left behind", "exception": OSError("gone")})
     assert await probe(rig.connect) is None
