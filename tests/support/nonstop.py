@@ -1,12 +1,15 @@
 """The scripted NonStop host as a process of its own, driven over its control socket."""
 
+import json
 import socket
 import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.ems_host.ssh import ssh_front
 from tests.support.processes import Program
+from tests.support.sshd import Sshd
 from tests.support.waiting import wait_until
 
 #: The source tree's top, from which ``python -m tests.support...`` can be run.
@@ -16,8 +19,8 @@ TREE = Path(__file__).parents[2]
 class NonStop:
     """A host named *name* that lives in *directory* for the length of a ``with`` block.
 
-    It listens on 127.0.0.1 and keeps its port when it is killed and started again. `say` takes a
-    line of `tests.support.ems_host.control` and returns the answer.
+    It listens on 127.0.0.1 and keeps its ports when it is killed and started again; its event log
+    it forgets then. `say` takes a line of `tests.support.ems_host.control` and returns the answer.
     """
 
     def __init__(self, directory: Path, name: str = "DEV2", *, user: str = "VTS.EMS") -> None:
@@ -28,7 +31,9 @@ class NonStop:
         self.password_file.write_text("Tape.4Two\n", encoding="ascii")
         self.password_file.chmod(0o600)
         self.port = 0
+        self.shell_port = 0
         self._port_file = directory / "port"
+        self._shell_port_file = directory / "shell_port"
         self._control = directory / "control"
         self._directory = directory
         self._program: Program | None = None
@@ -39,11 +44,19 @@ class NonStop:
         command = [sys.executable, "-m", "tests.support.ems_host"]
         command += ["--node", f"\\{self.name}", "--port", str(self.port), "--user", self.user]
         command += ["--port-file", str(self._port_file), "--control", str(self._control)]
+        command += ["--shell-port", str(self.shell_port)]
+        command += ["--shell-port-file", str(self._shell_port_file)]
         command += ["--password-file", str(self.password_file)]
         self._program = Program(command, self._directory / "output", cwd=TREE)
         self._program.start()
         wait_until(self._listens, 20.0, f"host {self.name} listens")
         self.port = int(self._port_file.read_text())
+        # Written before the other.
+        self.shell_port = int(self._shell_port_file.read_text())
+
+    def ssh_front(self, directory: Path) -> Sshd:
+        """Make an SSH server in front of it; start it as any other."""
+        return ssh_front(directory, self.shell_port)
 
     def _listens(self) -> bool:
         if self._program is not None and not self._program.is_running():
@@ -78,6 +91,16 @@ class NonStop:
         if word != "ok":
             raise RuntimeError(f"host {self.name}: {value}")
         return value
+
+    def typed(self) -> list[list[str]]:
+        """Return what was typed, line by line, in each session since it started."""
+        lines: list[list[str]] = json.loads(self.say("typed"))
+        return lines
+
+    def posted(self) -> list[str]:
+        """Return the texts that were posted as events by what was typed."""
+        texts: list[str] = json.loads(self.say("posted"))
+        return texts
 
     def begin_mount(self, label: str, *, ring: bool, drive: str = "$VTAPE0") -> int:
         """Ask for *label*, report it mounted and opened; return the request's number."""

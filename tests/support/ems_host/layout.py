@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(slots=True)
@@ -14,6 +14,10 @@ class Layout:
     ssid: str = "TANDEM.TAPE.G06"
     width: int = 79
     indent: int = 8
+
+    def of(self, process: str, ssid: str) -> Layout:
+        """Return the layout of another subsystem's events on the same host."""
+        return replace(self, process=process, ssid=ssid)
 
     def lines(
         self, printed_at: str, number: int, text: str, *, critical: bool = False

@@ -1,44 +1,21 @@
-"""One connection to the scripted host: Telnet, log-on, TACL, and the distributor's output.
+"""One connection to the scripted host: what is typed, line by line, and what is shown.
 
 It shares no code with the agent's side of the link, so that one misreading of Telnet cannot hide
-in both.
+in both. A connection that comes by SSH brings no Telnet with it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import trio
 
+from tests.support.ems_host.options import HostOptions
+
 IAC = 255
 BREAK_LINE = "\x03BREAK"
+BREAK_KEY = 3
 TERMINAL_TYPE, ECHO, SGA, NAWS = 24, 1, 3, 31
-
-
-@dataclass(slots=True)
-class HostOptions:
-    """Describe the host and its misbehaviour; all of it may be changed while it runs.
-
-    *silent_at* names the step at which it stops to answer: ``banner``, ``service``, ``user``,
-    ``password``, ``distributor``. *cut_after* closes each connection after so many bytes.
-    """
-
-    login: str = "TACL"
-    user: str = "VTS.EMS"
-    password: str = "s3cret-Pass"
-    has_services: bool = True
-    negotiates: bool = True
-    echoes: bool = True
-    echoes_password: bool = False
-    refuses_log_on: bool = False
-    refuses_distributor: bool = False
-    accepts: bool = True
-    silent_at: str | None = None
-    cut_after: int | None = None
-    ready_prompt: str = "TACL {n}> "
-    news: str = "Welcome.\r\nInvalid logon attempts since the last log-on: 0\r\n"
 
 
 class HungUp(Exception):
@@ -47,124 +24,62 @@ class HungUp(Exception):
 
 @dataclass(slots=True)
 class Terminal:
-    """Serve one connection. *prints* is true while a distributor prints on it."""
+    """Carry one connection, the *number*-th of the host. *prints* while a distributor does."""
 
     stream: trio.SocketStream
     options: HostOptions
-    changed: Callable[[], Awaitable[None]]
+    number: int = 0
+    is_telnet: bool = True
     prints: bool = False
     typed: list[str] = field(default_factory=list)
     sent: int = 0
     replies: bytearray = field(default_factory=bytearray)
+    lock: trio.Lock = field(default_factory=trio.Lock)
     _buffer: bytearray = field(default_factory=bytearray)
-    _prompt_number: int = 1
-    _lock: trio.Lock = field(default_factory=trio.Lock)
 
-    async def serve(self) -> None:
-        """Go through banner, log-on and commands until one side hangs up."""
-        if not self.options.accepts:
-            return
-        await self._greet()
-        while not await self._log_on():
-            pass
-        await self._command_loop()
+    async def negotiate(self) -> None:
+        """Ask for what a Telnet server asks for, a subnegotiation of an unknown kind included."""
+        if self.is_telnet and self.options.negotiates:
+            await self.send_bytes(bytes((IAC, 253, TERMINAL_TYPE, IAC, 251, ECHO, IAC, 251, SGA)))
+            await self.send_bytes(bytes((IAC, 253, NAWS, IAC, 250, 99, 1, IAC, IAC, 2, IAC, 240)))
 
     async def send(self, text: str) -> None:
         """Send text as it is, or hang up where *cut_after* says so."""
-        await self._send_bytes(text.encode("latin-1"))
+        await self.send_bytes(text.encode("latin-1"))
 
-    async def _send_bytes(self, data: bytes) -> None:
-        async with self._lock:
-            cut = self.options.cut_after
-            if cut is not None:
-                data = data[: max(0, cut - self.sent)]
-            self.sent += len(data)
-            try:
+    async def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are; HungUp where the connection is over, or has to be now."""
+        async with self.lock:
+            await self.send_locked(data)
+
+    async def send_locked(self, data: bytes) -> None:
+        """Send, by who holds `lock` already."""
+        cut = self.options.cut_after
+        if cut is not None:
+            data = data[: max(0, cut - self.sent)]
+        self.sent += len(data)
+        try:
+            if self.options.byte_delay:
+                for byte in data:
+                    await trio.sleep(self.options.byte_delay)
+                    await self.stream.send_all(bytes((byte,)))
+            else:
                 await self.stream.send_all(data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise HungUp from error
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise HungUp from error
         if cut is not None and self.sent >= cut:
             await self.stream.aclose()
             raise HungUp
 
-    async def _greet(self) -> None:
-        if self.options.negotiates:
-            await self._send_bytes(bytes((IAC, 253, TERMINAL_TYPE, IAC, 251, ECHO, IAC, 251, SGA)))
-            await self._send_bytes(bytes((IAC, 253, NAWS, IAC, 250, 99, 1, IAC, IAC, 2, IAC, 240)))
-        await self._may_fall_silent("banner")
-        await self.send("WELCOME TO dev2.example.COMM\r\nTELNET SERVER\r\n\r\n")
-        if self.options.has_services:
-            await self.send("Available Services:\r\n\r\nTACL EXIT\r\n")
-            while True:
-                await self.send("Enter Choice> ")
-                choice = await self.read_line()
-                await self._may_fall_silent("service")
-                if choice.strip().upper() == "TACL":
-                    break
-        await self.send("TACL (T9205D46 - 01JAN2006), Operating System G06\r\n")
-
-    async def _log_on(self) -> bool:
-        user = await self._ask_for_user()
-        await self._may_fall_silent("user")
-        await self.send("Password: ")
-        password = await self.read_line(secret=not self.options.echoes_password)
-        await self._may_fall_silent("password")
-        right = (user, password) == (self.options.user, self.options.password)
-        if not right or self.options.refuses_log_on:
-            await self.send("\r\n*ERROR* Invalid username or password\r\n")
-            return False
-        await self.send(f"\r\n{self.options.news}")
-        return True
-
-    async def _ask_for_user(self) -> str:
-        if self.options.login == "TACLS":
-            await self.send("Login: ")
-            return (await self.read_line()).strip()
-        while True:
-            await self.send(f"TACL {self._prompt_number}> ")
-            self._prompt_number += 1
-            command = (await self.read_line()).strip()
-            if self.options.login == "SAFEGUARD" and command.lower() == "logon":
-                await self.send("SAFEGUARD\r\nUser name: ")
-                return (await self.read_line()).strip()
-            found = re.fullmatch(r"(?i)LOGON\s+(\S+)", command)
-            if found:
-                return found[1]
-            await self.send("*ERROR* Not logged on\r\n")
-
-    async def _command_loop(self) -> None:
-        number = 1
-        while True:
-            await self.send(self.options.ready_prompt.format(n=number))
-            number += 1
-            command = (await self.read_line()).strip()
-            word = command.split(" ", 1)[0].upper()
-            if word in {"LOGOUT", "LOGOFF", "EXIT"}:
-                raise HungUp
-            if word == "STOP":
-                await self._set_printing(on=False)
-            elif word == "EMSDIST":
-                await self._run_distributor(command)
-            elif word and command != BREAK_LINE:
-                await self.send("*ERROR* Name of file or process not found\r\n")
-
-    async def _run_distributor(self, command: str) -> None:
-        await self._may_fall_silent("distributor")
-        if self.options.refuses_distributor or "TYPE P" not in command.upper():
-            await self.send("*ERROR* EMSDIST: illegal parameter\r\n")
-            return
-        await self._set_printing(on=True)
-        if "NOWAIT" in command.upper():
-            return
-        while await self.read_line() != BREAK_LINE:
-            pass
-
-    async def _set_printing(self, *, on: bool) -> None:
-        self.prints = on
-        await self.changed()
-
-    async def _may_fall_silent(self, step: str) -> None:
-        while self.options.silent_at == step:
+    async def reach(self, step: str) -> None:
+        """Come to a step of the session: be late, fall silent or hang up, as the options say."""
+        options = self.options
+        if options.delay:
+            await trio.sleep(options.delay)
+        concerned = self.number >= options.silent_sessions
+        if concerned and options.drops_at == step:
+            raise HungUp
+        while concerned and options.silent_at == step:
             await self._receive()
 
     async def read_line(self, *, secret: bool = False) -> str:
@@ -189,6 +104,23 @@ class Terminal:
         self._buffer += data
 
     def _take_line(self) -> str | None:
+        return self._take_telnet_line() if self.is_telnet else self._take_plain_line()
+
+    def _take_plain_line(self) -> str | None:
+        """Take a line that ends with CR, LF or both, or the Break key at its beginning."""
+        if self._buffer[:1] == bytes((BREAK_KEY,)):
+            del self._buffer[:1]
+            return BREAK_LINE
+        ends = [at for at in (self._buffer.find(b"\r"), self._buffer.find(b"\n")) if at >= 0]
+        if not ends:
+            return None
+        end = min(ends)
+        line = bytes(self._buffer[:end])
+        both = self._buffer[end : end + 2] == b"\r\n"
+        del self._buffer[: end + (2 if both else 1)]
+        return line.decode("latin-1")
+
+    def _take_telnet_line(self) -> str | None:
         """Take the next line out of the buffer, Telnet commands before it put aside."""
         plain = bytearray()
         position = 0
