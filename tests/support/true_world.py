@@ -22,7 +22,7 @@ from copyagent.core.copying import (
     SourceErased,
     WaitReason,
 )
-from copyagent.core.events import CopyIntended
+from copyagent.core.events import CopyIntended, SignalSeen
 from copyagent.core.host_events import (
     EventsMissed,
     HostEvent,
@@ -68,6 +68,7 @@ class Mount:
     scratch: bool = False
     fulfilled: bool = False
     told: bool = False
+    told_s: float = 0.0
     sure: bool = False
     over: bool = False
     over_told: bool = False
@@ -77,12 +78,14 @@ class Mount:
 class Version:
     """The bytes of a tape after one change; *mount* is who made it, None for nobody the host knows.
 
-    *foreign*: changed without a session. *cut*: the session was interrupted.
+    *foreign*: changed without a session. *cut*: the session was interrupted. *expected*: when the
+    agent heard of the session's end, it knew the mount and that the host had the tape still.
     """
 
     mount: Mount | None
     foreign: bool = False
     cut: bool = False
+    expected: bool = False
 
 
 @dataclass
@@ -129,7 +132,7 @@ class TrueWorld:
     tapes: dict[TapeId, TrueTape] = field(default_factory=dict)
     overlays: dict[str, Overlay] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
-    feed: deque[object] = field(default_factory=deque)
+    feed: deque[tuple[SignalSeen, Told]] = field(default_factory=deque)
     jobs: dict[tuple[TapeId, str], tuple[CopyJob, int]] = field(default_factory=dict)
     requests: int = 9998
 
@@ -190,6 +193,7 @@ class TrueWorld:
 
     def _told(self, mount: Mount) -> None:
         mount.told = mount.sure = True
+        mount.told_s = self.play.now.mono
 
     def fulfil(self, tape: TapeId, *, opened: bool) -> None:
         """The tape is on the drive; *opened* prints who uses it as well."""
@@ -239,15 +243,21 @@ class TrueWorld:
         """The engine opens a tape to write, for whoever has it mounted."""
         truth = self.tapes[tape]
         truth.opener = truth.mount if truth.mount and truth.mount.fulfilled else None
-        self.feed.append(self._overlay(tape).mounted(tape, Access.WRITE))
+        self._report(self._overlay(tape).mounted(tape, Access.WRITE))
 
     def close(self, tape: TapeId, *, wrote: bool) -> None:
         """The engine closes it."""
-        truth = self.tapes[tape]
+        truth, mount = self.tapes[tape], self.tapes[tape].opener
         if wrote:
-            truth.versions.append(Version(truth.opener))
-        overlay = self._overlay(tape)
-        self.feed.append(overlay.dismounted(tape, wrote=4096 + truth.version if wrote else 0))
+            truth.versions.append(Version(mount))
+        version = truth.versions[-1] if wrote else None
+
+        def told() -> None:
+            if version is not None and mount is not None:
+                version.expected = mount.sure and not mount.over_told
+
+        size = 4096 + truth.version if wrote else 0
+        self._report(self._overlay(tape).dismounted(tape, wrote=size), told)
         truth.opener = None
 
     def cut_off(self, tape: TapeId) -> None:
@@ -255,20 +265,24 @@ class TrueWorld:
         truth = self.tapes[tape]
         truth.versions.append(Version(truth.opener, cut=True))
         truth.unplain = True
-        self.feed.append(self._overlay(tape).interrupted(tape, wrote=4096 + truth.version))
+        self._report(self._overlay(tape).interrupted(tape, wrote=4096 + truth.version))
         truth.opener = None
 
     def read(self, tape: TapeId) -> None:
         """Somebody reads the tape."""
         overlay = self._overlay(tape)
         if (tape, Access.READ) not in overlay.open and tape in overlay.identities:
-            self.feed.extend(overlay.read(tape))
+            for signal in overlay.read(tape):
+                self._report(signal)
 
     def change(self, tape: TapeId) -> None:
         """Somebody changes the tape without a session."""
         truth = self.tapes[tape]
         truth.versions.append(Version(None, foreign=True))
-        self.feed.append(self._overlay(tape).changed(tape, size=4096 + truth.version))
+        self._report(self._overlay(tape).changed(tape, size=4096 + truth.version))
+
+    def _report(self, signal: SignalSeen, told: Told = lambda: None) -> None:
+        self.feed.append((signal, told))
 
     def is_open(self, tape: TapeId) -> bool:
         """Tell whether the engine has it open to write."""
@@ -283,7 +297,9 @@ class TrueWorld:
     def hear_feed(self, count: int) -> None:
         """Let some of the overlay's signals arrive, in order."""
         for _ in range(min(count, len(self.feed))):
-            self.hand(self.feed.popleft())
+            signal, told = self.feed.popleft()
+            told()
+            self.hand(signal)
 
     def hear_host(self, host: str, count: int, *, twice: bool = False) -> None:
         """Let some of a host's events arrive, in order, each perhaps *twice*."""
@@ -390,6 +406,9 @@ class TrueWorld:
             return
         if mount.ring is Ring.NO_RING and mount.told:
             raise Broken(f"{job.tape}: written without ring, told so, and published")
+        age_s = self.play.now.mono - mount.told_s
+        if last.expected and mount.sure and not mount.over_told and age_s < MOUNTED_MAX_S:
+            raise Broken(f"{job.tape}: published while the host has it mounted")
 
     def state_of(self, tape: TapeId) -> object:
         """Return the state of the tape's copy, None when the agent has no record of it."""

@@ -1,0 +1,173 @@
+"""Random histories of host, tape engine, link and overlay, judged by what really happened.
+
+`tests.support.true_world` knows whose bytes are whose and what the agent was told; the rules here
+only choose what happens next. Unlike `test_any_history`, nothing is forged: what a host says is
+true, though it may come late, twice or never.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from copyagent.core import operator
+from copyagent.core.events import WakeupDue
+from copyagent.core.host_events import Ring
+from tests.support.histories import TARGET, make_engine
+from tests.support.playbook import Playbook
+from tests.support.true_world import TrueTape, TrueWorld
+from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Access
+
+HOST = "DEV2"
+
+#: VTS_TEST_HISTORIES=5000 plays so many, other ones each time; without it the same few.
+MANY = int(os.environ.get("VTS_TEST_HISTORIES", "0"))
+TAPES = tuple(TapeId.parse(f"/VAULT00/{name}") for name in ("BILL/X00001", "BILL/X00002"))
+
+tapes = st.sampled_from(TAPES)
+rings = st.sampled_from([Ring.WITH_RING, Ring.WITH_RING, Ring.NO_RING])
+
+
+class Histories(RuleBasedStateMachine):
+    """See the module. Each rule is one thing that somebody does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        pools = [{"pool": "/VAULT00/BILL", "target": TARGET, "target_pool": "/VAULT00/BILL",
+                  "behind_after": "0s"}]  # fmt: skip
+        engine = make_engine(autocopy=pools, retry={"attempts": 3, "interval": "300s"})
+        self.world = TrueWorld(Playbook(engine), {"VAULT00": HOST})
+        self.world.tapes = {tape: TrueTape() for tape in TAPES}
+
+    # ---- the host and the tape engine ------------------------------------------------------------
+
+    @rule(tape=tapes, ring=rings, scratch=st.booleans(), opened=st.booleans(), wrote=st.booleans())
+    def go_on(self, tape: TapeId, ring: Ring, *, scratch: bool, opened: bool, wrote: bool) -> None:
+        """The next step of an ordinary mount: asked for, on the drive, open, closed, dismounted."""
+        world, mount = self.world, self.world.tapes[tape].mount
+        if world.is_open(tape):
+            world.close(tape, wrote=wrote)
+        elif mount is None:
+            world.ask(tape, ring, scratch=scratch and ring is Ring.WITH_RING)
+        elif not mount.fulfilled:
+            world.fulfil(tape, opened=opened)
+        elif wrote:
+            self.open(tape, ring_is_ignored=scratch)
+        else:
+            world.dismount(tape)
+
+    @rule(tape=tapes, ring=rings, sessions=st.integers(0, 2), wrote=st.booleans())
+    def whole_mount(self, tape: TapeId, ring: Ring, sessions: int, *, wrote: bool) -> None:
+        """A mount from beginning to end, before any of it is heard."""
+        world = self.world
+        if world.tapes[tape].mount is not None or world.is_open(tape):
+            return
+        world.ask(tape, ring, scratch=False)
+        world.fulfil(tape, opened=True)
+        for _ in range(sessions):
+            self.open(tape, ring_is_ignored=wrote)
+            if world.is_open(tape):
+                world.close(tape, wrote=wrote)
+        world.dismount(tape)
+
+    @rule(tape=tapes)
+    def reject(self, tape: TapeId) -> None:
+        mount = self.world.tapes[tape].mount
+        if mount is not None and not mount.fulfilled:
+            self.world.cancel(tape)
+
+    @rule()
+    def take_over(self) -> None:
+        self.world.take_over(HOST)
+
+    @rule(tape=tapes, ring_is_ignored=st.booleans())
+    def open(self, tape: TapeId, *, ring_is_ignored: bool) -> None:
+        """The engine opens the tape: for the host, or by somebody's hand without one."""
+        mount = self.world.tapes[tape].mount
+        if self.world.is_open(tape) or (mount is not None and not mount.fulfilled):
+            return
+        if mount is not None and mount.ring is Ring.NO_RING and not ring_is_ignored:
+            self.world.read(tape)
+            return
+        self.world.open(tape)
+
+    @rule(tape=tapes)
+    def scan(self, tape: TapeId) -> None:
+        self.world.read(tape)
+
+    @rule(tape=tapes)
+    def cut_off(self, tape: TapeId) -> None:
+        if self.world.is_open(tape):
+            self.world.cut_off(tape)
+
+    @rule(tape=tapes)
+    def change(self, tape: TapeId) -> None:
+        if not self.world.is_open(tape):
+            self.world.change(tape)
+
+    # ---- what arrives ----------------------------------------------------------------------------
+
+    @rule(count=st.integers(1, 5))
+    def hear_feed(self, count: int) -> None:
+        self.world.hear_feed(count)
+
+    @rule(count=st.integers(1, 5), twice=st.booleans())
+    def hear_host(self, count: int, *, twice: bool) -> None:
+        self.world.hear_host(HOST, count, twice=twice)
+
+    @rule()
+    def hear_all(self) -> None:
+        self.world.hear_feed(99)
+        self.world.hear_host(HOST, 99)
+
+    @rule(gap=st.booleans())
+    def link(self, *, gap: bool) -> None:
+        if self.world.links[HOST].up:
+            self.world.lose_link(HOST)
+        else:
+            self.world.regain_link(HOST, gap=gap)
+
+    @rule(seconds=st.sampled_from([0.5, 2.5, 31.0, 400.0, 90_000.0]))
+    def wait(self, seconds: float) -> None:
+        self.world.wait(seconds)
+
+    # ---- the agent -------------------------------------------------------------------------------
+
+    @rule(last=st.booleans(), fails=st.sampled_from(["", "", "", "unreachable", "full"]))
+    def end_copy(self, fails: str, *, last: bool) -> None:
+        if self.world.jobs:
+            self.world.end_copy(sorted(self.world.jobs)[-1 if last else 0], fails=fails)
+
+    @rule(away=st.sampled_from([0.0, 600.0]))
+    def restart(self, away: float) -> None:
+        self.world.restart_agent(away)
+
+    @rule(tape=tapes)
+    def release(self, tape: TapeId) -> None:
+        book, now = self.world.play.engine.book, self.world.play.now
+        try:
+            operator.release(book, tape, "because", "root", now)
+        except RequestFailed:
+            return
+        self.world.tapes[tape].allowed = True
+        self.world.hand(WakeupDue())
+
+    def teardown(self) -> None:
+        for tape in TAPES:
+            assert (tape, Access.READ) not in self.world.overlays["VAULT00"].open
+        self.world.calm_down()
+        self.world.check_calm()
+
+
+Histories.TestCase.settings = settings(
+    max_examples=MANY or 150,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=not MANY,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestHistories = Histories.TestCase
