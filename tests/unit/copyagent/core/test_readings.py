@@ -96,6 +96,22 @@ READINGS: list[tuple[he.HostEvent, str, str]] = [
         "error 3 of the tape server, decides nothing",
     ),
     (
+        he.TapeRefused("DEV2", "X00002", "$TAPE", "X00001"),
+        "tape refused",
+        "X00002 on $TAPE refused and unloaded, X00001 is wanted",
+    ),
+    (
+        he.TapeRefused("DEV2", None),
+        "tape refused",
+        "a tape without a label refused and unloaded",
+    ),
+    (
+        he.VolumePassedOver("DEV2", "X00001"),
+        "volume passed over",
+        "X00001 cannot be used, another tape is going to be asked for",
+    ),
+    (he.DismountFailed("DEV2", "X00001"), "dismount failed", "X00001 could not be dismounted"),
+    (
         he.PolicyCommand("DEV2", 'VTSPolicy IDR "/VAULT00/BILL"'),
         "policy command",
         "VTSPolicy command",

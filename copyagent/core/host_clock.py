@@ -1,0 +1,40 @@
+"""A host's printed times, for display: nothing is paired or decided by them.
+
+A printed header has local civil time with two digits of the year and without a zone (EMS manual
+426909-005). Which zone the host's clock shows only the settings can tell.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+_FORMAT: Final = "%y-%m-%d %H:%M:%S"
+_PIVOT: Final = 80
+"""Two-digit years from here on are of the twentieth century; NonStop systems are no older."""
+
+
+def local_time(printed_at: str) -> datetime | None:
+    """Read a printed date and time as the civil time it shows; None if it is none."""
+    try:
+        read = datetime.strptime(" ".join(printed_at.split()), _FORMAT)  # noqa: DTZ007 - it has none
+    except ValueError:
+        return None
+    century = 1900 if int(printed_at.split("-", 1)[0]) >= _PIVOT else 2000
+    try:
+        return read.replace(year=century + read.year % 100)
+    except ValueError:
+        return None
+
+
+def in_utc(printed_at: str, zone: ZoneInfo | None) -> str | None:
+    """Convert a printed time of a host in *zone* to ISO 8601 and UTC; None if that is not possible.
+
+    In the hour that comes twice when summer time ends, the first of the two is assumed.
+    """
+    read = local_time(printed_at)
+    if read is None or zone is None:
+        return None
+    try:
+        return read.replace(tzinfo=zone).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError):
+        return None
