@@ -37,6 +37,7 @@ from copyagent.core.host_events import (
     TapeDismounted,
     TapeOpened,
     VolumeMounted,
+    VolumeSubstituted,
 )
 from copyagent.core.tape import Held
 from tests.support.histories import Overlay, ended, published
@@ -214,6 +215,20 @@ class TrueWorld:
         volume = None if mount.scratch else tape.label
         end = RequestEnded(mount.host, mount.request, volume, RequestOutcome.REJECTED)
         self.say(mount.host, end)
+
+    def substitute(self, wanted: TapeId, used: TapeId) -> None:
+        """The host takes another tape than the one it asked for."""
+        mount = self.tapes[wanted].mount
+        assert mount is not None
+        self.tapes[wanted].mount, self.tapes[used].mount = None, mount
+        mount.tape = used
+        self.say(mount.host, VolumeSubstituted(mount.host, wanted.label, used.label))
+
+    def lose_words(self, host: str) -> None:
+        """One event that the host printed never arrives, and nobody knows."""
+        if self.links[host].wire:
+            self.links[host].wire.popleft()
+            self.forget_plainness(host)
 
     def take_over(self, host: str) -> None:
         """The host's tape server loses its pending requests; they are made anew, or not."""

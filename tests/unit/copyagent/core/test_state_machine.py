@@ -95,6 +95,14 @@ class Histories(RuleBasedStateMachine):
         self.world.open(tape)
 
     @rule(tape=tapes)
+    def substitute(self, tape: TapeId) -> None:
+        """Another tape of the same host is taken instead."""
+        other = next(t for t in TAPES if t != tape)
+        mount, truth = self.world.tapes[tape].mount, self.world.tapes[other]
+        if mount and not mount.fulfilled and not truth.mount and not self.world.is_open(other):
+            self.world.substitute(tape, other)
+
+    @rule(tape=tapes)
     def scan(self, tape: TapeId) -> None:
         self.world.read(tape)
 
@@ -122,6 +130,10 @@ class Histories(RuleBasedStateMachine):
     def hear_all(self) -> None:
         self.world.hear_feed(99)
         self.world.hear_host(HOST, 99)
+
+    @rule()
+    def lose_words(self) -> None:
+        self.world.lose_words(HOST)
 
     @rule(gap=st.booleans())
     def link(self, *, gap: bool) -> None:
