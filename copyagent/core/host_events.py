@@ -52,11 +52,15 @@ class LinkTrouble(Enum):
 
     UNREACHABLE = "cannot connect"
     TIMED_OUT = "no answer in time"
+    HOST_KEY_REJECTED = "host key not accepted"
+    NO_AGREEMENT = "no common encryption"
     LOGIN_REFUSED = "log-on refused"
+    NO_TERMINAL = "no terminal given"
     UNEXPECTED_PROMPT = "unexpected prompt"
     DISTRIBUTOR_FAILED = "distributor not running"
     DISCONNECTED = "connection lost"
     SILENT = "nothing heard for too long"
+    FILE_UNREADABLE = "file of events cannot be read"
 
 
 @dataclass(frozen=True, slots=True)

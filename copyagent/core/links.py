@@ -1,11 +1,13 @@
 """The host links: which can be heard, and what a host's word means for the tapes it names."""
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from copyagent.core.book import Book
 from copyagent.core.host_events import (
     HostEvent,
     LinkLost,
+    LinkTrouble,
     LinkUp,
     LoginRefused,
     MountRequested,
@@ -17,6 +19,12 @@ from copyagent.core.records import TapeRecord
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.units import format_duration
+
+_TOLD_AS: Final = {
+    LinkTrouble.LOGIN_REFUSED: messages.LOGIN_REFUSED,
+    LinkTrouble.HOST_KEY_REJECTED: messages.HOST_KEY_REJECTED,
+}
+"""Trouble that nobody but an operator ends has a message of its own."""
 
 
 @dataclass(slots=True)
@@ -117,9 +125,7 @@ class Links:
 
     def _link_lost(self, event: LinkLost | LoginRefused, link: Link, now: Moment) -> None:
         if link.up or link.trouble != event.why:
-            message = messages.LINK_LOST
-            if isinstance(event, LoginRefused):
-                message = messages.LOGIN_REFUSED
+            message = _TOLD_AS.get(event.trouble, messages.LINK_LOST)
             cause = event.why.removeprefix(f"EMS link to {event.host}: ")
             if link.up:
                 # The log's last word on a link must be true, however often it comes and goes.

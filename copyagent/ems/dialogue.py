@@ -116,13 +116,20 @@ class LinkFailure:
 
 
 _NEXT_STEP: Final = {
-    LinkTrouble.UNREACHABLE: "Check address and port, and that the host's Telnet server runs.",
-    LinkTrouble.TIMED_OUT: "Check the host's Telnet server, or raise response_timeout.",
+    LinkTrouble.UNREACHABLE: "Check address and port, and that the host's server runs.",
+    LinkTrouble.TIMED_OUT: "Check the host's server, or raise the time-outs.",
+    LinkTrouble.HOST_KEY_REJECTED: (
+        "Find out why first. If the host got a new key, compare it over another channel, then put "
+        "it into known_hosts."
+    ),
+    LinkTrouble.NO_AGREEMENT: "Check the ciphers and key exchanges that the host's SSH allows.",
+    LinkTrouble.NO_TERMINAL: "Let the SSH user have a terminal and that command at the host.",
     LinkTrouble.LOGIN_REFUSED: "Check user and password file, and that the user is not frozen.",
     LinkTrouble.UNEXPECTED_PROMPT: "Check the log-in type, or set the prompt of that step.",
     LinkTrouble.DISTRIBUTOR_FAILED: "Try the distributor command by hand at a TACL prompt.",
     LinkTrouble.DISCONNECTED: "It is tried again by itself; check the network if it stays so.",
     LinkTrouble.SILENT: "It is tried again by itself; check the distributor's filter.",
+    LinkTrouble.FILE_UNREADABLE: "Mend that; it is tried again by itself.",
 }
 
 Action = SendLine | Started | LinkFailure

@@ -84,6 +84,12 @@ LOGIN_REFUSED = Message(
     "Check ems.hosts in the settings: user, password_file, login; then whether the host has frozen "
     "the user. After a change here start the agent again.",
 )
+HOST_KEY_REJECTED = Message(
+    620105,
+    "EMS link to {host} not made, the host's key is not accepted: {cause}",
+    "Somebody may stand between. If the host got a new key, compare it over another channel, then "
+    "put it into the known_hosts file of ems.hosts; the link is tried again by itself.",
+)
 COPIED = Message(224101, "{tape} copied to {target}: {size} in {took}", "Nothing to do.")
 ATTEMPT_FAILED = Message(
     424110,
