@@ -78,13 +78,30 @@ async def obey(host: EmsHost, line: str) -> str | None:
     return f"ok {value or ''}".rstrip()
 
 
+_WORDS_BEFORE_TEXT = {"print": 1, "request": 1, "other": 3, "critical": 3, "post": 0, "raw": 0}
+
+
 def _split(line: str) -> list[str]:
-    """Split as a shell does, but for the backslash, which begins a node's name."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    """Split as a shell does, but for the backslash, which begins a node's name.
+
+    A text at the end of a line is taken as it is; quotes go only if they are round the whole.
+    """
+    line = line.strip()
+    if not line or line.startswith("#"):
+        return []
+    before = _WORDS_BEFORE_TEXT.get(line.split(None, 1)[0])
+    if before is not None:
+        words = line.split(None, before + 1)
+        return words if len(words) < before + 2 else [*words[:-1], _without_quotes(words[-1])]
+    lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split = True
-    lexer.escape = ""
-    lexer.commenters = "" if line.strip() and not line.strip().startswith("#") else "#"
+    lexer.escape = lexer.commenters = ""
     return list(lexer)
+
+
+def _without_quotes(text: str) -> str:
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text.count(text[0]) == 2
+    return text[1:-1] if quoted else text
 
 
 def _is_on(words: list[str], on: str = "on", off: str = "off") -> bool:

@@ -10,8 +10,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.ems_host import EmsHost, Layout, open_ems_host, wrap
+from tests.support.ems_host import EmsHost, HostClock, HostOptions, Layout, open_ems_host, wrap
 from tests.support.ems_host.control import obey
+from tests.support.ems_host.event_log import IllegalParameter, start_time
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -91,7 +92,13 @@ async def test_control_lines() -> None:
         "mounted seven X00001",
         "refuse",
         "fly",
-        "raw 'no end",
+        "mount 'no end",
+        "set colour red",
+        "set delay slowly",
+        "set echoes perhaps",
+        "clock tomorrow",
+        "flood 3 water",
+        "rotate",
         "wait 0.01",
     ],
 )

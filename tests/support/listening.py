@@ -1,0 +1,86 @@
+"""An agent's end of a host link, without the agent: what the link hands over is kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import trio
+
+from copyagent.access import open_wire
+from copyagent.core.host_events import HostEvent
+from copyagent.ems.dialogue import LoginPlan, Secret
+from copyagent.ems.link_settings import LinkSettings, LinkTally
+from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
+from copyagent.ems.session import run_link
+from tests.support.ems_host.options import HostOptions
+from tests.support.waiting import wait_until_async
+
+
+def link_settings(port: int, options: HostOptions | None = None, **changes: Any) -> LinkSettings:
+    """Make settings, with short times, of a Telnet link to a host with *options* on *port*."""
+    host = options or HostOptions()
+    plan = LoginPlan(
+        LOGIN_TYPES[host.login],
+        host.user,
+        Secret(host.password),
+        DEFAULT_DISTRIBUTOR,
+        response_timeout=changes.pop("response_timeout", 0.5),
+    )
+    link = LinkSettings(
+        "DEV2",
+        "127.0.0.1",
+        plan,
+        port,
+        quiet=0.1,
+        stall=0.4,
+        first_delay=0.02,
+        longest_delay=0.1,
+        refused_delay=0.1,
+        logout_timeout=0.5,
+    )
+    return replace(link, **changes)
+
+
+@dataclass
+class Heard:
+    """What the link handed over: host events, and reports of its state."""
+
+    events: list[HostEvent] = field(default_factory=list)
+    reports: list[HostEvent] = field(default_factory=list)
+    tally: LinkTally = field(default_factory=LinkTally)
+
+    async def deliver(self, event: HostEvent) -> None:
+        """Keep what the host said."""
+        self.events.append(event)
+
+    async def report(self, event: HostEvent) -> None:
+        """Keep what the link says of itself."""
+        self.reports.append(event)
+
+    async def until(self, holds: Callable[[], object], what: str, within: float = 10.0) -> None:
+        """Wait until *holds* is true; say what was heard if it does not come true."""
+        await wait_until_async(holds, within, f"{what}; heard {self.events}, {self.reports}")
+
+
+@asynccontextmanager
+async def listening(settings: LinkSettings) -> AsyncIterator[Heard]:
+    """Keep a link up for as long as the block lasts."""
+    heard = Heard()
+    async with trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            await run_link(
+                settings,
+                heard.deliver,
+                heard.report,
+                dial=open_wire,
+                chance=lambda: 0.5,
+                tally=heard.tally,
+            )
+
+        nursery.start_soon(run)
+        yield heard
+        nursery.cancel_scope.cancel()
