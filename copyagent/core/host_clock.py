@@ -1,16 +1,22 @@
-"""A host's printed times, for display: nothing is paired or decided by them.
+"""A host's printed times: for display, and to ask a host for what came after a certain event.
+
+Nothing is paired or decided by them, and those of two hosts, or a host's and ours, are never
+compared.
 
 A printed header has local civil time with two digits of the year and without a zone (EMS manual
 426909-005). Which zone the host's clock shows only the settings can tell.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 _FORMAT: Final = "%y-%m-%d %H:%M:%S"
 _PIVOT: Final = 80
 """Two-digit years from here on are of the twentieth century; NonStop systems are no older."""
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - civil time has no zone
 
 
 def local_time(printed_at: str) -> datetime | None:
@@ -38,3 +44,24 @@ def in_utc(printed_at: str, zone: ZoneInfo | None) -> str | None:
         return read.replace(tzinfo=zone).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (OverflowError, ValueError):
         return None
+
+
+@lru_cache(maxsize=256)
+def printed_second(printed_at: str) -> int | None:
+    """Count the seconds from 1970 to *printed_at* on the host's own clock; None if it is no time."""
+    read = local_time(printed_at)
+    return None if read is None else int((read - _EPOCH).total_seconds())
+
+
+def as_printed(second: int) -> str:
+    """Write what `printed_second` read as the host prints it."""
+    return (_EPOCH + timedelta(seconds=second)).strftime(_FORMAT)
+
+
+def as_time_option(second: int) -> str:
+    """Write what `printed_second` read as EMSDIST's option TIME takes it.
+
+    That is local civil time with a four-digit year: ``1999-12-31 23:05:00`` (EMS manual 426909-005,
+    EMSDIST).
+    """
+    return f"{_EPOCH + timedelta(seconds=second):%Y-%m-%d %H:%M:%S}"

@@ -284,6 +284,24 @@ class LinkUp(HostEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CaughtUp(HostEvent):
+    """Tell that what comes after it follows on the last event seen before the link was lost.
+
+    All that *host* said meanwhile was said since the `LinkUp`, or comes next: nothing is missing.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class OthersHeard(HostEvent):
+    """Tell that *count* events of other subsystems were printed since the last time this was told.
+
+    The header is that of the latest of them: how far the host was heard. Nothing is decided by it.
+    """
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class EventsMissed(HostEvent):
     """Tell that events of *host* may have been missed, up to this point: a gap.
 

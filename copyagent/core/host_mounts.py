@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from copyagent.core.host_events import (
+    CaughtUp,
+    EventsMissed,
     HostEvent,
     LinkLost,
     MountRequested,
@@ -33,8 +35,9 @@ MOST_REMEMBERED = 10_000
 class HostMount:
     """One mount as its host told of it; times are arrival here, in ns since the epoch (0: never).
 
-    *ring* is None while only events without a ring were seen. *lost* says that the link went down
-    since, so that the dismount may have been missed.
+    *ring* is None while only events without a ring were seen. *lost* says that events may have been
+    missed since, so that its silence denies nothing; *regainable*, that it is only because the link
+    is down, and that the host may still tell all of it when it is back.
     """
 
     host: str
@@ -47,6 +50,7 @@ class HostMount:
     opened_ns: int = 0
     dismounted_ns: int = 0
     lost: bool = False
+    regainable: bool = False
 
     @property
     def began_ns(self) -> int:
@@ -92,7 +96,11 @@ class HostMounts:
             case RequestsForgotten():
                 self._forget_requests(event.host)
             case LinkLost():
+                return self.suspend(event.host)
+            case EventsMissed():
                 return self.lose(event.host)
+            case CaughtUp():
+                return self.regain(event.host)
             case _:
                 pass
         return ()
@@ -164,7 +172,22 @@ class HostMounts:
         self._forget_requests(host)
         touched = [m for m in self.mounts.values() if m.host == host and not m.dismounted_ns]
         for mount in touched:
-            self.mounts[mount.volume] = replace(mount, lost=True)
+            self.mounts[mount.volume] = replace(mount, lost=True, regainable=False)
+        return tuple(mount.volume for mount in touched)
+
+    def suspend(self, host: str) -> tuple[str, ...]:
+        """Take in that *host* cannot be heard; return the volumes concerned."""
+        touched = [m for m in self.mounts.values() if m.host == host and not m.dismounted_ns]
+        for mount in touched:
+            if not mount.lost:
+                self.mounts[mount.volume] = replace(mount, lost=True, regainable=True)
+        return tuple(mount.volume for mount in touched)
+
+    def regain(self, host: str) -> tuple[str, ...]:
+        """Take in that *host* tells all that it said since `suspend`; return the volumes concerned."""
+        touched = [m for m in self.mounts.values() if m.host == host and m.regainable]
+        for mount in touched:
+            self.mounts[mount.volume] = replace(mount, lost=False, regainable=False)
         return tuple(mount.volume for mount in touched)
 
     def _put(self, mount: HostMount) -> tuple[str, ...]:

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copyagent.core.host_clock import in_utc, local_time
+from copyagent.core.host_clock import (
+    as_printed,
+    as_time_option,
+    in_utc,
+    local_time,
+    printed_second,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -50,3 +56,18 @@ def test_what_is_no_time(printed: str) -> None:
 @given(st.text(max_size=20))
 def test_nothing_that_is_printed_raises(printed: str) -> None:
     in_utc(printed, BERLIN)
+
+
+@given(st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2079, 12, 31)))  # noqa: DTZ001 - civil time
+def test_seconds_of_the_hosts_clock_come_back_as_printed(when: datetime) -> None:
+    printed = when.strftime("%y-%m-%d %H:%M:%S")
+    second = printed_second(printed)
+    assert second is not None
+    assert as_printed(second) == printed
+    assert as_time_option(second) == when.strftime("%Y-%m-%d %H:%M:%S")
+    assert printed_second(as_printed(second + 61)) == second + 61 or when.year == 2079
+
+
+@pytest.mark.parametrize("printed", ["", "99-99-99 99:99:99", "06-02-30 00:00:00", "06-09-14"])
+def test_what_is_no_time_has_no_second(printed: str) -> None:
+    assert printed_second(printed) is None

@@ -3,8 +3,10 @@
 import pytest
 
 from copyagent.core.host_events import (
+    CaughtUp,
     DeviceRequested,
     DeviceUse,
+    EventsMissed,
     MountRequested,
     RequestsForgotten,
     Ring,
@@ -122,16 +124,50 @@ def test_what_was_mounted_cannot_be_cancelled(mounts: HostMounts) -> None:
     assert mounts.of(V) is not None
 
 
-def test_a_lost_link_marks_what_it_may_have_missed(mounts: HostMounts) -> None:
+@pytest.fixture
+def three_mounts(mounts: HostMounts) -> HostMounts:
     mounts.handle(requested(V), 1)
     mounts.handle(requested("X00002", request=2), 1)
     mounts.handle(tape_dismounted("X00002"), 2)
     mounts.handle(MountRequested("OTHER", 1, "X00003", Ring.WITH_RING), 1)
-    assert mounts.handle(link_lost(), 3) == (V,)
-    assert {v: m.lost for v, m in mounts.mounts.items()} == {
-        V: True, "X00002": False, "X00003": False,
-    }  # fmt: skip
-    assert list(mounts.requests) == ["OTHER:1"]
+    return mounts
+
+
+def lost(mounts: HostMounts) -> list[str]:
+    return [mount.volume for mount in mounts.mounts.values() if mount.lost]
+
+
+def test_a_gap_marks_what_it_may_have_missed(three_mounts: HostMounts) -> None:
+    assert three_mounts.handle(EventsMissed(HOST, "burst"), 3) == (V,)
+    assert lost(three_mounts) == [V]
+    assert list(three_mounts.requests) == ["OTHER:1"]
+    three_mounts.handle(CaughtUp(HOST), 4)
+    assert lost(three_mounts) == [V]
+
+
+def test_a_lost_link_makes_its_host_silent_until_it_has_caught_up(three_mounts: HostMounts) -> None:
+    assert three_mounts.handle(link_lost(), 3) == (V,)
+    assert lost(three_mounts) == [V]
+    assert three_mounts.handle(CaughtUp("OTHER"), 4) == ()
+    assert lost(three_mounts) == [V]
+    assert three_mounts.handle(CaughtUp(HOST), 4) == (V,)
+    assert lost(three_mounts) == []
+    assert list(three_mounts.requests) == ["DEV2:1", "DEV2:2", "OTHER:1"]
+
+
+def test_what_a_gap_took_does_not_come_back_with_the_link(three_mounts: HostMounts) -> None:
+    three_mounts.handle(EventsMissed(HOST, "burst"), 3)
+    three_mounts.handle(link_lost(), 4)
+    assert three_mounts.handle(CaughtUp(HOST), 5) == ()
+    assert lost(three_mounts) == [V]
+
+
+def test_a_link_that_cannot_catch_up_leaves_a_gap(three_mounts: HostMounts) -> None:
+    three_mounts.handle(link_lost(), 3)
+    three_mounts.handle(EventsMissed(HOST, "the log was emptied"), 4)
+    three_mounts.handle(CaughtUp(HOST), 5)
+    assert lost(three_mounts) == [V]
+    assert list(three_mounts.requests) == ["OTHER:1"]
 
 
 def test_forgotten_requests_teach_nobody(mounts: HostMounts) -> None:
