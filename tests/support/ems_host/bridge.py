@@ -9,17 +9,19 @@ import os
 import select
 import socket
 import sys
+import termios
 import tty
 
 
 def main(port: int) -> None:
-    """Carry bytes both ways until either side ends."""
+    """Carry bytes both ways until the host ends."""
     if os.isatty(0):
         # The host echoes and edits, as its terminals do; the pseudo-terminal has to keep out of it.
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSANOW)
     with socket.create_connection(("127.0.0.1", port)) as host:
+        sources = [0, host.fileno()]
         while True:
-            ready, _, _ = select.select([0, host.fileno()], [], [])
+            ready, _, _ = select.select(sources, [], [])
             if host.fileno() in ready:
                 data = host.recv(65536)
                 if not data:
@@ -27,9 +29,11 @@ def main(port: int) -> None:
                 _write(data)
             if 0 in ready:
                 typed = os.read(0, 65536)
-                if not typed:
-                    return
-                host.sendall(typed)
+                if typed:
+                    host.sendall(typed)
+                else:
+                    sources.remove(0)
+                    host.shutdown(socket.SHUT_WR)
 
 
 def _write(data: bytes) -> None:

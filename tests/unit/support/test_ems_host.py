@@ -10,9 +10,8 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.ems_host import EmsHost, HostClock, HostOptions, Layout, open_ems_host, wrap
+from tests.support.ems_host import EmsHost, Layout, open_ems_host, wrap
 from tests.support.ems_host.control import obey
-from tests.support.ems_host.event_log import IllegalParameter, start_time
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
