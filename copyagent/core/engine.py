@@ -23,10 +23,11 @@ from copyagent.core.events import (
     VaultSwept,
     WakeupDue,
 )
-from copyagent.core.host_events import HostEvent
+from copyagent.core.host_events import HostEvent, PolicyCommand
 from copyagent.core.judging import Judge
 from copyagent.core.links import Links
 from copyagent.core.records import TapeRecord
+from copyagent.core.requests_of_hosts import HostRequests
 from copyagent.core.schedule import Due, plan
 from copyagent.core.sightings import changed
 from copyagent.core.targets import Targets
@@ -39,14 +40,16 @@ from vtsfs.contract.units import format_duration, format_size
 
 @dataclass(slots=True)
 class Engine:
-    """All decisions over one `Book`."""
+    """All decisions over one `Book`; *names* are what this machine is called."""
 
     book: Book
+    names: frozenset[str] = frozenset()
     judge: Judge = field(init=False)
     links: Links = field(init=False)
     vaults: Vaults = field(init=False)
     targets: Targets = field(init=False)
     behind: Behind = field(init=False)
+    requests: HostRequests = field(init=False)
     handled: float = 0.0
 
     def __post_init__(self) -> None:
@@ -57,6 +60,7 @@ class Engine:
         self.vaults = Vaults(self.book, self.judge)
         self.targets = Targets(self.book)
         self.behind = Behind(self.book)
+        self.requests = HostRequests(self.book, self.names)
 
     def handle(self, event: Event | HostEvent, now: Moment) -> list[Command]:
         """Take in *event*; return what is to be done, once the changes are durable."""
@@ -84,6 +88,8 @@ class Engine:
                 self.targets.probed(event, now)
             case HostEvent():
                 self.links.heard(event, now)
+                if isinstance(event, PolicyCommand):
+                    self.requests.heard(event, now)
             case WakeupDue():
                 pass
 

@@ -13,6 +13,9 @@ from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
 
+#: What somebody may start who can do nothing else: neither held nor on its way.
+_AT_REST = (states.Clean, states.Unsynced, states.Failed, states.Copied)
+
 _RELEASED_AT_TARGET = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN)
 
 
@@ -50,8 +53,20 @@ def retry_failed(book: Book, user: str, now: Moment) -> list[str]:
     return answers or ["no copy has failed"]
 
 
-def sync(book: Book, where: TapeId | PoolId, user: str, now: Moment) -> list[str]:
-    """Copy what has no copy: one tape, or every tape of a pool; the same bytes are not sent twice."""
+def sync(
+    book: Book,
+    where: TapeId | PoolId,
+    user: str,
+    now: Moment,
+    *,
+    targets: frozenset[str] | None = None,
+    cautiously: bool = False,
+) -> list[str]:
+    """Copy what has no copy: one tape, or every tape of a pool; the same bytes are not sent twice.
+
+    *targets*: to these alone. *cautiously*: whoever asks may be an impostor; what is in use, held, or
+    on its way already is left as it is.
+    """
     if isinstance(where, TapeId):
         records = [_known(book, where)]
         _refuse_if_all_hopeless(records[0])
@@ -68,7 +83,13 @@ def sync(book: Book, where: TapeId | PoolId, user: str, now: Moment) -> list[str
             if isinstance(where, TapeId):
                 hopeless = _hopeless(record, target)
                 wanted = not hopeless and not isinstance(copy.state, states.Copying)
+            if (targets is not None and target not in targets) or (
+                cautiously and (record.unsettled or not isinstance(copy.state, _AT_REST))
+            ):
+                continue
             if wanted and record.identity is not None and record.identity.size > 0:
+                record.note(now.wall_ns, f"{user} asked for a copy to {target}")
+                book.dirty.add(record.tape)
                 book.apply(record, target, states.RetryAsked(record.generation), now)
                 answers.append(f"{record.tape} to {target}: queued")
     if answers:

@@ -90,6 +90,27 @@ HOST_KEY_REJECTED = Message(
     "Somebody may stand between. If the host got a new key, compare it over another channel, then "
     "put it into the known_hosts file of ems.hosts; the link is tried again by itself.",
 )
+HOST_ASKED = Message(
+    220110, "{host} asked by VTSPolicy for a copy of {where}: {outcome}", "Nothing to do."
+)
+HOST_ASKED_WRONGLY = Message(
+    420111,
+    "VTSPolicy IDR of {host} refused: {cause}",
+    "Mend the command at the host; its form is in vts-autocopy(7). It is told at most once an hour; "
+    "copyagent events shows every command.",
+)
+HOST_ASKED_TOO_OFTEN = Message(
+    420112,
+    "VTSPolicy IDR of {host} refused: more than {limit} an hour, {count} refused so far",
+    "See who sends them, and that nobody forges them: copyagent events. If they are wanted: "
+    "ems.hosts.{host}.policy.per_hour in the settings.",
+)
+POLICY_LEFT_ALONE = Message(
+    220113,
+    "VTSPolicy command of {host} left alone, {why}: {command}",
+    "Nothing to do, unless it was meant for AutoCopy: only IDR is, and only where "
+    "ems.hosts.{host}.policy.enabled is true.",
+)
 COPIED = Message(224101, "{tape} copied to {target}: {size} in {took}", "Nothing to do.")
 ATTEMPT_FAILED = Message(
     424110,

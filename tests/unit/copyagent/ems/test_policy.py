@@ -3,8 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copyagent.core.host_events import PolicyCommand
-from copyagent.ems.lines import EmsEvent
+from copyagent.core.policy_commands import SyncOrder, read_command
+from copyagent.ems.lines import EmsEvent, EmsLineDecoder
 from copyagent.ems.policy import read_policy_command
+from copyagent.ems.tape_events import read_host_event
+from tests.support.ems_host.layout import Layout
 
 
 def read(text: str) -> PolicyCommand | None:
@@ -37,3 +40,34 @@ def test_what_is_no_command(text: str) -> None:
 def test_any_text_is_read_without_an_error(text: str) -> None:
     read(text)
     read(f"VTSPolicy {text}")
+
+
+@pytest.mark.parametrize("ssid", ["TANDEM.EMS.G06", "TANDEM.TAPE.G06", "EXTERNAL.0.0", "1.2.3"])
+@pytest.mark.parametrize("process", ["$ZSVR", "12,34", "$FUP"])
+@pytest.mark.parametrize("number", [512, 600, 1234, -7])
+def test_its_text_alone_tells_it_whoever_sent_it(ssid: str, process: str, number: int) -> None:
+    """FUP's lines are event 512 of EMS; a macro chooses subsystem and number as it likes."""
+    text = 'VTSPolicy IDR "/VAULT00/BILL s=VTS1"'
+    event = EmsEvent("06-09-14 22:00:01", "\\DEV2", process, ssid, number, text, critical=True)
+    found = read_host_event("DEV2", event)
+    assert isinstance(found, PolicyCommand)
+    assert found.text == text
+
+
+@pytest.mark.parametrize("width", range(20, 133, 7))
+@pytest.mark.parametrize("indent", [0, 1, 8])
+def test_a_wrapped_command_is_whole_again_or_is_not_obeyed(width: int, indent: int) -> None:
+    text = 'VTSPolicy IDR "/VAULT00/BILL/X00001 source = TAPESRV1 d=drsite"'
+    layout = Layout(process="$FUP", ssid="TANDEM.EMS.G06", width=width, indent=indent)
+    printed = "".join(f"{line}\r\n" for line in layout.lines("06-09-14 22:00:01", 512, text))
+    decoder = EmsLineDecoder()
+    for end in range(len(printed)):
+        cut = EmsLineDecoder()
+        for event in [*cut.feed(printed[:end]), *cut.flush()]:
+            found = read_policy_command("DEV2", event)
+            if found is not None and not event.unfinished and found.text != text:
+                assert not isinstance(read_command(found.text), SyncOrder), found.text
+    (event,) = [*decoder.feed(printed), *decoder.flush()]
+    found = read_policy_command("DEV2", event)
+    assert found is not None
+    assert read_command(found.text) == read_command(text)
