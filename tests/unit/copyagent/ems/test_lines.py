@@ -14,8 +14,9 @@ from copyagent.ems.lines import (
     parse_event,
 )
 from copyagent.ems.tape_events import read_host_event
+from tests.support.ems_cases import printed_cases
 from tests.support.ems_host import Layout
-from tests.support.ems_templates import HOST, Case, placed, printed_cases
+from tests.support.ems_templates import HOST, Case, placed
 
 # The lines that manuals print (Guardian user's guide; EMS FastStart). The first has lost its
 # indent in the stored copy; the blanks of the others are as printed.

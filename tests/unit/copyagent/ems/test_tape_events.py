@@ -24,8 +24,10 @@ from copyagent.core.host_events import (
     Unrecognised,
 )
 from copyagent.ems.lines import EmsEvent
-from copyagent.ems.tape_events import RING_OF_NUMBER, read_host_event
-from tests.support.ems_templates import HOST, Case, printed_cases
+from copyagent.ems.tape_events import read_host_event
+from copyagent.ems.tape_templates import RING_OF_NUMBER
+from tests.support.ems_cases import printed_cases
+from tests.support.ems_templates import HOST, Case
 
 
 def read(
@@ -80,10 +82,10 @@ def test_the_ring_is_the_one_after_the_fixed_fields(text: str, volume: str, ring
 
 
 def test_fields_that_no_manual_lists_are_passed_over_if_the_number_agrees() -> None:
-    text = "0001 MOUNT X00001 TAPEMODE STARTSTOP NO RING WITH RING"
+    text = "0001 MOUNT X00001 REEL 1 TAPEMODE STARTSTOP ON $T NO RING WITH RING"
     found = read(text, 601)
     assert isinstance(found, MountRequested)
-    assert found.ring is Ring.NO_RING
+    assert (found.volume, found.drive, found.ring) == ("X00001", "$T", Ring.NO_RING)
     assert isinstance(read(text, 600), Unrecognised)
     assert isinstance(read(text, 9600), Unrecognised)
 
@@ -94,10 +96,36 @@ def test_a_request_without_a_ring_is_not_guessed_from_its_number() -> None:
         assert isinstance(read("$ZSVR: 0001 MOUNT", number), Unrecognised)
 
 
-def test_the_number_decides_nothing_where_the_words_are_known() -> None:
-    found = read("$ZSVR: 0001 MOUNT X00001 NO RING", 600)
-    assert isinstance(found, MountRequested)
-    assert found.ring is Ring.NO_RING
+@pytest.mark.parametrize("number", [600, 601, 604, 610, 706])
+def test_where_number_and_words_disagree_no_ring_is_believed(number: int) -> None:
+    for words in ("NO RING", "NO RING WITH RING", "WITH RING"):
+        found = read(f"$ZSVR: 0001 MOUNT X00001 {words}", number)
+        assert isinstance(found, MountRequested)
+        agreed = number == 600 and words == "WITH RING"
+        assert found.ring is (Ring.WITH_RING if agreed else Ring.NO_RING)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0001 MOUNT LTO X00001 WITH RING",
+        "0001 MOUNT LTO ABCDEF ON $T WITH RING",
+        "0001 MOUNT X00001 URGENT WITH RING",
+        "0001 MOUNT X00001 SAY WITH RING",
+        "0001 MOUNT",
+        "0001 MOUNT X00001",
+        "0001 MOUNT X00001 WITH",
+        "0001 VOLUME MOUNTED",
+        "0001 VOLUME X00001",
+        "STATUS 1512 - X00001 TAPE DISMOUN",
+        "STATUS 1512 - TAPE DISMOUNTED FRO",
+        "STATUS 1504 - X00001 TAPE OPENED ON",
+        "REQUEST CANCELLED",
+    ],
+)
+def test_what_is_not_certain_is_not_read(text: str) -> None:
+    found = read(text, 600)
+    assert isinstance(found, Unrecognised | TapeNotice)
 
 
 def test_a_scratch_request_can_name_a_volume() -> None:
@@ -129,7 +157,14 @@ def test_an_alias_is_only_taken_from_the_form_that_has_one() -> None:
         ),
         (
             "$TAPE: WARNING 904 - VOLUME ABC001 DENSITY CHANGED TO 1600 FROM 6250",
-            TapeNotice(HOST, "WARNING", 904, "VOLUME ABC001 DENSITY CHANGED TO 1600 FROM 6250"),
+            TapeNotice(
+                HOST,
+                "WARNING",
+                904,
+                "VOLUME ABC001 DENSITY CHANGED TO 1600 FROM 6250",
+                "ABC001",
+                "$TAPE",
+            ),
         ),
         (
             "$ZSVR: 0005 UNKNOWN TAPE ON $TAPE, ACCEPT OR MOUNT CORRECT TAPE TO PROCEED",
@@ -151,23 +186,18 @@ def test_an_alias_is_only_taken_from_the_form_that_has_one() -> None:
         ),
         (
             "STATUS 502 - VOLUME X1 REJECTED",
-            TapeNotice(HOST, "STATUS", 502, "VOLUME X1 REJECTED"),
+            RequestEnded(HOST, None, "X1", RequestOutcome.REJECTED),
         ),
         (
             "Status 1514 - Connection to LIB1 completed successfully",
-            TapeNotice(HOST, "STATUS", 1514, "Connection to LIB1 completed successfully"),
+            TapeNotice(
+                HOST, "STATUS", 1514, "Connection to LIB1 completed successfully", drive="LIB1"
+            ),
         ),
     ],
 )
 def test_forms_seen_in_manuals(text: str, meant: HostEvent) -> None:
     assert same(read(text), meant)
-
-
-def test_a_host_without_templates_is_counted_not_guessed() -> None:
-    text = "EMSTEXT--No template and no TEXT token for event. SSID = TANDEM.46.0 Event number = 648"
-    found = read(text, 648)
-    assert isinstance(found, Unrecognised)
-    assert (found.number, found.text) == (648, text)
 
 
 def test_tape_hardware_is_no_mount() -> None:
