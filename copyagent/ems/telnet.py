@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from copyagent.ems.plain_text import LineEnds, typed
+
 IAC: Final = 0xFF
 DONT: Final = 0xFE
 DO: Final = 0xFD
@@ -62,14 +64,14 @@ class TelnetDecoder:
         self._at = _At.TEXT
         self._verb = 0
         self._room = 0
-        self._carriage_return = b""
+        self._line_ends = LineEnds()
         self._host_does: set[int] = set()
         self._we_do: set[int] = set()
 
     def feed(self, data: bytes) -> Decoded:
         """Decode the next piece. Costs time in proportion to its length; never raises."""
         if self._at is _At.TEXT and IAC not in data:
-            return Decoded(self._line_ends(data), b"")
+            return Decoded(self._line_ends.feed(data), b"")
         text = bytearray()
         reply = bytearray()
         position = 0
@@ -79,7 +81,7 @@ class TelnetDecoder:
             else:
                 self._command_byte(data[position], text, reply)
                 position += 1
-        return Decoded(self._line_ends(bytes(text)), bytes(reply))
+        return Decoded(self._line_ends.feed(bytes(text)), bytes(reply))
 
     def _run(self, data: bytes, start: int, text: bytearray) -> int:
         """Take plain bytes up to the next command; return where to go on."""
@@ -134,24 +136,7 @@ class TelnetDecoder:
         active.add(option)
         return bytes((IAC, agree, option))
 
-    def _line_ends(self, text: bytes) -> bytes:
-        """Make CR LF a line feed and CR NUL a CR (RFC 854), also when cut in between."""
-        text = self._carriage_return + text
-        # A CR means nothing until the byte after it is here.
-        self._carriage_return = b"\r" if text.endswith(b"\r") else b""
-        if self._carriage_return:
-            text = text[:-1]
-        if b"\r" not in text and b"\0" not in text:
-            return text
-        return text.replace(b"\r\n", b"\n").replace(b"\0", b"")
 
-
-def encode_line(text: str) -> bytes:
-    """Make the bytes of one typed line: text, then CR LF (RFC 1123, 3.3.1).
-
-    What has no byte in ISO 8859-1 is sent as a question mark, and control characters are left
-    out, so that a setting cannot type a second line.
-    """
-    plain = "".join(c for c in text if c >= " " and c != "\x7f")
-    data = plain.encode("latin-1", "replace")
-    return data.replace(bytes((IAC,)), bytes((IAC, IAC))) + b"\r\n"
+def encode_line(line: str) -> bytes:
+    """Make the bytes of one typed *line*, then CR LF (RFC 1123, 3.3.1); see `typed`."""
+    return typed(line).replace(bytes((IAC,)), bytes((IAC, IAC))) + b"\r\n"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import Final
 
 import trio
 
-from copyagent.core.host_events import LinkTrouble
 from copyagent.ems.dialogue import LinkFailure
 from copyagent.ems.link_settings import LinkSettings
+from copyagent.ems.tcp import connect, no_answer
 from copyagent.ems.telnet import BREAK, NOP, TelnetDecoder, encode_line
 
 RECEIVE_BYTES: Final = 65536
@@ -71,35 +69,9 @@ class TelnetWire:
 
 async def open_telnet(settings: LinkSettings) -> TelnetWire | LinkFailure:
     """Connect within the settings' ``connect_timeout``, or say why it cannot be done."""
-    where = f"{settings.address} port {settings.port}"
-    try:
-        with trio.move_on_after(settings.connect_timeout):
-            stream = await trio.open_tcp_stream(settings.address, settings.port)
-            _detect_dead_peer(stream)
-            return TelnetWire(stream, settings.plan.response_timeout)
-    except OSError as error:
-        return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: {_cause(error)}")
-    except UnicodeError:
-        return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: not the form of a host name")
-    return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: no answer")
-
-
-def _cause(error: OSError) -> str:
-    # trio gathers the errors of every address it tried under one that only says so.
-    inner: BaseException | None = error.__cause__
-    while isinstance(inner, BaseExceptionGroup):
-        inner = inner.exceptions[0]
-    best = inner if isinstance(inner, OSError) else error
-    # The text trio gives repeats address and port; a resolver's errors are numbered below zero.
-    if best.errno is not None and best.errno > 0:
-        return os.strerror(best.errno)
-    return best.strerror or str(best)
-
-
-def _detect_dead_peer(stream: trio.SocketStream) -> None:
-    """Let the kernel find within a minute or so that the other side is gone (tcp(7))."""
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
+    with trio.move_on_after(settings.connect_timeout):
+        stream = await connect(settings.address, settings.port)
+        if isinstance(stream, LinkFailure):
+            return stream
+        return TelnetWire(stream, settings.plan.response_timeout)
+    return no_answer(settings.address, settings.port)

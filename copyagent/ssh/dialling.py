@@ -105,6 +105,11 @@ async def open_socket(host: str, port: int) -> socket.socket:
         raise SshFailure(
             SshTrouble.UNREACHABLE, f"{host}:{port} cannot be reached: {text}"
         ) from error
+    return detached(stream)
+
+
+def detached(stream: trio.SocketStream) -> socket.socket:
+    """Take the socket out of trio's hands, for asyncio to use."""
     link = socket.socket(fileno=stream.socket.detach())
     link.setblocking(False)
     return link
