@@ -7,7 +7,7 @@ from copyagent.ems.wire import Wire
 from copyagent.ssh.terminal import open_ssh
 
 
-async def open_wire(settings: LinkSettings, since: str | None = None) -> Wire | LinkFailure:  # noqa: ARG001 - for files
+async def open_wire(settings: LinkSettings, since: int | None = None) -> Wire | LinkFailure:  # noqa: ARG001 - for files
     """Open the line to a host as its settings say: the `Dial` of the agent."""
     if settings.access == "ssh":
         return await open_ssh(settings)

@@ -24,6 +24,8 @@ class TelnetWire:
         self._write_timeout = write_timeout
         self._telnet = TelnetDecoder()
         self.is_open = True
+        self.gap = ""
+        self.ended: LinkFailure | None = None
 
     async def receive(self, deadline: float) -> str | None:
         data: bytes | None = None

@@ -18,10 +18,16 @@ class Wire(Protocol):
 
     *is_terminal* tells whether there is somebody to type to: a log-in, a distributor's start, a
     farewell. A file has none of these and prints from the first `receive` on.
+
+    *gap* says why text may be missing before what `receive` has given last, and is empty if none
+    is; whoever reads it empties it. *ended* says why the line is gone, where more is known than
+    that it is.
     """
 
     is_terminal: bool
     is_open: bool
+    gap: str
+    ended: LinkFailure | None
 
     async def receive(self, deadline: float) -> str | None:
         """Wait for text until *deadline* on trio's clock.
@@ -43,10 +49,10 @@ class Wire(Protocol):
         """Close at once, whatever has not been sent."""
 
 
-Dial = Callable[[LinkSettings, str | None], Awaitable[Wire | LinkFailure]]
+Dial = Callable[[LinkSettings, int | None], Awaitable[Wire | LinkFailure]]
 """Open the line to a host, or say why it cannot be had.
 
-The second argument is the host's printed time (``YY-MM-DD HH:MM:SS``) from which on events are
-wanted again, None for only new ones. A terminal gets it in the distributor's start command and
-ignores it here; a file begins there.
+The second argument is the second of the host's clock (`copyagent.core.host_clock`) from which on
+events are wanted again, None for only new ones. A terminal gets it in the distributor's start
+command and ignores it here; a file begins there.
 """

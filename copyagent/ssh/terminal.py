@@ -215,6 +215,8 @@ class SshWire:
         self._screen = screen
         self._line_ends = LineEnds()
         self.is_open = True
+        self.gap = ""
+        self.ended: LinkFailure | None = None
 
     async def receive(self, deadline: float) -> str | None:
         data = await self._screen.take(deadline) if self.is_open else None
