@@ -1,10 +1,17 @@
-"""What the control socket's requests do: each is a question put to the engine between two events."""
+"""What the control socket's requests do: each is a question put to the engine between two events.
+
+Only `Events` may wait for something to tell; it does so beside the engine, not within it.
+"""
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from copyagent.control.protocol import Explain, Release, Request, Retry, Status, Sync
-from copyagent.core import operator, report
+import trio
+
+from copyagent.control.protocol import Events, Explain, Release, Request, Retry, Status, Sync
+from copyagent.core import host_report, operator, report
+from copyagent.core.journal import Wanted
 from copyagent.core.time import Moment
 from copyagent.ems.link_settings import LinkTally
 from copyagent.runner import Runner
@@ -28,6 +35,20 @@ def status_of(runner: Runner) -> Callable[[Moment], report.Document]:
     return ask
 
 
+async def answer(runner: Runner, request: Request, user: str) -> object:
+    """Answer *request* of *user*: at once, but for `Events` with nothing to tell."""
+    if not isinstance(request, Events):
+        return await runner.ask(question(runner, request, user))
+    deadline = trio.current_time() + request.wait
+    while True:
+        heard = runner.heard
+        document: Any = await runner.ask(question(runner, request, user))
+        if document["events"] or trio.current_time() >= deadline:
+            return document
+        with trio.move_on_at(deadline):
+            await heard.wait()
+
+
 def question(runner: Runner, request: Request, user: str) -> Question:
     """Return what is to be asked of the engine for *request*; what acts goes on *user*'s record."""
     book = runner.engine.book
@@ -44,3 +65,18 @@ def question(runner: Runner, request: Request, user: str) -> Question:
             return lambda now: operator.sync(book, where, user, now)
         case Release(tape, because):
             return lambda now: operator.release(book, tape, because, user, now)
+        case Events():
+            return lambda now: host_report.events(book, _wanted(request), now)
+
+
+def _wanted(request: Events) -> Wanted:
+    tape = request.tape
+    return Wanted(
+        after=request.after,
+        since_ns=request.since_ns,
+        host=request.host,
+        tape=None if tape is None else str(tape),
+        volume=None if tape is None else tape.label.upper(),
+        unknown=request.unknown,
+        most=request.most,
+    )

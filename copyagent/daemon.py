@@ -11,14 +11,14 @@ from pwd import getpwnam
 import trio
 
 from copyagent.access import open_wire
-from copyagent.answers import question, status_of
+from copyagent.answers import answer, status_of
 from copyagent.control.protocol import Doorkeeper, Request
 from copyagent.control.server import serve
 from copyagent.core.book import Book
 from copyagent.core.engine import Engine
 from copyagent.core.time import Moment
-from copyagent.ems.dialogue import Secret
 from copyagent.ems.link_settings import LinkTally, settings_of_link
+from copyagent.ems.secret import Secret
 from copyagent.ems.session import run_link
 from copyagent.runner import Runner
 from copyagent.ssh.bridge import open_bridge
@@ -104,17 +104,17 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
         journal=known.journal,
         behind=known.behind,
     )
-    return Runner(Engine(book), store, event_log, connect, now)
+    return Runner(Engine(book, frozenset({os.uname().nodename})), store, event_log, connect, now)
 
 
 async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None:
     async def handle(request: Request, peer: Peer) -> object:
-        return await runner.ask(question(runner, request, peer.user))
+        return await answer(runner, request, peer.user)
 
     async with open_bridge(), trio.open_nursery() as nursery:
         await nursery.start(runner.run)
         for name, host in settings.ems.hosts.items():
-            link = settings_of_link(name, host, _password(name, host))
+            link = settings_of_link(name, host, _password(name, host), settings.ems.logins)
             tally = runner.tallies[name] = LinkTally()
             run = partial(run_link, link, dial=open_wire, chance=random.random, tally=tally)
             nursery.start_soon(run, runner.post, runner.post)

@@ -97,6 +97,9 @@ class Runner:
     tallies: dict[str, LinkTally] = field(default_factory=dict)
     #: Counts up with every change of what is known.
     commits: int = 0
+    #: Set, and replaced by another, when something was heard that can be told.
+    heard: trio.Event = field(default_factory=trio.Event)
+    _told: int = 0
     _copies: dict[CopyKey, trio.CancelScope] = field(default_factory=dict)
     _sweeping: set[str] = field(default_factory=set)
     _again: dict[str, str] = field(default_factory=dict)
@@ -176,6 +179,7 @@ class Runner:
             self.event_log.write(say.message, now_ns=now.wall_ns, once=False, **say.fields)
         await self._commit(Changes(written=numbers))
         self._acknowledge()
+        self._tell_listeners()
         for command in commands:
             self._execute(command)
         for posted in batch:
@@ -183,6 +187,12 @@ class Runner:
                 self.feeds[posted.event.vault].swept()
             if posted.done is not None:
                 posted.done.set()
+
+    def _tell_listeners(self) -> None:
+        if self.engine.book.journal.newest != self._told:
+            self._told = self.engine.book.journal.newest
+            self.heard.set()
+            self.heard = trio.Event()
 
     def _decide(self, posted: _Posted, now: Moment) -> None:
         if posted.event is not None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.live import Live
 
+from copyagent.cli.console import LOOK_S, console, print_document
 from copyagent.cli.display import explanation, overview
+from copyagent.cli.events import events
 from copyagent.cli.snapshot import last_known
 from copyagent.control.client import ask
 from copyagent.control.protocol import (
@@ -30,12 +31,6 @@ from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.contract.settings_check import check_settings_file
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.logs import configure_logging
-
-#: How long an agent may take to tell how things stand, in seconds; one that hangs tells nothing.
-LOOK_S = 10.0
-
-#: Columns of what goes into a pipe.
-PIPE_WIDTH = 200
 
 #: How often ``status --watch`` looks again, in seconds.
 WATCH_S = 1.0
@@ -87,7 +82,7 @@ def status(config: Path, watch: bool, as_json: bool) -> None:
             _show_old(known, as_json=as_json)
             raise AgentUnreachable(f"{error}; what is shown is of {known['at']}") from error
         raise
-    _print(document, overview(document, _console().width), as_json=as_json)
+    print_document(document, overview(document, console().width), as_json=as_json)
 
 
 @copyagent.command()
@@ -100,7 +95,7 @@ def explain(config: Path, tape: str, as_json: bool) -> None:
     The witnesses' evidence, the verdict, what was done and why, and what comes next.
     """
     document = _ask(config, Explain(TapeId.parse(tape)))
-    _print(document, explanation(document, _console().width), as_json=as_json)
+    print_document(document, explanation(document, console().width), as_json=as_json)
 
 
 @copyagent.command()
@@ -159,33 +154,22 @@ def _say(answers: Any) -> None:
         click.echo(line)
 
 
-def _print(document: Any, shown: Any, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(document, indent=1))
-    else:
-        _console().print(shown)
-
-
-def _console() -> Console:
-    """A terminal has a width; a pipe has none, and whoever greps wants whole lines."""
-    return (
-        Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=PIPE_WIDTH)
-    )
-
-
 def _show_old(known: Any, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(known | {"stale": True}, indent=1))
         return
-    console = _console()
-    console.print(f"The agent is NOT running. Its last known state, of {known['at']}:\n")
-    console.print(overview(known, console.width))
+    screen = console()
+    screen.print(f"The agent is NOT running. Its last known state, of {known['at']}:\n")
+    screen.print(overview(known, screen.width))
 
 
 def _watch(settings: Settings) -> None:
-    console = _console()
-    with Live(console=console, auto_refresh=False, screen=sys.stdout.isatty()) as live:
+    screen = console()
+    with Live(console=screen, auto_refresh=False, screen=sys.stdout.isatty()) as live:
         while True:
             document = ask(settings.control_socket(), Status(), timeout=LOOK_S)
-            live.update(overview(document, console.width), refresh=True)
+            live.update(overview(document, screen.width), refresh=True)
             time.sleep(WATCH_S)  # noqa: TID251  # a person watches: this is the refresh rate
+
+
+copyagent.add_command(events)

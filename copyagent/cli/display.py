@@ -56,10 +56,10 @@ def explanation(document: Document, width: int) -> RenderableType:
         lines += _copy(copy)
     lines += ["", "History"]
     lines += [f"  {entry['at']}  {entry['what']}" for entry in document["history"]]
-    return Text("\n".join(_folded(line, width) for line in lines))
+    return Text("\n".join(folded(line, width) for line in lines))
 
 
-def _folded(line: str, width: int) -> str:
+def folded(line: str, width: int) -> str:
     """Fold a long line under its own indentation, never within a word: digests stay whole."""
     indent = " " * (len(line) - len(line.lstrip()) + 4)
     return textwrap.fill(
@@ -160,7 +160,7 @@ def _attention(entries: list[Document], width: int) -> Text:
         lines.append(f"      next: {entry['next']}")
     if len(entries) > MOST_LISTED:
         lines.append(f"  ... and {len(entries) - MOST_LISTED} more (--json lists all)")
-    return Text("\n".join(_folded(line, width) for line in lines))
+    return Text("\n".join(folded(line, width) for line in lines))
 
 
 def _evidence(evidence: Document) -> list[str]:

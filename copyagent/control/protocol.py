@@ -27,6 +27,10 @@ MAX_REQUEST = 64 * 1024
 MAX_RESPONSE = 16 * 1024 * 1024
 #: Longest reason that `release` takes, in characters; the event log has no room for more anyway.
 MAX_REASON = 500
+#: Most events of hosts in one answer; with the longest texts it stays far below `MAX_RESPONSE`.
+MAX_EVENTS = 5000
+#: Longest time that an answer is put off because there is nothing to tell, in seconds.
+MAX_WAIT = 20.0
 
 
 class Right(Enum):
@@ -70,7 +74,25 @@ class Release:
     because: str
 
 
-Request = Status | Explain | Retry | Sync | Release
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Ask for what hosts said, the newest *most* of what fits all conditions.
+
+    *after* is the number of an event that is known already, *since_ns* an arrival in ns since the
+    epoch. *unknown* wants only what nobody understood. If there is nothing, the answer is put off
+    until there is, for at most *wait* seconds.
+    """
+
+    host: str | None = None
+    tape: TapeId | None = None
+    after: int = 0
+    since_ns: int = 0
+    unknown: bool = False
+    most: int = 100
+    wait: float = 0.0
+
+
+Request = Status | Explain | Retry | Sync | Release | Events
 
 _NAMES: dict[type[Request], str] = {
     Status: "status",
@@ -78,6 +100,7 @@ _NAMES: dict[type[Request], str] = {
     Retry: "retry",
     Sync: "sync",
     Release: "release",
+    Events: "events",
 }
 RIGHTS: Mapping[type[Request], Right] = {
     Status: Right.LOOK,
@@ -85,6 +108,7 @@ RIGHTS: Mapping[type[Request], Right] = {
     Retry: Right.ACT,
     Sync: Right.ACT,
     Release: Right.ACT,
+    Events: Right.LOOK,
 }
 
 
@@ -127,8 +151,25 @@ def encode_request(request: Request) -> bytes:
             args = {"where": str(where)}
         case Release(tape, because):
             args = {"tape": str(tape), "because": because}
+        case Events():
+            args = _events_args(request)
     document = {"version": VERSION, "command": command_of(request), "args": args}
     return json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _events_args(request: Events) -> dict[str, object]:
+    args: dict[str, object] = {
+        "after": request.after,
+        "since_ns": request.since_ns,
+        "unknown": request.unknown,
+        "most": request.most,
+        "wait": request.wait,
+    }
+    if request.host is not None:
+        args["host"] = request.host
+    if request.tape is not None:
+        args["tape"] = str(request.tape)
+    return args
 
 
 def parse_request(line: bytes) -> Request:
@@ -194,12 +235,36 @@ def _release(args: dict[str, Any]) -> Request:
     return Release(tape, because)
 
 
+def _events(args: dict[str, Any]) -> Request:
+    made = Events(
+        host=_text(args, "host", "events") if "host" in args else None,
+        tape=TapeId.parse(_text(args, "tape", "events")) if "tape" in args else None,
+        after=round(_number(args, "after", 2**62)),
+        since_ns=round(_number(args, "since_ns", 2**62)),
+        unknown=args.pop("unknown", False) is True,
+        most=round(_number(args, "most", MAX_EVENTS, at_least=1)),
+        wait=_number(args, "wait", MAX_WAIT),
+    )
+    _nothing_left(args, "events")
+    return made
+
+
+def _number(args: dict[str, Any], name: str, at_most: float, *, at_least: int = 0) -> float:
+    value = args.pop(name, at_least)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"events needs {name} as a number")
+    if not at_least <= value <= at_most:
+        raise UsageError(f"{name} has to be from {at_least} to {at_most:g}, not {value}")
+    return value
+
+
 _READERS: Mapping[str, Callable[[dict[str, Any]], Request]] = {
     "status": _status,
     "explain": _explain,
     "retry": _retry,
     "sync": _sync,
     "release": _release,
+    "events": _events,
 }
 
 

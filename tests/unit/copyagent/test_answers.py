@@ -2,21 +2,23 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from copyagent.answers import question
-from copyagent.control.protocol import Explain, Release, Request, Retry, Status, Sync
+from copyagent.answers import answer, question
+from copyagent.control.protocol import Events, Explain, Release, Request, Retry, Status, Sync
 from copyagent.core.book import Book
 from copyagent.core.engine import Engine
+from copyagent.core.host_events import HostEvent, TapeDismounted
 from copyagent.core.time import Moment
 from copyagent.ems.link_settings import LinkTally
 from copyagent.runner import Runner
-from copyagent.state.store import open_store
 from copyagent.ssh.sftp import connect
+from copyagent.state.store import open_store
 from tests.support.example_settings import EXAMPLE, example_settings
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
@@ -27,6 +29,37 @@ WITH_HOST = EXAMPLE.replace(
     "ems: {required: false}",
     "ems: {hosts: {DEV2: {address: 127.0.0.1, user: VTS.EMS, password_file: ROOT/password}}}",
 )
+
+
+@asynccontextmanager
+async def asking_about_events(root: Path) -> AsyncIterator[Any]:
+    """Run an agent that hears DEV2; hand it out, and a function that answers a request."""
+    settings = example_settings(
+        root, WITH_HOST.replace("{DEV2: {", "{DEV2: {timezone: Europe/Berlin, ")
+    )
+    store, _ = open_store(root / "agent.sqlite", "now")
+    log = EventLog(settings.paths.event_log, settings.system, program="copyagent")
+
+    def now() -> Moment:
+        return Moment(trio.current_time(), 1_700_000_000_000_000_000)
+
+    runner = Runner(Engine(Book(settings)), store, log, connect, now)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(runner.run)
+            yield runner, partial(_answer, runner)
+            nursery.cancel_scope.cancel()
+    finally:
+        log.close()
+        store.close()
+
+
+async def _answer(runner: Runner, request: Request) -> Any:
+    return await answer(runner, request, "root")
+
+
+def dismounted(volume: str) -> HostEvent:
+    return TapeDismounted("DEV2", volume, None, printed_at="06-09-14 22:00:01")
 
 
 @asynccontextmanager
@@ -76,3 +109,39 @@ async def test_when_nothing_failed_or_lacks_a_copy_that_is_said(tmp_path: Path) 
     async with asking(tmp_path) as ask:
         assert await ask(Retry(None)) == ["no copy has failed"]
         assert await ask(Sync(PoolId("VAULT00", "BILL"))) == ["/VAULT00/BILL: nothing to copy"]
+
+
+async def test_what_a_host_said_is_told_with_how_it_was_read(tmp_path: Path) -> None:
+    async with asking_about_events(tmp_path) as (runner, ask):
+        await runner.post(dismounted("X00001"))
+        document = await ask(Events(wait=20.0))
+        (event,) = document["events"]
+        assert (document["oldest"], document["newest"], document["left_out"]) == (1, 1, 0)
+        assert event["reading"] == "X00001 dismounted"
+        assert event["printed_at_utc"] == "2006-09-14T20:00:01Z"
+        assert (await ask(Events(tape=TAPE)))["events"] == [event]
+        assert (await ask(Events(host="DEV3")))["events"] == []
+
+
+async def test_an_answer_waits_for_something_to_tell(tmp_path: Path) -> None:
+    async with asking_about_events(tmp_path) as (runner, ask), trio.open_nursery() as nursery:
+        heard: list[str] = []
+
+        async def listen() -> None:
+            document = await ask(Events(tape=TAPE, wait=20.0))
+            heard.extend(event["reading"] for event in document["events"])
+
+        nursery.start_soon(listen)
+        with trio.fail_after(10):
+            while not runner.heard.statistics().tasks_waiting:
+                await trio.lowlevel.checkpoint()
+            await runner.post(dismounted("X00002"))
+            await runner.post(dismounted("X00001"))
+            nursery.cancel_scope.deadline = trio.current_time() + 10
+    assert heard == ["X00001 dismounted"]
+
+
+async def test_an_answer_does_not_wait_for_ever(tmp_path: Path) -> None:
+    async with asking_about_events(tmp_path) as (_, ask):
+        with trio.fail_after(10):
+            assert (await ask(Events(wait=0.05)))["events"] == []

@@ -8,6 +8,7 @@ from copyagent.control.protocol import (
     MAX_REASON,
     RIGHTS,
     Doorkeeper,
+    Events,
     Explain,
     Release,
     Request,
@@ -43,6 +44,8 @@ REQUESTS: list[Request] = [
     Sync(TAPE),
     Sync(TAPE.pool_id),
     Release(TAPE, "checked by hand"),
+    Events(),
+    Events("DEV2", TAPE, after=17, since_ns=1, unknown=True, most=5, wait=2.5),
 ]
 
 
@@ -211,3 +214,23 @@ def test_without_service_names_nobody_gains() -> None:
     for right in Right:
         assert not keeper.allows(right, SOMEBODY, frozenset({0, 7}))
         assert keeper.allows(right, OWNER, frozenset())
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"most": 0},
+        {"most": 10**9},
+        {"wait": 3600},
+        {"wait": -1},
+        {"after": True},
+        {"after": "1"},
+        {"since_ns": None},
+        {"host": 5},
+        {"tape": "X00001"},
+        {"until": 1},
+    ],
+)
+def test_events_are_not_asked_for_in_any_other_way(args: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        parse_request(line("events", args))

@@ -1,0 +1,38 @@
+"""How answers are printed: with a terminal's width, or for a pipe; as JSON where that is asked for."""
+
+import json
+import os
+import sys
+from typing import Any
+
+import click
+from rich.console import Console
+
+#: Columns of what goes into a pipe.
+PIPE_WIDTH = 200
+
+#: How long an agent may take to tell how things stand, in seconds; one that hangs tells nothing.
+LOOK_S = 10.0
+
+
+def console() -> Console:
+    """A terminal has a width; a pipe has none, and whoever greps wants whole lines."""
+    return Console() if is_screen() else Console(width=PIPE_WIDTH)
+
+
+def is_screen() -> bool:
+    """Tell whether what is printed has a width to be kept to."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
+
+
+def print_document(document: Any, shown: Any, *, as_json: bool) -> None:
+    """Print *document* as JSON, or what it looks like to people: *shown*."""
+    if as_json:
+        click.echo(json.dumps(document, indent=1))
+    else:
+        console().print(shown)
+
+
+def printable(text: str) -> str:
+    """Make a host's text harmless for a terminal: no escape sequence of its passes."""
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,0 +1,90 @@
+"""What operators see of the hosts: what was said, as plain data for ``--json`` and for tables.
+
+Keys are stable: they are the schema of ``copyagent events --json`` and of ``ems status --json``
+(version 1). Times are ISO 8601 in UTC but for ``printed_at``, which is the host's own.
+"""
+
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from copyagent.core.book import Book
+from copyagent.core.host_clock import in_utc
+from copyagent.core.journal import Entry, Wanted
+from copyagent.core.time import Moment
+from vtsfs.contract.errors import UsageError
+from vtsfs.contract.settings import Settings
+
+#: Version of the documents made here.
+SCHEMA = 1
+
+Document = dict[str, Any]
+
+
+def events(book: Book, wanted: Wanted, now: Moment) -> Document:
+    """Return what hosts said, as *wanted*; *left_out* older entries fit, too, and are not shown."""
+    found, left_out = book.journal.find(wanted)
+    return {
+        "schema": SCHEMA,
+        "system": book.settings.system.name,
+        "at": iso_ms(now.wall_ns),
+        "oldest": book.journal.oldest,
+        "newest": book.journal.newest,
+        "left_out": left_out,
+        "events": [event_document(entry, zone_of(book.settings, entry.host)) for entry in found],
+    }
+
+
+def event_document(entry: Entry, zone: ZoneInfo | None) -> Document:
+    """Return one entry; *zone* is the one that its host's clock shows, if that is known.
+
+    What was printed has its keys in every document, with null where the link itself speaks.
+    """
+    printed = entry.printed
+    return {
+        "schema": SCHEMA,
+        "number": entry.number,
+        "at": iso_ms(entry.at_ns),
+        "host": entry.host,
+        "kind": entry.kind,
+        "reading": entry.reading,
+        "fields": entry.fields,
+        "tapes": list(entry.tapes),
+        "node": entry.node or None,
+        "printed_at": entry.printed_at or None,
+        "printed_at_utc": in_utc(entry.printed_at, zone),
+        "process": printed.process if printed else None,
+        "ssid": printed.ssid if printed else None,
+        "event": printed.number if printed else None,
+        "critical": printed.critical if printed else None,
+        "text": printed.text if printed else None,
+    }
+
+
+def zone_of(settings: Settings, host: str) -> ZoneInfo | None:
+    """Return the zone of the clock of *host*, None where the settings name none."""
+    known = settings.ems.hosts.get(host)
+    return None if known is None or known.timezone is None else ZoneInfo(known.timezone)
+
+
+def host_named(settings: Settings, name: str) -> str:
+    """Return the host that is meant by *name*, in any letter case; raise `UsageError` if none is."""
+    hosts = list(settings.ems.hosts)
+    for host in hosts:
+        if host.upper() == name.upper():
+            return host
+    if not hosts:
+        raise UsageError(f"there is no host {name!r}: ems.hosts of the settings names none")
+    near = get_close_matches(name.upper(), [host.upper() for host in hosts], 1, 0.5)
+    meant = next((h for h in hosts if near and h.upper() == near[0]), None)
+    hint = f"did you mean {meant}?" if meant else "ems.hosts of the settings names them"
+    raise UsageError(f"there is no host {name!r}, but {', '.join(hosts)}; {hint}")
+
+
+def iso_ms(at_ns: int) -> str | None:
+    """Write a time as ISO 8601 in UTC with milliseconds; 0 (never) as None."""
+    if not at_ns:
+        return None
+    at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ns // 1_000_000 % 1000:03d}Z"
