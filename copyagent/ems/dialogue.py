@@ -10,13 +10,18 @@ this is the machine that walks it::
     answering --a refusal's text-------------------------------> failed: log-on refused
     answering --response time-out, no prompt-------------------> failed: no answer in time
     answering --response time-out, another prompt--------------> failed: unexpected prompt
+    answering --the same, asking again for user or password----> failed: log-on refused
     starting  --an event's header, or the response time-out----> started
     starting  --an error's text, or the prompt back------------> failed: distributor not running
+    starting  --the text that nobody is logged on--------------> failed: log-on refused
 
-"No services configured" (a TACL at once) is the second line: the service prompt is optional.
+"No services configured" (a TACL at once) is the second line: the service prompt is optional. A
+plan without a distributor is over, and started, when the last step's prompt has come.
 
-What the host sent goes into messages, so that an operator can see what came instead; the password
-never does, not even when the host echoes it.
+The password is typed at one step, once the user was given and never again: no answer of another
+step can hold it, and after a failure nothing is typed. What the host sent goes into messages, so
+that an operator can see what came instead; the password never does, not even when the host echoes
+it (`copyagent.ems.secret`).
 """
 
 from __future__ import annotations
@@ -28,7 +33,9 @@ from typing import Final
 
 from copyagent.core.host_events import LinkTrouble
 from copyagent.ems.lines import is_prompt
-from copyagent.ems.login_types import PASSWORD, LoginType
+from copyagent.ems.login_types import LoginType, Step
+from copyagent.ems.secret import NOT_SHOWN, Secret
+from vtsfs.contract.settings_logins import DISTRIBUTOR, PASSWORD
 
 MAX_PROMPT: Final = 1024
 """Characters of the host's last line that are looked at."""
@@ -37,46 +44,29 @@ MAX_STARTING: Final = 16384
 MAX_CAME: Final = 160
 
 _EVENT = re.compile(r"(?m)^(?:[^\n>]{0,80}>[ \t]*)?\d\d-\d\d-\d\d[ \t]+\d\d:\d\d:\d\d\s")
+_LOGGED_OFF = re.compile(r"(?i)\bnot\s+logged\s+on\b|^\s*expecting:?\s.*\blog-?on\b")
 _NOWAIT = re.compile(r"(?i)/[^/]*\bNOWAIT\b[^/]*/")
-
-
-class Secret:
-    """Hold a text that no message, log line or traceback shows."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """Give the text itself, to be sent and nothing else."""
-        return self._text
-
-    def redact(self, text: str) -> str:
-        """Put asterisks wherever the secret stands in *text*, in whatever case it was echoed."""
-        if not self._text:
-            return text
-        return re.sub(re.escape(self._text), "***", text, flags=re.IGNORECASE)
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._text))
 
 
 @dataclass(frozen=True, slots=True)
 class LoginPlan:
-    """Hold all that one log-in needs. *response_timeout* is in seconds, for each step."""
+    """Hold all that one log-in needs. *response_timeout* is in seconds, for each step.
+
+    Without a *distributor* the log-in ends at the prompt, for a session that types something else.
+    """
 
     login: LoginType
     user: str
     password: Secret
     distributor: str
     response_timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepPassed:
+    """Tell that the host has shown the prompt of a step; *step* is its title."""
+
+    step: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +122,7 @@ _NEXT_STEP: Final = {
     LinkTrouble.FILE_UNREADABLE: "Mend that; it is tried again by itself.",
 }
 
-Action = SendLine | Started | LinkFailure
+Action = StepPassed | SendLine | Started | LinkFailure
 
 
 class Phase(Enum):
@@ -181,11 +171,16 @@ class Dialogue:
 
     def __init__(self, plan: LoginPlan, now: float) -> None:
         self._plan = plan
-        self._prompts = [re.compile(step.prompt) for step in plan.login.steps]
+        self._steps = plan.login.steps
+        self._prompts = [re.compile(step.prompt) for step in self._steps]
+        self._unless = [re.compile(step.unless) if step.unless else None for step in self._steps]
         self._refusals = [re.compile(refusal) for refusal in plan.login.refusals]
         self._step = 0
+        self._given: set[int] = set()
         self._heard = _Heard()
         self.phase = Phase.ANSWERING
+        self.is_logged_on = False
+        """Whether the host has shown its prompt after the log-on, also if all failed later."""
         self.deadline = now + plan.response_timeout
         """When `tick` has to be called, on the clock that *now* is read from."""
 
@@ -202,11 +197,11 @@ class Dialogue:
         if now < self.deadline:
             return []
         if self.phase is Phase.ANSWERING:
-            return self._give_up()
+            return [*self._give_up()]
         if self.phase is Phase.STARTING:
             # No error and no prompt: it runs and has nothing to print yet.
             if self._shows_prompt():
-                return self._fail(LinkTrouble.DISTRIBUTOR_FAILED, "the prompt came back")
+                return [*self._fail(LinkTrouble.DISTRIBUTOR_FAILED, "the prompt came back")]
             return self._started()
         return []
 
@@ -217,73 +212,106 @@ class Dialogue:
         self.phase = Phase.FAILED
         return failure
 
+    def took_too_long(self) -> LinkFailure:
+        """Say that an expression of the settings could not be searched for in reasonable time."""
+        step = f"searching for the {self.step_name} takes too long"
+        (failure,) = self._fail(LinkTrouble.UNEXPECTED_PROMPT, step)
+        return failure
+
     @property
     def step_name(self) -> str:
         """Name what the host is expected to show next."""
         if self.phase is not Phase.ANSWERING:
             return "distributor"
-        return self._plan.login.steps[self._step].name
+        return self._steps[self._step].title
 
     def _answer(self, text: str, now: float) -> list[Action]:
         self._heard.text += text
-        if self._step > 0 and self._is_refused(self._heard.new_lines()):
-            return self._refused()
+        if self._step > 0 and self._find_refusal(self._heard.new_lines()) is not None:
+            return [*self._refused()]
         self._heard.shorten(MAX_PROMPT * 4)
         index = self._matching_step()
         if index is None:
             return []
-        step = self._plan.login.steps[index]
+        step = self._steps[index]
         self._heard = _Heard(first_line_is_secret=PASSWORD in step.answer)
         self.deadline = now + self._plan.response_timeout
         self._step = index + 1
-        if self._step == len(self._plan.login.steps):
-            self.phase = Phase.STARTING
-        return [SendLine(Secret(self._fill_in(step.answer)))]
+        self._given.add(index)
+        passed = StepPassed(step.title)
+        if self._step < len(self._steps):
+            return [passed, SendLine(Secret(self._fill_in(step)))]
+        self.is_logged_on = True
+        if not self._plan.distributor:
+            return [passed, *self._started()]
+        self.phase = Phase.STARTING
+        return [passed, SendLine(Secret(self._fill_in(step)))]
 
     def _matching_step(self) -> int | None:
         line = self._heard.last_line()
-        for index in range(self._step, len(self._prompts)):
-            if self._prompts[index].search(line):
+        if not line:
+            return None
+        for index in range(self._step, len(self._steps)):
+            if self._is_prompt_of(index, line):
                 return index
-            if not self._plan.login.steps[index].optional:
+            if not self._steps[index].optional:
                 return None
         return None
 
-    def _fill_in(self, answer: str) -> str:
-        values = {
-            "%username%": self._plan.user,
-            PASSWORD: self._plan.password.reveal(),
-            "%distributor%": self._plan.distributor,
-        }
+    def _is_prompt_of(self, index: int, line: str) -> bool:
+        if PASSWORD in self._steps[index].answer and not self._has_given("user"):
+            return False
+        unless = self._unless[index]
+        is_else = unless is not None and unless.search(line) is not None
+        return not is_else and self._prompts[index].search(line) is not None
+
+    def _has_given(self, *names: str) -> bool:
+        return any(self._steps[index].name in names for index in self._given)
+
+    def _fill_in(self, step: Step) -> str:
+        values = {"%username%": self._plan.user, DISTRIBUTOR: self._plan.distributor}
+        if step.name == "password":
+            values[PASSWORD] = self._plan.password.reveal()
         # In one pass: a password may hold the text %username%.
-        return re.sub("|".join(values), lambda found: values[found[0]], answer)
+        return re.sub("|".join(values), lambda found: values[found[0]], step.answer)
 
-    def _is_refused(self, lines: list[str]) -> bool:
-        return any(refusal.search(line) for line in lines for refusal in self._refusals)
+    def _find_refusal(self, lines: list[str]) -> str | None:
+        for line in lines:
+            if any(refusal.search(line) for refusal in self._refusals):
+                return line
+        return None
 
-    def _refused(self) -> list[Action]:
-        if self._step_is_past_credentials():
+    def _refused(self) -> list[LinkFailure]:
+        if self._has_given("user", "password"):
             return self._fail(LinkTrouble.LOGIN_REFUSED, f"user {self._plan.user}")
         return self._fail(LinkTrouble.UNEXPECTED_PROMPT, "before the log-on")
 
-    def _step_is_past_credentials(self) -> bool:
-        given = self._plan.login.steps[: self._step]
-        return any("%" in step.answer for step in given)
-
-    def _give_up(self) -> list[Action]:
+    def _give_up(self) -> list[LinkFailure]:
         line = self._heard.last_line()
-        if self._step > 0 and self._is_refused([line]):
+        if self._step > 0 and self._find_refusal([line]) is not None:
+            return self._refused()
+        # No second try, which would only bring the user nearer to being frozen.
+        if self._has_given("password") and self._asks_again(line):
             return self._refused()
         ended = self._heard.text.endswith("\n")
         trouble = LinkTrouble.TIMED_OUT if ended or not line else LinkTrouble.UNEXPECTED_PROMPT
         return self._fail(trouble, self.step_name)
 
+    def _asks_again(self, line: str) -> bool:
+        return any(
+            self._steps[index].name != "service" and self._prompts[index].search(line)
+            for index in self._given
+        )
+
     def _watch_start(self, text: str) -> list[Action]:
         self._heard.text += text
         event = _EVENT.search(self._heard.text)
         # What an event says is no answer to the command, even if it says ERROR.
-        if self._is_refused(self._heard.new_lines(event.start() if event else None)):
-            return self._fail(LinkTrouble.DISTRIBUTOR_FAILED, "its start was refused")
+        refusal = self._find_refusal(self._heard.new_lines(event.start() if event else None))
+        if refusal is not None:
+            if _LOGGED_OFF.search(refusal):
+                return [*self._refused()]
+            return [*self._fail(LinkTrouble.DISTRIBUTOR_FAILED, "its start was refused")]
         if event is not None:
             return self._started()
         self._heard.shorten(MAX_STARTING)
@@ -297,11 +325,12 @@ class Dialogue:
         unread, self._heard = self._heard.text, _Heard()
         return [Started(unread)]
 
-    def _fail(self, trouble: LinkTrouble, step: str) -> list[Action]:
+    def _fail(self, trouble: LinkTrouble, step: str) -> list[LinkFailure]:
         expected = ""
         if self.phase is Phase.ANSWERING and trouble is not LinkTrouble.LOGIN_REFUSED:
             # A refusal is what came; the pattern of a prompt beside it only hides that.
-            expected = f"{self.step_name} /{self._plan.login.steps[self._step].prompt}/"
+            waited_for = self._steps[self._step]
+            expected = f"{waited_for.title} /{waited_for.prompt}/"
         self.phase = Phase.FAILED
         return [LinkFailure(trouble, step, expected, self._came())]
 
@@ -310,9 +339,9 @@ class Dialogue:
         text = self._heard.text
         if self._heard.first_line_is_secret:
             first, end, rest = text.partition("\n")
-            text = f"{'(not shown)' if first.strip() else ''}{end}{rest}"
-        text = " | ".join(line.strip() for line in text.split("\n") if line.strip())
+            text = f"{NOT_SHOWN if first.strip() else ''}{end}{rest}"
         text = self._plan.password.redact(text)
+        text = " | ".join(line.strip() for line in text.split("\n") if line.strip())
         return "".join(c if c.isprintable() else "?" for c in text)[-MAX_CAME:]
 
 

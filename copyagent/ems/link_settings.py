@@ -6,13 +6,19 @@ start, so that the link itself knows neither YAML nor where a password is kept.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from copyagent.ems.dialogue import LoginPlan, Secret
-from copyagent.ems.login_types import LOGIN_TYPES, SERVICE_PROMPT, with_steps_replaced
+from copyagent.ems.dialogue import LoginPlan
+from copyagent.ems.login_types import login_of
+from copyagent.ems.secret import Secret
 from vtsfs.contract.settings_ems import EmsHost
+from vtsfs.contract.settings_logins import Login, LoginScope
+
+MOST_SUBSYSTEMS: Final = 64
+"""Subsystems counted apart; garbage that looks like an event must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,8 @@ class LinkSettings:
 
     *access* says which way in is used. For SSH *known_hosts* pins the host's key; *ssh_user* logs in
     with *key* or, without one, with the plan's password, and gets *ssh_command* or, without one, a
-    shell. *file* is where printed events are found.
+    shell. *file* is where printed events are found. *catch_up* says whether what was missed is asked
+    for; *timezone* is that of the printed times, None if unknown.
     """
 
     host: str
@@ -52,26 +59,42 @@ class LinkSettings:
     ssh_user: str = ""
     ssh_command: str | None = None
     file: Path | None = None
+    catch_up: bool = True
+    timezone: str | None = None
 
 
-def settings_of_link(name: str, host: EmsHost, password: Secret) -> LinkSettings:
+def settings_of_link(
+    name: str, host: EmsHost, password: Secret, logins: Mapping[LoginScope, Login]
+) -> LinkSettings:
     """Make the settings of the link *name* from its entry in the settings file.
 
-    *password* is the content of the entry's password file, read by the caller.
+    *password* is the content of the entry's password file, read by the caller; *logins* are the
+    settings' ``ems.logins``. What only decisions need (drives, vaults, policy, when a lost link is
+    an alarm) they read in the entry themselves.
     """
-    login = with_steps_replaced(LOGIN_TYPES[host.login], {}, {SERVICE_PROMPT: host.service})
-    plan = LoginPlan(login, host.user or "", password, host.distributor, host.response_timeout)
+    plan = LoginPlan(
+        login_of(host, logins), host.user or "", password, host.distributor, host.response_timeout
+    )
     return LinkSettings(
         name,
         host.address or "",
         plan,
         host.port_or_default(),
+        connect_timeout=host.connect_timeout,
+        logout_timeout=host.logout_timeout,
+        silence=host.silence or None,
+        keep_alive=host.keep_alive or None,
+        first_delay=host.reconnect.first,
+        longest_delay=host.reconnect.longest,
+        refused_delay=host.reconnect.refused,
         access=host.access,
         known_hosts=host.known_hosts,
         key=host.key,
         ssh_user=host.ssh_user or host.user or "",
         ssh_command=host.ssh_command,
         file=host.file,
+        catch_up=host.catch_up,
+        timezone=host.timezone,
     )
 
 
@@ -85,6 +108,14 @@ class LinkTally:
     unrecognised: int = 0
     garbage_lines: int = 0
     latest_garbage: list[str] = field(default_factory=list)
+    others: dict[str, int] = field(default_factory=dict)
+    """Events of other subsystems, by the subsystem's name; the rest under an empty one."""
+
+    def count_other(self, subsystem: str) -> None:
+        """Count an event of another subsystem than the tape server's."""
+        if subsystem not in self.others and len(self.others) >= MOST_SUBSYSTEMS:
+            subsystem = ""
+        self.others[subsystem] = self.others.get(subsystem, 0) + 1
 
 
 def failures_in_a_row(settings: LinkSettings, before: int, up_for: float) -> int:

@@ -10,11 +10,12 @@ from typing import Any
 import trio
 
 from copyagent.access import open_wire
-from copyagent.core.host_events import HostEvent
-from copyagent.ems.dialogue import LoginPlan, Secret
+from copyagent.core.host_events import HostEvent, LinkUp
+from copyagent.ems.dialogue import LinkFailure, LoginPlan
 from copyagent.ems.link_settings import LinkSettings, LinkTally
 from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
-from copyagent.ems.session import run_link
+from copyagent.ems.secret import Secret
+from copyagent.ems.session import run_link, run_session
 from tests.support.ems_host.options import HostOptions
 from tests.support.waiting import wait_until_async
 
@@ -63,6 +64,18 @@ class Heard:
     async def until(self, holds: Callable[[], object], what: str, within: float = 10.0) -> None:
         """Wait until *holds* is true; say what was heard if it does not come true."""
         await wait_until_async(holds, within, f"{what}; heard {self.events}, {self.reports}")
+
+
+async def one_session(settings: LinkSettings, heard: Heard, within: float = 10.0) -> LinkFailure:
+    """Run one connection to its end, which has to come *within* seconds; return why it ended."""
+
+    async def came_up() -> None:
+        await heard.report(LinkUp(settings.host))
+
+    with trio.fail_after(within):
+        return await run_session(
+            settings, heard.deliver, came_up, dial=open_wire, tally=heard.tally
+        )
 
 
 @asynccontextmanager

@@ -335,7 +335,7 @@ def _unknown_references(settings: Settings, patterns: NamePatterns | None) -> li
 
 
 def _unknown_in_ems(settings: Settings) -> list[str]:
-    problems = []
+    problems = settings.ems.problems_of_logins()
     for name, host in settings.ems.hosts.items():
         problems += [
             f"ems.hosts.{name}.vaults: {vault} is not under vaults:"

@@ -6,7 +6,6 @@ that host here; with ``TYPE:TACL`` it is a key of ``logins: {TACL: ...}``; with 
 ``logins: {ANY: ...}``. A host's own words win over its log-in type's, and those over ANY's.
 """
 
-import re
 import zoneinfo
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -23,29 +22,19 @@ from vtsfs.contract.setting_values import (
     SecondsOrNone,
     VaultKey,
 )
+from vtsfs.contract.settings_logins import (
+    Expression,
+    Line,
+    Login,
+    LoginName,
+    LoginScope,
+    StepName,
+    problems_of_login,
+)
 
 DEFAULT_DISTRIBUTOR = "EMSDIST /NAME/ TYPE PRINTING, COLLECTOR $0, TEXTOUT [#MYTERM]"
 
-LoginName = Literal["TACL", "TACLS", "XYGATE", "SAFEGUARD"]
-LoginScope = Literal["ANY", "TACL", "TACLS", "XYGATE", "SAFEGUARD"]
-StepName = Literal["service", "tacl", "user", "password", "ready"]
 NotifyKind = Literal["failed", "held", "behind", "copied"]
-
-
-def _expression(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("should be a regular expression, in quotes")
-    try:
-        re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"is no regular expression: {error}") from error
-    return value
-
-
-def _one_line(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("should be one line of printable characters")
-    return value
 
 
 def _zone(value: str) -> str:
@@ -67,23 +56,9 @@ def _tape(value: object) -> object:
         raise ValueError(str(error)) from error
 
 
-Expression = Annotated[str, BeforeValidator(_expression), Field(min_length=1, max_length=500)]
-Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 Drive = Annotated[str, Field(pattern=r"^(\\[A-Za-z0-9]{1,7}\.)?\$[A-Za-z0-9]{1,7}$")]
 Tape = Annotated[TapeId, BeforeValidator(_tape)]
-
-
-class Login(Model):
-    """Changes to a log-in: which prompt is waited for at a step, and what is answered.
-
-    In an answer ``%username%``, ``%password%`` and ``%distributor%`` stand for the host's values.
-    *refusals* are added to the expressions that say that a log-on was refused.
-    """
-
-    prompts: dict[StepName, Expression] = Field(default_factory=dict)
-    answers: dict[StepName, Line] = Field(default_factory=dict)
-    refusals: tuple[Expression, ...] = ()
 
 
 class Reconnect(Model):
@@ -133,7 +108,7 @@ class EmsHost(Model):
     address: Annotated[str, Field(min_length=1)] | None = None
     port: Port | None = None
     login: LoginName = "TACL"
-    user: Annotated[str, Field(min_length=1)] | None = None
+    user: Line | None = None
     password_file: AbsolutePath | None = None
     key: AbsolutePath | None = None
     known_hosts: AbsolutePath | None = None
@@ -190,6 +165,20 @@ class Ems(Model):
     required: bool = True
     logins: dict[LoginScope, Login] = Field(default_factory=dict)
     hosts: dict[HostKey, EmsHost] = Field(default_factory=dict)
+
+    def problems_of_logins(self) -> list[str]:
+        """Return what is wrong with changes to log-ins, each behind its dotted key."""
+        problems = []
+        for scope, login in self.logins.items():
+            key = f"ems.logins.{scope}"
+            problems += problems_of_login(key, scope, login.prompts, login.answers)
+        for name, host in self.hosts.items():
+            key = f"ems.hosts.{name}"
+            problems += problems_of_login(key, host.login, host.prompts, host.answers)
+            chosen = host.answers.get("service")
+            if chosen is not None and "service" in host.model_fields_set:
+                problems.append(f"{key}.answers.service: is given as service, too; leave one out")
+        return problems
 
     def secret_files(self) -> dict[str, Path]:
         """Return the files that hold a password or a private key, by their dotted keys."""

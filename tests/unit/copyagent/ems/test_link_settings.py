@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from copyagent.ems.dialogue import LoginPlan, Secret
+from copyagent.ems.dialogue import LoginPlan
 from copyagent.ems.link_settings import (
     LinkSettings,
     failures_in_a_row,
@@ -10,6 +10,7 @@ from copyagent.ems.link_settings import (
     settings_of_link,
 )
 from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
+from copyagent.ems.secret import Secret
 from vtsfs.contract.settings_ems import EmsHost
 
 PLAN = LoginPlan(LOGIN_TYPES["TACL"], "VTS.EMS", Secret("s3cret"), DEFAULT_DISTRIBUTOR)
@@ -49,7 +50,7 @@ def test_the_settings_file_says_it_all(login: str) -> None:
             "response_timeout": "7s",
         }
     )
-    link = settings_of_link("DEV2", entry, Secret("s3cret"))
+    link = settings_of_link("DEV2", entry, Secret("s3cret"), {})
     assert (link.host, link.address, link.port) == ("DEV2", "dev2.example.com", 2023)
     assert (link.plan.user, link.plan.password) == ("VTS.EMS", Secret("s3cret"))
     assert (link.plan.distributor, link.plan.response_timeout) == ("OBEY START", 7.0)

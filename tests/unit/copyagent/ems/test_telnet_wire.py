@@ -4,9 +4,10 @@ import pytest
 import trio
 
 from copyagent.core.host_events import LinkTrouble
-from copyagent.ems.dialogue import LinkFailure, LoginPlan, Secret
+from copyagent.ems.dialogue import LinkFailure, LoginPlan
 from copyagent.ems.link_settings import LinkSettings
 from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
+from copyagent.ems.secret import Secret
 from copyagent.ems.telnet_wire import TelnetWire, open_telnet
 
 
