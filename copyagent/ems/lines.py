@@ -6,20 +6,29 @@ the width of the device, each further line indented::
     06-09-14 22:00:01 \DEV2.$ZSVR           TANDEM.TAPE.G06         000600 $ZSVR: 0042 MOUNT
             X00001 ON $VTAPE0 WITH RING NIGHTLY BACKUP
 
-Width and indent differ per host and filter (EMS manual 426909-005, statement DESTINATION), so
-neither is assumed: a header begins at the left edge with a date and a time, and everything after
-it up to the next header is its text. Line ends become single blanks.
+Width and indent differ per host and filter (EMS manual 426909-005: statement DESTINATION, and
+EMSDIST's INDENT, by default 36 and at least 0), so neither is assumed. A header begins at the left
+edge, or after a TACL prompt, with a date and a time, and nothing that is not of a header; all after
+it up to the next header is its text. Line ends become single blanks, since EMSTEXT breaks lines
+between words. A device that is narrower than the record cuts words as well; what an event is then,
+`EmsEvent.uncut` holds.
 
 An event has no end mark. It is complete when the next header begins, or when nothing has come for
 a while, which only the caller can tell: `EmsLineDecoder.flush`. Should the rest of an event come
 after that, the event is given once more, longer (`EmsEvent.amended`).
+
+A header in the middle of a line is one only where the line belongs to no event, as after a prompt
+of unknown form, or where the line had stopped just there for so long that it was given up: in a
+job's comment it is text. So an event that a host prints on the unfinished line of another is lost.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final
 
 MAX_LINE: Final = 4096
@@ -30,15 +39,29 @@ KEPT_GARBAGE: Final = 32
 """How many of the latest lines that belong to no event are kept to be shown."""
 
 _PROMPT = r"(?:\\\w+\.)?(?:(?:TACL|\$\w+(?:[ .]\$?\w+)*)[ \t]*)?\d{1,6}>[ \t]*"
+_TIME = r"\d\d-\d\d-\d\d[ \t]+\d\d:\d\d:\d\d"
+_SENDER = r"(?:\\\w+\.)?(?:\d{1,4}, ?\d{1,5}|[^\s*]+)"
+_MARK = r"(?:[ \t]+|(?=\*))(?:\*[ \t]*)?"
+_SSID = r"[\w$-]+\.[\w$-]+\.[\w$-]*"
+_NUMBER = r"[+-]?\d{1,6}(?=[ \t]|\Z)"
+# A header, or as much of one as fits a narrow line: what stands last may be cut.
+_HEADER_BEGINS = rf"{_TIME}(?:[ \t]*\Z|[ \t]+{_SENDER}(?:{_MARK}(?:[^\s]*\Z|{_SSID}(?:[ \t]*\Z|[ \t]+{_NUMBER}))|\Z))"
 # The first event after a command can stand on the line of the prompt that came back.
-_START = re.compile(rf"(?:{_PROMPT})?(?=\d\d-\d\d-\d\d[ \t]+\d\d:\d\d:\d\d(?:\s|$))", re.IGNORECASE)
+_START = re.compile(rf"(?:{_PROMPT})?(?={_HEADER_BEGINS})", re.IGNORECASE)
+_WHOLE_HEADER = re.compile(rf"(?<!\d){_TIME}[ \t]+{_SENDER}{_MARK}{_SSID}[ \t]+{_NUMBER}")
 _BARE_PROMPT = re.compile(rf"{_PROMPT}\Z", re.IGNORECASE)
 _HEADER = re.compile(
     r"(?P<printed_at>\d\d-\d\d-\d\d \d\d:\d\d:\d\d) "
-    r"(?:(?P<node>\\\w+)\.)?(?P<process>\d{1,4}, ?\d{1,5}|[^\s*]\S*) "
+    r"(?:(?P<node>\\\w+)\.)?(?P<process>\d{1,4}, ?\d{1,5}|[^\s*]+)(?: |(?=\*))"
     r"(?P<critical>\* ?)?"
     r"(?P<ssid>[\w$-]+\.[\w$-]+\.[\w$-]*) "
     r"(?P<number>[+-]?\d{1,6})(?: (?P<text>.*))?\Z"
+)
+# Form feeds and bare carriage returns move the paper, and so end a line as well.
+_LINE_ENDS = re.compile(r"[\r\f\v]+")
+# What a terminal is told to do (ECMA-48), and control characters that are not blanks.
+_UNPRINTED = re.compile(
+    r"\x1b\[[0-?]{0,16}[@-~]|\x1b[()][0-~]|\x1b[@-Z=>]|[\x00-\x08\x0e-\x1f\x7f]"
 )
 
 
@@ -49,7 +72,8 @@ class EmsEvent:
     *printed_at* is the header's date and time as printed. *node* has its backslash and is empty
     where none was printed; *process* is a name (``$ZSVR``) or ``cpu,pin``. *critical* is the mark
     before the subsystem ID. *amended* tells that this is the event given just before, with more
-    text; *unfinished* that its last line had not ended yet when nothing more came.
+    text; *unfinished* that its last line had not ended yet when nothing more came. *uncut* is
+    what the event is if the device cut its lines within words, where they look as if it had.
     """
 
     printed_at: str
@@ -61,6 +85,7 @@ class EmsEvent:
     critical: bool = False
     amended: bool = False
     unfinished: bool = False
+    uncut: EmsEvent | None = field(default=None, compare=False, repr=False)
 
     @property
     def subsystem(self) -> str:
@@ -98,6 +123,23 @@ def _strip_prompt(printed: str) -> str:
     return printed[start.end() :] if start else printed
 
 
+def _joined_uncut(lines: Sequence[str]) -> str | None:
+    """Join *lines* without a blank where one may have been cut within a word; None if nowhere.
+
+    A cut line is as wide as any, and goes on at the left edge (the device was narrower than the
+    record), or is all one word (the word was longer than the line).
+    """
+    width = max(map(len, lines))
+    pieces, is_cut = [lines[0]], False
+    for line, following in pairwise(lines):
+        if len(line) == width and (following[0] not in " \t" or len(line.split()) == 1):
+            is_cut = True
+            pieces.append(following.lstrip())
+        else:
+            pieces += (" ", following)
+    return "".join(pieces) if is_cut else None
+
+
 class EmsLineDecoder:
     """Put events together from text that may be cut anywhere.
 
@@ -119,6 +161,8 @@ class EmsLineDecoder:
         self._joins_unindented = False
         # What was given of the open event already, and whether that was an unfinished form.
         self._given: tuple[str, bool] | None = None
+        # How much had come of the unfinished line when it was given up.
+        self._given_up_at = 0
 
     @property
     def unfinished_line(self) -> str:
@@ -136,9 +180,7 @@ class EmsLineDecoder:
         self._extend_piece(first)
         events: list[EmsEvent] = []
         for following in rest:
-            self._take_line("".join(self._piece), events)
-            self._piece.clear()
-            self._piece_length = 0
+            self._end_line(events)
             self._extend_piece(following)
         return events
 
@@ -148,7 +190,9 @@ class EmsLineDecoder:
         A line without its end is left out, since the rest of it is likely still under way; with
         *unfinished_too* it counts (the host does not end its last line).
         """
-        piece = self.unfinished_line if unfinished_too else ""
+        piece = _plain(self.unfinished_line)[-1] if unfinished_too else ""
+        if unfinished_too:
+            self._given_up_at = self._piece_length
         events: list[EmsEvent] = []
         self._is_fresh = False
         if _START.match(piece):
@@ -170,6 +214,9 @@ class EmsLineDecoder:
         if self._given == (printed, unfinished):
             return []
         event = parse_event(printed, amended=amended, unfinished=unfinished)
+        if len(lines) > 1 and (uncut := _joined_uncut(lines)) is not None:
+            other = parse_event(_strip_prompt(uncut), amended=amended, unfinished=unfinished)
+            event = replace(event, uncut=other) if event is not None else other
         if event is None:
             # Nothing need be wrong: a header can be wrapped as well. The next header settles it.
             return []
@@ -191,21 +238,45 @@ class EmsLineDecoder:
             self._piece.append(text)
             self._piece_length += len(text)
 
+    def _end_line(self, events: list[EmsEvent]) -> None:
+        raw = "".join(self._piece)
+        given_up, self._given_up_at = self._given_up_at, 0
+        self._piece.clear()
+        self._piece_length = 0
+        if given_up and _WHOLE_HEADER.match(raw, given_up):
+            self._take_lines(raw[:given_up], events)
+            raw = raw[given_up:]
+        self._take_lines(raw, events)
+
+    def _take_lines(self, raw: str, events: list[EmsEvent]) -> None:
+        line = raw.rstrip()
+        if line.isprintable():
+            self._take_line(line, events)
+        else:
+            for part in _plain(line):
+                self._take_line(part.rstrip(), events)
+
     def _take_line(self, line: str, events: list[EmsEvent]) -> None:
         if _START.match(line):
-            if self._lines:
-                events.extend(self._close())
-            self._length = 0
-            self._continue_with(line)
-            self._joins_unindented = True
-        elif not line.strip():
+            self._open(line, events)
+        elif not line:
             # Blank lines end nothing by themselves: some terminals double every line end.
             pass
         elif self._belongs(line):
             self._continue_with(line)
         else:
             events.extend(self._close())
-            self._drop(line)
+            found = _WHOLE_HEADER.search(line) if line[0] not in " \t" else None
+            self._drop(line[: found.start()] if found else line)
+            if found:
+                self._open(line[found.start() :], events)
+
+    def _open(self, line: str, events: list[EmsEvent]) -> None:
+        if self._lines:
+            events.extend(self._close())
+        self._length = 0
+        self._continue_with(line)
+        self._joins_unindented = True
 
     def _continue_with(self, line: str) -> None:
         if self._length + len(line) > MAX_EVENT:
@@ -230,3 +301,8 @@ class EmsLineDecoder:
     def _drop(self, line: str) -> None:
         self.garbage_count += 1
         self.garbage.append(line[:MAX_LINE])
+
+
+def _plain(raw: str) -> list[str]:
+    """Split *raw* where the paper moved, and leave out what is not printed."""
+    return [_UNPRINTED.sub("", part) for part in _LINE_ENDS.split(raw)]

@@ -15,7 +15,13 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from copyagent.core.host_events import HostEvent, Printed, RequestsForgotten, Unrecognised
+from copyagent.core.host_events import (
+    HostEvent,
+    Printed,
+    RequestsForgotten,
+    TapeNotice,
+    Unrecognised,
+)
 from copyagent.ems.lines import EmsEvent
 from copyagent.ems.policy import read_policy_command
 from copyagent.ems.tape_messages import read_message
@@ -41,6 +47,11 @@ def read_host_event(host: str, event: EmsEvent) -> HostEvent | None:
     template fits; a cut-off event is one, or is read as far as its template goes.
     """
     found = _read(host, event)
+    if event.uncut is not None and not _is_told(found):
+        # Nothing was read from the lines as EMSTEXT breaks them: perhaps the device broke them.
+        other = _read(host, event.uncut)
+        if _is_told(other):
+            event, found = event.uncut, other
     if found is None:
         return None
     printed = Printed(event.process, event.ssid, event.number, event.text, event.critical)
@@ -50,6 +61,10 @@ def read_host_event(host: str, event: EmsEvent) -> HostEvent | None:
 def is_tape_event(event: EmsEvent) -> bool:
     """Tell whether the tape server, or a tape process in its name, generated *event*."""
     return event.subsystem in TAPE_SUBSYSTEMS or event.process.upper() == TAPE_SERVER
+
+
+def _is_told(found: HostEvent | None) -> bool:
+    return found is not None and not isinstance(found, Unrecognised | TapeNotice)
 
 
 def _read(host: str, event: EmsEvent) -> HostEvent | None:

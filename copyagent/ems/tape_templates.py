@@ -189,7 +189,7 @@ _LABEL = r"(?P<label>ANSI|IBM|TMF|ESM|BACKUP)"
 _FIELD = r"REEL \d{1,3}|DENSITY \S+|ON (?P<drive>\S+)"
 _EXACTLY = rf"(?: (?:{_FIELD})){{0,8}}(?P<unknown>(?!))? "
 # Fields that no manual lists are a word and its value.
-_OTHER = r"(?P<unknown>(?!REEL |DENSITY |WITH )[A-Z][A-Z/-]{2,15} (?!(?:WITH|NO) RING )\S+)"
+_OTHER = r"(?P<unknown>(?!REEL |DENSITY |WITH )[A-Z][A-Z/-]{2,15} (?!(?:WITH|NO) RING\b)\S+)"
 _LOOSELY = rf"(?: (?:{_FIELD}|{_OTHER})){{1,8}}? "
 _ALIAS = r"(?: ALIAS ?= ?(?P<alias>\S+))?"
 _RING = rf"(?P<ring>WITH|NO) RING(?![^ ]){_ALIAS}"

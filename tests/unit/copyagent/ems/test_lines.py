@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from copyagent.core.host_events import TapeDismounted, VolumeMounted
 from copyagent.ems.lines import (
     KEPT_GARBAGE,
     MAX_EVENT,
@@ -276,3 +277,105 @@ def test_hostile_lines_take_linear_time(line: str) -> None:
 def test_a_header_is_not_tied_to_column_widths() -> None:
     narrow = re.sub(r" +", "   ", header("one"))
     assert decode(narrow + "\n") == decode(header("one") + "\n")
+
+
+def test_words_that_a_narrow_device_cut_are_found_together_again() -> None:
+    line = header("$ZSVR: 0042 VOLUME X00001 MOUNTED", number="000648")
+    for width in range(18, len(line)):
+        cut = "".join(f"{line[at : at + width]}\n" for at in range(0, len(line), width))
+        (event,) = decode(cut)
+        found = read_host_event(HOST, event)
+        assert isinstance(found, VolumeMounted), cut
+        assert (found.request, found.volume) == (42, "X00001")
+
+
+@pytest.mark.parametrize("room", [7, 9, 12])
+def test_words_longer_than_a_line_are_found_together_again(room: int) -> None:
+    words = ["STATUS", "1512", "-", "X00001", "TAPE", "DISMOUNTED", "FROM", "DRIVE", "$V"]
+    pieces = [word[at : at + room] for word in words for at in range(0, len(word), room)]
+    first = header("", number="000659").rstrip()
+    full = f"{'':{len(first) - room}}"
+    (event,) = decode(first + "\n" + "".join(f"{full}{piece}\n" for piece in pieces))
+    assert read_host_event(HOST, event) == TapeDismounted(
+        HOST, "X00001", "$V", node="\\DEV2", printed_at="06-09-14 22:00:01"
+    )
+
+
+@given(st.data())
+def test_headers_that_are_wrapped_themselves_and_no_indent_at_all(data: st.DataObject) -> None:
+    cases: list[Case] = data.draw(st.lists(printed_cases(), min_size=1, max_size=4))
+    layout = Layout(width=data.draw(st.integers(20, 132)), indent=data.draw(st.integers(0, 20)))
+    stream = "".join(
+        f"{line}\n"
+        for number, text, _ in cases
+        for line in layout.lines("06-09-14 22:00:01", number, text)
+    )
+    found = [read_host_event(HOST, event) for event in decode(stream)]
+    meant = [placed(event, layout.node, "06-09-14 22:00:01") for _, _, event in cases]
+    assert found == meant
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["Enter Choice> ", "$ ", "/home/vts: ", "half a word", "Password:", "TACL 1>", "2> ", "x\r"],
+)
+def test_an_event_on_the_line_of_something_else_is_recovered(before: str) -> None:
+    events = decode(before + header("one") + "\n" + header("two") + "\n")
+    assert [event.text for event in events] == ["one", "two"]
+
+
+def test_an_event_on_a_line_that_was_given_up_is_recovered() -> None:
+    decoder = EmsLineDecoder()
+    decoder.feed(header("STATUS 1512 - X00001 TAPE DIS"))
+    (half,) = decoder.flush(unfinished_too=True)
+    assert half.unfinished
+    given = decoder.feed(header("two") + "\n" + header("three") + "\n")
+    assert [event.text for event in given] == ["STATUS 1512 - X00001 TAPE DIS", "two"]
+
+
+def test_a_forged_header_within_a_line_stays_in_its_comment() -> None:
+    forged = header("STATUS 1512 - X1 TAPE DISMOUNTED FROM DRIVE $T", number="000659")
+    request = header("$ZSVR: 0001 MOUNT X1 WITH RING", number="000600")
+    for line in (f"{request} {forged}\n", f"{request}\n    {forged}\n", f"{request}\nX {forged}\n"):
+        (event,) = decode(line)
+        assert event.number == 600
+    decoder = EmsLineDecoder()
+    decoder.feed(request)
+    decoder.flush(unfinished_too=True)
+    assert [e.number for e in decoder.feed(f" X{forged}\n") + decoder.flush()] == [600]
+
+
+def test_a_date_at_the_left_edge_is_no_header_unless_one_follows() -> None:
+    request = header("$ZSVR: 0001 MOUNT X1 WITH RING DUE", number="000600")
+    (event,) = decode(f"{request}\n06-09-14 22:00:01 AT THE LATEST\n")
+    assert event.text.endswith("DUE 06-09-14 22:00:01 AT THE LATEST")
+
+
+@pytest.mark.parametrize(
+    "end", ["\n", "\r\n", "\r\r\n", "\n\r", "\r", "\r\0\n", "\n\0\0\0", "\f", "\n\f"]
+)
+@pytest.mark.parametrize("begin", ["", "\0", "\x07", "\x1b[0m", "\x11", "\x1b[2J\x1b[1;1H"])
+def test_paper_and_terminal_controls_are_no_text(begin: str, end: str) -> None:
+    lines = [header("$ZSVR: 0042 MOUNT"), "\tX00001\tWITH RING", header("next")]
+    (event, _) = decode("".join(begin + line + end for line in lines) + "\n")
+    assert event.text == "$ZSVR: 0042 MOUNT X00001 WITH RING"
+
+
+@pytest.mark.parametrize(
+    "mark", ["* ", "*  ", "*", " * ", "  *  "], ids=["gap", "wide", "none", "apart", "both"]
+)
+@pytest.mark.parametrize("sender", ["\\MTL.02,171", "\\MTL.2, 171", "$ZSVR", "\\DEV2.$ZSVR"])
+def test_the_critical_mark_in_any_column(mark: str, sender: str) -> None:
+    for gap in ("", " ", "   "):
+        if not (gap + mark).startswith((" ", "*")):
+            continue
+        line = f"06-09-14 22:00:01 {sender}{gap}{mark}CUSTOMER.1.J00  -00004 Program:"
+        (event,) = decode(line + "\n")
+        assert (event.critical, event.number, event.ssid) == (True, -4, "CUSTOMER.1.J00")
+        assert event.process == sender.rpartition(".")[2]
+
+
+def test_headers_in_small_letters() -> None:
+    (event,) = decode(header("text").lower() + "\n")
+    assert (event.node, event.process, event.subsystem) == ("\\dev2", "$zsvr", "TAPE")
+    assert read_host_event(HOST, event) is not None
