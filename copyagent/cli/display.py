@@ -48,7 +48,7 @@ def explanation(document: Document, width: int) -> RenderableType:
         *_evidence(document["evidence"]),
         "",
         "Last verdict",
-        *_verdict(document["verdict"]),
+        *verdict_lines(document["verdict"]),
         "",
         "Copies",
     ]
@@ -194,7 +194,8 @@ def _host(mount: Document) -> str:
     return ", ".join(said)
 
 
-def _verdict(verdict: Document | None) -> list[str]:
+def verdict_lines(verdict: Document | None) -> list[str]:
+    """Show a verdict with the evidence that it rests on."""
     if verdict is None:
         return ["  none"]
     lines = [

@@ -34,7 +34,7 @@ from copyagent.core.events import (
     WakeupDue,
 )
 from copyagent.core.host_events import HostEvent, LinkUp
-from copyagent.core.host_report import Document, event_document, zone_of
+from copyagent.core.host_report import Document, event_document, iso_ms, zone_of
 from copyagent.core.records import Judgement
 from copyagent.core.time import Moment
 from vtsfs.contract.feed import Hello
@@ -112,6 +112,11 @@ class Rehearsal:
                 self._hear(happening.event)
         self._wait_until(self._now.mono + AFTERWARDS_S, for_verdicts=True)
 
+    @property
+    def begins(self) -> str | None:
+        """The time of the first thing recorded, ISO 8601 in UTC; None where nothing was."""
+        return iso_ms(self._begun_ns)
+
     def tapes(self) -> list[Document]:
         """Return what `explain` would say of every tape in the end."""
         return [
@@ -124,6 +129,8 @@ class Rehearsal:
         self._take(AgentStarted())
         for vault in self._engine.vaults.feeds:
             self._take(FeedOpened(Hello(vault, _OUTBOX, 0, 0, False, "")))
+        # What an engine says of tapes that it has never seen is no part of what was recorded.
+        self.steps.clear()
         heard = [h.event for h in self._happenings if isinstance(h.event, HostEvent)]
         for host in dict.fromkeys(event.host for event in heard):
             if not isinstance(next(e for e in heard if e.host == host), LinkUp):
@@ -194,9 +201,6 @@ class Rehearsal:
                 self._verdicts[tape] = record.judgement
                 document = report.explain(self._engine, tape, self._now)["verdict"]
                 text = f"{tape}: {document['verdict']}"
-                text += (
-                    f" (the overlay: {document['overlay_said']}; the host: {document['host_said']})"
-                )
                 self._note("verdict", text, tape=str(tape), **document)
             for target, copy in record.copies.items():
                 words = report.state_words(self._book, record, copy, self._now)
@@ -250,7 +254,7 @@ class Rehearsal:
         self._engine.take(CopyIntended(job.tape, job.target, published), self._now)
         return CopyDone(published, sent=source.size, took_s=COPY_S)
 
-    def _note(self, what: str, text: str, **details: object) -> None:
+    def _note(self, what: str, text: str, /, **details: object) -> None:
         self.steps.append(Step(self._now.mono - _FIRST_MONO, what, text, details))
 
 

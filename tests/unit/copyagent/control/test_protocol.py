@@ -205,7 +205,7 @@ def test_who_may_do_what(request_: Request, uid: int, member: bool) -> None:
     right = RIGHTS[type(request_)]
     groups = frozenset({GROUP, 7}) if member else frozenset({7})
     keeper = Doorkeeper(owner=OWNER, service_user=SERVICE, service_group=GROUP)
-    expected = uid != SOMEBODY or (member and isinstance(request_, Status | Explain))
+    expected = uid != SOMEBODY or (member and isinstance(request_, Status | Explain | Events))
     assert keeper.allows(right, uid, groups) is expected
 
 
