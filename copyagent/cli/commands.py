@@ -12,6 +12,7 @@ from rich.live import Live
 
 from copyagent.cli.console import LOOK_S, console, print_document
 from copyagent.cli.display import explanation, overview
+from copyagent.cli.ems import ems
 from copyagent.cli.events import events
 from copyagent.cli.snapshot import last_known
 from copyagent.control.client import ask
@@ -173,3 +174,4 @@ def _watch(settings: Settings) -> None:
 
 
 copyagent.add_command(events)
+copyagent.add_command(ems)
