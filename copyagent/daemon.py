@@ -27,6 +27,7 @@ from copyagent.state.store import Store, open_store
 from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError
+from vtsfs.contract.password_file import read_password
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_ems import EmsHost
 from vtsfs.runtime.clock import wall_ns
@@ -165,7 +166,7 @@ def _password(name: str, host: EmsHost) -> Secret:
     if host.password_file is None:
         return Secret("")
     try:
-        return Secret(host.password_file.read_text(encoding="utf-8").rstrip("\r\n"))
-    except (OSError, UnicodeDecodeError) as error:
-        problem = f"ems.hosts.{name}.password_file: {host.password_file} cannot be read: {error}"
+        return Secret(read_password(host.password_file))
+    except ValueError as error:
+        problem = f"ems.hosts.{name}.password_file: {host.password_file} {error}"
         raise SettingsError(problem, (problem,)) from error

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.key_list import MAX_BYTES, parse_key_list
+from vtsfs.contract.password_file import read_password
 from vtsfs.contract.settings import Settings, examine_settings
 from vtsfs.contract.settings_encryption import Encryption
 from vtsfs.contract.settings_file import read_text
@@ -52,7 +53,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         yield from _key(f"targets.{target_name}.key", target.key)
         yield from _readable(f"targets.{target_name}.known_hosts", target.known_hosts)
     for key, path in settings.ems.secret_files().items():
-        yield from (_key if key.endswith(".key") else _secret)(key, path)
+        yield from (_key if key.endswith(".key") else _password)(key, path)
     for host_name, host in settings.ems.hosts.items():
         if host.known_hosts is not None:
             yield from _readable(f"ems.hosts.{host_name}.known_hosts", host.known_hosts)
@@ -166,6 +167,16 @@ def _wants_passphrase(content: bytes) -> bool:
         return False
     magic = b"openssh-key-v1\0"
     return raw.startswith(magic) and not raw[len(magic) :].startswith(b"\0\0\0\x04none")
+
+
+def _password(key: str, path: Path) -> Iterator[str]:
+    yield from _secret(key, path)
+    if any(_readable(key, path)):
+        return  # told already
+    try:
+        read_password(path)
+    except ValueError as error:
+        yield f"{key}: {path} {error}"
 
 
 def _secret(key: str, path: Path) -> Iterator[str]:

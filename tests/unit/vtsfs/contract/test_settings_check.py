@@ -255,3 +255,10 @@ def test_a_key_list_for_root_alone_is_no_problem_to_another_user(scratch: Path) 
         os._exit(0 if check_files(settings, "x") == () else 1)
     _, status = os.waitpid(child, 0)
     assert status == 0
+
+
+def test_a_password_that_cannot_be_typed_is_told_without_quoting_it(site: Path) -> None:
+    (site / "password").write_text("Tape.4Two,Tape.5Two\n", encoding="ascii")
+    (problem,) = check_files(settings_of(site), "x")
+    assert problem.startswith(f"x: ems.hosts.DEV2.password_file: {site}/password holds a comma")
+    assert "Tape" not in problem
