@@ -164,13 +164,16 @@ class _PasswordOnce(asyncssh.SSHClient):
 
     def __init__(self, password: Callable[[], str] | None) -> None:
         self._password = password
+        self._begun = False
 
     def password_auth_requested(self) -> str | None:
         reveal, self._password = self._password, None
         return reveal() if reveal is not None else None
 
     def kbdint_auth_requested(self) -> str | None:
-        return "" if self._password is not None else None
+        # A server that begins anew again and again must not be followed.
+        begun, self._begun = self._begun, True
+        return "" if self._password is not None and not begun else None
 
     def kbdint_challenge_received(
         self,

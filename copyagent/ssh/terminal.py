@@ -105,7 +105,8 @@ async def _open_terminal(
         given = True
         return SshWire(connection, screen)
     except asyncssh.ChannelOpenError as error:
-        if error.code == asyncssh.OPEN_CONNECT_FAILED:
+        # So asyncssh calls it when the connection was lost meanwhile.
+        if "connection closed" in error.reason.lower():
             return LinkFailure(LinkTrouble.DISCONNECTED, f"when a terminal was asked for: {error}")
         asked = settings.ssh_command or "a shell"
         return LinkFailure(LinkTrouble.NO_TERMINAL, f"{asked} for {settings.ssh_user}: {error}")
@@ -149,6 +150,7 @@ class _Screen(asyncssh.SSHClientSession[bytes]):
         self._changed = trio.Event()
         self._paused = False
         self._is_over = False
+        self.error: Exception | None = None
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
@@ -169,8 +171,7 @@ class _Screen(asyncssh.SSHClientSession[bytes]):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if exc is not None:
-            _log.debug("the terminal was lost: %s", exc)
+        self.error = exc
         self._end()
 
     def _end(self) -> None:
@@ -200,6 +201,16 @@ class _Screen(asyncssh.SSHClientSession[bytes]):
         return self._channel
 
 
+def _of_end(error: Exception | None) -> LinkFailure | None:
+    if error is None:
+        return None
+    # So asyncssh says that its keep-alives were not answered.
+    silent = isinstance(error, asyncssh.ConnectionLost) and "keepalive" in str(error).lower()
+    return LinkFailure(
+        LinkTrouble.SILENT if silent else LinkTrouble.DISCONNECTED, str(error) or "by the network"
+    )
+
+
 async def _soon(call: Callable[[], None]) -> None:
     """Do on the asyncio side what asyncssh does at once."""
     call()
@@ -222,6 +233,7 @@ class SshWire:
         data = await self._screen.take(deadline) if self.is_open else None
         if data is None:
             self.is_open = False
+            self.ended = _of_end(self._screen.error)
             return None
         return self._line_ends.feed(data).decode("latin-1")
 

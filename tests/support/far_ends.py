@@ -28,12 +28,13 @@ def link_settings(address: str = "127.0.0.1", port: int = 23, **changes: Any) ->
 def ssh_settings(sshd: Sshd, **changes: Any) -> LinkSettings:
     """Make settings of a link to *sshd*, logged in by its key."""
     values: dict[str, Any] = {
+        "port": sshd.port,
         "access": "ssh",
         "known_hosts": sshd.known_hosts,
         "key": sshd.key,
         "ssh_user": sshd.user,
     }
-    return link_settings(sshd.address, sshd.port, **(values | changes))
+    return link_settings(sshd.address, **(values | changes))
 
 
 class FarEnd:
