@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from copyagent.core.host_events import HostEvent, Printed
+from copyagent.core.host_events import HostEvent, OthersHeard, Printed
 from copyagent.core.readings import Scalar, fields_of, in_words, kind_of
 from copyagent.core.time import Moment
 
@@ -94,8 +94,10 @@ class Journal:
         """The number of the oldest entry that is kept, 0 without any."""
         return self.entries[0].number if self.entries else 0
 
-    def add(self, event: HostEvent, tapes: Iterable[str], now: Moment) -> Entry:
-        """Write down *event*, which concerns *tapes*."""
+    def add(self, event: HostEvent, tapes: Iterable[str], now: Moment) -> None:
+        """Write down *event*, which concerns *tapes*; other subsystems' events are only counted."""
+        if isinstance(event, OthersHeard):
+            return
         entry = Entry(
             number=self.newest + 1,
             at_ns=now.wall_ns,
@@ -112,7 +114,6 @@ class Journal:
         if not self.unsaved:
             self.held_since = now.mono
         self.unsaved.append(entry)
-        return entry
 
     def times(self) -> list[float]:
         """Return the monotonic second at which what is held has to be saved, if any is."""

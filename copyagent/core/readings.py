@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Final
 
 from copyagent.core.host_events import (
+    CaughtUp,
     DeviceAccepted,
     DeviceRequested,
     DismountFailed,
@@ -14,6 +15,7 @@ from copyagent.core.host_events import (
     LinkLost,
     LinkUp,
     MountRequested,
+    OthersHeard,
     PolicyCommand,
     RequestEnded,
     RequestsForgotten,
@@ -109,6 +111,10 @@ def _of_no_tape(event: HostEvent) -> str:
             return f"set aside: {why}"
         case LinkUp():
             return "the link is up"
+        case CaughtUp():
+            return "nothing was missed while the link was down"
+        case OthersHeard(count=count):
+            return f"{count} events of other subsystems"
         case EventsMissed(why=why):
             return f"events may be missing: {why}"
         case LinkLost(why=why):

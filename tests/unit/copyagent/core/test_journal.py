@@ -1,5 +1,7 @@
 """The journal keeps the newest of what was said, and is saved along with other things."""
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,11 +9,12 @@ from copyagent.core.host_events import (
     EventsMissed,
     HostEvent,
     LinkUp,
+    OthersHeard,
     Printed,
     TapeDismounted,
     Unrecognised,
 )
-from copyagent.core.journal import HOLD_MOST, HOLD_S, KEPT, LONGEST_TEXT, Journal, Wanted
+from copyagent.core.journal import HOLD_MOST, HOLD_S, KEPT, LONGEST_TEXT, Entry, Journal, Wanted
 from copyagent.core.time import Moment
 
 TAPE = "/VAULT00/BILL/X00001"
@@ -28,6 +31,13 @@ def dismounted(volume: str = "X00001", host: str = "DEV2") -> HostEvent:
     )
 
 
+def only(event: HostEvent, tapes: Sequence[str] = ()) -> Entry:
+    journal = Journal()
+    journal.add(event, tapes, at(5))
+    (entry,) = journal.entries
+    return entry
+
+
 def filled(count: int) -> Journal:
     journal = Journal()
     for second in range(count):
@@ -36,7 +46,7 @@ def filled(count: int) -> Journal:
 
 
 def test_an_entry_holds_what_was_printed_and_what_it_means() -> None:
-    entry = Journal().add(dismounted(), [TAPE], at(5))
+    entry = only(dismounted(), [TAPE])
     assert (entry.number, entry.at_ns, entry.host, entry.node) == (
         1,
         5_000_000_000,
@@ -50,21 +60,28 @@ def test_an_entry_holds_what_was_printed_and_what_it_means() -> None:
     assert entry.printed.number == 659
 
 
+def test_what_other_subsystems_say_is_not_written_down() -> None:
+    journal = Journal()
+    journal.add(OthersHeard("DEV2", 40), [], at(1))
+    assert (journal.newest, journal.unsaved) == (0, [])
+
+
 def test_only_the_newest_are_kept_and_numbers_go_on() -> None:
     journal = filled(KEPT + 5)
     assert (journal.oldest, journal.newest, len(journal.entries)) == (6, KEPT + 5, KEPT)
     again = Journal.of(journal.entries)
-    assert again.add(LinkUp("DEV2"), [], at(0)).number == KEPT + 6
+    again.add(LinkUp("DEV2"), [], at(0))
+    assert again.newest == KEPT + 6
     assert len(again.unsaved) == 1
 
 
 def test_a_long_text_is_cut() -> None:
     text = "X" * 5000
     printed = Printed("$ZSVR", "TANDEM.TAPE.G06", 699, text)
-    entry = Journal().add(Unrecognised("DEV2", 699, text, printed=printed), [], at(0))
+    entry = only(Unrecognised("DEV2", 699, text, printed=printed))
     assert entry.printed is not None
     assert entry.printed.text == "X" * LONGEST_TEXT + "..."
-    assert len(Journal().add(EventsMissed("DEV2", text), [], at(0)).reading) < LONGEST_TEXT + 10
+    assert len(only(EventsMissed("DEV2", text)).reading) < LONGEST_TEXT + 10
 
 
 def test_what_has_no_effect_waits_for_a_commit_with_another_reason() -> None:

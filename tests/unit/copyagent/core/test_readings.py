@@ -119,6 +119,8 @@ READINGS: list[tuple[he.HostEvent, str, str]] = [
     (he.Unrecognised("DEV2", 699, "WHAT IS THIS"), "unrecognised", "not understood"),
     (he.SetAside("DEV2", "heard before"), "set aside", "set aside: heard before"),
     (he.LinkUp("DEV2"), "link up", "the link is up"),
+    (he.CaughtUp("DEV2"), "caught up", "nothing was missed while the link was down"),
+    (he.OthersHeard("DEV2", 7), "others heard", "7 events of other subsystems"),
     (
         he.EventsMissed("DEV2", "the log has rolled over"),
         "events missed",
