@@ -5,6 +5,7 @@ import logging
 import os
 import random
 import time
+from collections.abc import Mapping
 from functools import partial
 from pwd import getpwnam
 
@@ -17,9 +18,10 @@ from copyagent.control.server import serve
 from copyagent.core.book import Book
 from copyagent.core.engine import Engine
 from copyagent.core.time import Moment
-from copyagent.ems.link_settings import LinkTally, settings_of_link
+from copyagent.ems.link import run_link
+from copyagent.ems.host_writer import HostWriter
+from copyagent.ems.link_settings import LinkSettings, LinkTally, settings_of_link
 from copyagent.ems.secret import Secret
-from copyagent.ems.session import run_link
 from copyagent.runner import Runner
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.sftp import connect
@@ -27,6 +29,7 @@ from copyagent.state.store import Store, open_store
 from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError
+from vtsfs.contract.messages import Message
 from vtsfs.contract.password_file import read_password
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_ems import EmsHost
@@ -102,6 +105,7 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
         mounts=known.mounts,
         acks=known.acks,
         baselines=known.baselines,
+        links=known.links,
         journal=known.journal,
         behind=known.behind,
     )
@@ -112,18 +116,54 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
     async def handle(request: Request, peer: Peer) -> object:
         return await answer(runner, request, peer.user)
 
+    links = {
+        name: settings_of_link(name, host, _password(name, host), settings.ems.logins)
+        for name, host in settings.ems.hosts.items()
+    }
+    # Before the runner: what it finds unwritten at its start is told as well.
+    runner.writers.update(_writers(settings, links, runner))
     async with open_bridge(), trio.open_nursery() as nursery:
         await nursery.start(runner.run)
-        for name, host in settings.ems.hosts.items():
-            link = settings_of_link(name, host, _password(name, host), settings.ems.logins)
+        for writer in runner.writers.values():
+            nursery.start_soon(writer.run)
+        for name, link in links.items():
             tally = runner.tallies[name] = LinkTally()
-            run = partial(run_link, link, dial=open_wire, chance=random.random, tally=tally)
-            nursery.start_soon(run, runner.post, runner.post)
+            run = partial(
+                run_link,
+                link,
+                dial=open_wire,
+                chance=random.random,
+                tally=tally,
+                memory=runner.engine.book.links[name].memory.copy(),
+            )
+            nursery.start_soon(run, runner.post_heard, runner.post)
         await nursery.start(serve, settings.control_socket(), handle, _doorkeeper(settings))
         nursery.start_soon(_keep_snapshot, settings, runner)
         notifier.ready("watching")
         if notifier.watchdog_interval is not None:
             nursery.start_soon(_stay_alive, notifier, runner)
+
+
+def _writers(
+    settings: Settings, links: Mapping[str, LinkSettings], runner: Runner
+) -> dict[str, HostWriter]:
+    def report(message: Message, **fields: str) -> None:
+        runner.event_log.write(message, now_ns=None, once=False, **fields)
+
+    return {
+        name: HostWriter(
+            links[name],
+            host.notify,
+            system=settings.system.name,
+            dial=open_wire,
+            report=report,
+            chance=random.random,
+            vaults=host.vaults,
+            stays=host.keep_alive > 0,
+        )
+        for name, host in settings.ems.hosts.items()
+        if host.notify is not None
+    }
 
 
 async def _keep_snapshot(settings: Settings, runner: Runner) -> None:

@@ -7,7 +7,7 @@ any point the state alone says what has to go on (`AgentStarted` derives it).
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
@@ -37,6 +37,7 @@ from copyagent.core.events import (
 from copyagent.core.host_events import HostEvent
 from copyagent.core.report import Progress
 from copyagent.core.time import Moment
+from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link_settings import LinkTally
 from copyagent.feed_client import FeedClient
 from copyagent.state.store import Changes, Store
@@ -74,9 +75,10 @@ class _Journal:
 
 @dataclass(slots=True)
 class _Posted:
-    """An event, or a question, on its way to the engine; *done* is set when it is durable."""
+    """Events, or a question, on their way to the engine; *done* is set when all is durable."""
 
     event: Event | HostEvent | None = None
+    heard: Sequence[HostEvent] = ()
     question: Callable[[Moment], object] | None = None
     answer: object = None
     error: BaseException | None = None
@@ -95,6 +97,8 @@ class Runner:
     feeds: dict[str, FeedClient] = field(default_factory=dict)
     progress: dict[CopyKey, Progress] = field(default_factory=dict)
     tallies: dict[str, LinkTally] = field(default_factory=dict)
+    #: Who tells the hosts what goes to the event log; they never keep anybody waiting.
+    writers: dict[str, HostWriter] = field(default_factory=dict)
     #: Counts up with every change of what is known.
     commits: int = 0
     #: Set, and replaced by another, when something was heard that can be told.
@@ -139,6 +143,15 @@ class Runner:
         await self._send.send(_Posted(event, done=done))
         await done.wait()
 
+    async def post_heard(self, events: Sequence[HostEvent]) -> None:
+        """Hand what one host said to the engine; return when what it changed is durable.
+
+        So each host has one such piece on its way at most, however much it says.
+        """
+        done = trio.Event()
+        await self._send.send(_Posted(heard=events, done=done))
+        await done.wait()
+
     async def ask(self, question: Callable[[Moment], object]) -> object:
         """Let *question* work on the engine between two events, and return its answer.
 
@@ -177,6 +190,7 @@ class Runner:
         numbers = await self._commit(self._changes(says, now))
         for say in says:
             self.event_log.write(say.message, now_ns=now.wall_ns, once=False, **say.fields)
+            self._tell_hosts(say)
         await self._commit(Changes(written=numbers))
         self._acknowledge()
         self._tell_listeners()
@@ -188,6 +202,10 @@ class Runner:
             if posted.done is not None:
                 posted.done.set()
 
+    def _tell_hosts(self, say: Say) -> None:
+        for writer in self.writers.values():
+            writer.tell(say.message, say.fields)
+
     def _tell_listeners(self) -> None:
         if self.engine.book.journal.newest != self._told:
             self._told = self.engine.book.journal.newest
@@ -197,6 +215,8 @@ class Runner:
     def _decide(self, posted: _Posted, now: Moment) -> None:
         if posted.event is not None:
             self.engine.take(posted.event, now)
+        for event in posted.heard:
+            self.engine.take(event, now)
         if posted.question is not None:
             try:
                 posted.answer = posted.question(now)
@@ -211,6 +231,8 @@ class Runner:
             changes.drop_record(tape)
         if book.mounts_dirty:
             changes.put_mounts(book.mounts)
+        if book.links_dirty:
+            changes.put_links(book.links)
         if book.acks != self._saved_acks or book.baselines != self._saved_baselines:
             self._saved_acks, self._saved_baselines = dict(book.acks), set(book.baselines)
             changes.put_acks(book.acks)
@@ -222,7 +244,7 @@ class Runner:
         changes.put_heard(book.journal.news(now.mono, along=not changes.empty))
         book.dirty.clear()
         book.dropped.clear()
-        book.mounts_dirty = book.behind_dirty = False
+        book.mounts_dirty = book.links_dirty = book.behind_dirty = False
         return changes
 
     async def _commit(self, changes: Changes) -> list[int]:
@@ -251,6 +273,7 @@ class Runner:
             self.event_log.write(
                 message.say.message, now_ns=message.at_ns, once=True, **message.say.fields
             )
+            self._tell_hosts(message.say)
         await self._commit(Changes(written=[message.number for message in left]))
 
     def _execute(self, command: Command) -> None:

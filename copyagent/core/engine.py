@@ -95,6 +95,7 @@ class Engine:
 
     def due(self, now: Moment) -> list[Command]:
         """Do what time, or what was taken in, makes due; return all that is to be carried out."""
+        self.links.due(now)
         self._judge_due(now)
         self.vaults.sweeps_due(now)
         self._schedule(now)
@@ -117,12 +118,13 @@ class Engine:
         times += [at for _, at in self.targets.probe_times()]
         # What is due and was not started waits for something else than time.
         times += [s.due.mono for _, s in self._waiting() if s.due.mono > self.handled]
+        times += self.links.times()
         return min(times + self.vaults.times() + self.behind.times(), default=None)
 
     def _started(self, now: Moment) -> None:
         book = self.book
         reset_clocks(book.records.values(), now)
-        self.links.recover()
+        self.links.recover(now)
         self.targets.recover(now)
         self.behind.recover(now)
         for record in list(book.watched()):

@@ -268,10 +268,12 @@ class Unrecognised(HostEvent):
 class SetAside(HostEvent):
     """Tell that an event was understood and is to change nothing; *why* is a phrase.
 
-    So are the events that a replay brings a second time, and a heartbeat's way back.
+    So are the events that a replay brings a second time, and a heartbeat's way back. *told* tells
+    that it was told before in this session, in a form that was not whole yet.
     """
 
     why: str
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)

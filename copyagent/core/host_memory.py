@@ -66,7 +66,7 @@ class Resumption:
     """How a session takes up: with events from *since* on (None: only new ones).
 
     *doubt* says why, even if the replay is what it should be, something may be missing; *first*
-    that nothing was ever seen of this host, so that nothing of it can be missing.
+    that there was no link to this host before, so that nothing of it can be missing.
     """
 
     since: int | None
@@ -78,12 +78,14 @@ class Resumption:
 class HostMemory:
     """What is remembered of one host.
 
-    *last* is the last event up to which all was seen, *newest* the latest time until then. *told*
+    *known* says that there was a link once. *last* is the last event up to which all was seen, None
+    if none ever came; *newest* the latest time until then. *told*
     are second and fingerprint of what was told lately, complete from *complete_from* on. While
     *ceiling* is above *newest*, the host's clock was set back and its times come a second time.
     *proven* says that what comes now follows on *last*; until then *ahead* is how far it came.
     """
 
+    known: bool = False
     last: Mark | None = None
     newest: int = 0
     told: deque[tuple[int, str]] = field(default_factory=deque)
@@ -104,8 +106,14 @@ class HostMemory:
         mark = mark_of(event.node, event.printed_at, event.printed)
         if mark is None:
             return False
-        self.see(mark, told=not isinstance(event, SetAside))
+        self.see(mark, told=not isinstance(event, SetAside) or event.told)
         return True
+
+    def came_up(self) -> None:
+        """Take in that there is a link: before the first there is nothing to be caught up with."""
+        if not self.known:
+            self.known = True
+            self.settle()
 
     def see(self, mark: Mark, *, told: bool) -> None:
         """Take in that an event came; *told* if it is one that must not be told twice."""
@@ -136,8 +144,10 @@ class HostMemory:
 
     def resume(self) -> Resumption:
         """Say where a new session has to begin."""
-        if self.last is None:
+        if not self.known:
             return Resumption(None, first=True)
+        if self.last is None:
+            return Resumption(None, "no event had been seen to take up from")
         if self.ceiling:
             return Resumption(None, "the host's clock was set back")
         since = max(self.newest - OVERLAP_S, self.complete_from)

@@ -1,41 +1,33 @@
 """The host links: which can be heard, and what a host's word means for the tapes it names."""
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from copyagent.core.book import Book
 from copyagent.core.host_events import (
+    CaughtUp,
+    EventsMissed,
     HostEvent,
     LinkLost,
     LinkTrouble,
     LinkUp,
-    LoginRefused,
     MountRequested,
+    OthersHeard,
     TapeDismounted,
 )
 from copyagent.core.judging import Judge
+from copyagent.core.link import Link, News
 from copyagent.core.readings import volumes_in
 from copyagent.core.records import TapeRecord
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
-from vtsfs.contract.units import format_duration
 
 _TOLD_AS: Final = {
     LinkTrouble.LOGIN_REFUSED: messages.LOGIN_REFUSED,
     LinkTrouble.HOST_KEY_REJECTED: messages.HOST_KEY_REJECTED,
 }
 """Trouble that nobody but an operator ends has a message of its own."""
-
-
-@dataclass(slots=True)
-class Link:
-    """What is known of the link to one host, for the operator."""
-
-    up: bool = False
-    since_ns: int = 0
-    trouble: str = "connecting"
-    events: int = 0
-    last_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -47,31 +39,37 @@ class Links:
     state: dict[str, Link] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = {host: Link() for host in self.book.settings.ems.hosts}
+        known = self.book.links
+        self.state = {host: known.get(host, Link()) for host in self.book.settings.ems.hosts}
+        self.book.links = self.state
 
-    def recover(self) -> None:
-        """After a restart: what the hosts said meanwhile is lost, as if the links had been down."""
-        for host in self.state:
-            self.book.mounts.lose(host)
-        self.book.mounts_dirty = True
+    def recover(self, now: Moment) -> None:
+        """After a restart: what the hosts said meanwhile is still to come, if it comes at all."""
+        for host, link in self.state.items():
+            self.book.mounts.lose(host, gap=not link.memory.known)
+            link.restarted(now, self._remind_every(host))
+        self.book.mounts_dirty = self.book.links_dirty = True
 
     def heard(self, event: HostEvent, now: Moment) -> None:
         """Take in what a host, or the link to it, said."""
         link = self.state.get(event.host)
         if link is None:
             return
-        link.last_ns = now.wall_ns
+        if event.printed is not None:
+            self._note_progress(event, link, now)
+        if isinstance(event, OthersHeard):
+            return
         match event:
             case LinkUp():
-                if link.since_ns and not link.up:
-                    age = format_duration((now.wall_ns - link.since_ns) / 1e9)
-                    cause = f"the link was down for {age}"
-                    self.book.say(messages.EMS_GAP, host=event.host, cause=cause)
-                self.state[event.host] = replace(link, up=True, since_ns=now.wall_ns, trouble="")
-                self.judge.links[event.host] = True
-                self.book.say(messages.LINK_UP, host=event.host)
-            case LinkLost() | LoginRefused():
+                self._came_up(event.host, link, now)
+            case LinkLost():
                 self._link_lost(event, link, now)
+            case EventsMissed():
+                self._missed(event, link, now)
+            case CaughtUp():
+                link.caught_up = True
+                link.memory.settle()
+                self.book.links_dirty = True
             case _:
                 link.events += 1
         if isinstance(event, MountRequested) and event.volume is not None:
@@ -82,6 +80,94 @@ class Links:
         for volume in volumes:
             for record in self.book.called(volume):
                 self._host_spoke(record, event, now)
+
+    def due(self, now: Moment) -> None:
+        """Tell what time has made worth telling."""
+        for host, link in self.state.items():
+            news = link.alarm.due(now, self._lost_after(host), self._remind_every(host))
+            if news is not None:
+                self._tell(host, link, news, now)
+
+    def times(self) -> list[float]:
+        """Return the monotonic seconds at which `due` is wanted."""
+        times = (link.alarm.due_at(self._lost_after(host)) for host, link in self.state.items())
+        return [at for at in times if at is not None]
+
+    # ---- the link itself -------------------------------------------------------------------------
+
+    def _note_progress(self, event: HostEvent, link: Link, now: Moment) -> None:
+        link.last_ns, link.printed_at = now.wall_ns, event.printed_at
+        if link.memory.heard(event):
+            self.book.links_dirty = True
+
+    def _came_up(self, host: str, link: Link, now: Moment) -> None:
+        if not link.up:
+            link.since_ns = now.wall_ns
+        link.up, link.trouble, link.kind = True, "", None
+        link.caught_up = not link.memory.known
+        link.memory.came_up()
+        self.judge.links[host] = True
+        self.book.links_dirty = True
+        if link.alarm.came_up(now, self._lost_after(host)):
+            self.book.say(messages.LINK_UP, host=host)
+
+    def _link_lost(self, event: LinkLost, link: Link, now: Moment) -> None:
+        if link.up:
+            link.losses += 1
+        if link.up or not link.since_ns:
+            link.since_ns = now.wall_ns
+        link.up, link.trouble, link.kind, link.caught_up = False, event.why, event.trouble, False
+        link.memory.broke()
+        self.book.links_dirty = True
+        every = self._remind_every(event.host)
+        link.alarm.lost(now, self._lost_after(event.host))
+        if event.trouble in _TOLD_AS and link.alarm.may_tell_refusal(now, every):
+            self._say_lost(event.host, link)
+            link.alarm.tell(now, every)
+        if link.alarm.told_ns:
+            self._expect_nothing_of(event.host, now)
+
+    def _missed(self, event: EventsMissed, link: Link, now: Moment) -> None:
+        link.gaps += 1
+        link.gap_ns, link.gap = now.wall_ns, event.why
+        link.memory.settle()
+        self.book.links_dirty = True
+        about = f"{event.host}: {event.why}"
+        self.book.say_once(messages.EMS_GAP, about, now, host=event.host, cause=event.why)
+
+    def _tell(self, host: str, link: Link, news: News, now: Moment) -> None:
+        self.book.links_dirty = True
+        match news:
+            case News.BACK:
+                self.book.say(messages.LINK_UP, host=host)
+            case News.LOST:
+                self._say_lost(host, link)
+                self._expect_nothing_of(host, now)
+            case News.STILL_LOST:
+                since = datetime.fromtimestamp(link.alarm.since_ns // 10**9, UTC)
+                self._say_lost(host, link, f"since {since:%Y-%m-%d %H:%M:%S} UTC, ")
+
+    def _say_lost(self, host: str, link: Link, since: str = "") -> None:
+        message = messages.LINK_LOST if link.kind is None else _TOLD_AS.get(link.kind)
+        cause = since + link.trouble.removeprefix(f"EMS link to {host}: ")
+        self.book.say(message or messages.LINK_LOST, host=host, cause=cause)
+
+    def _expect_nothing_of(self, host: str, now: Moment) -> None:
+        """Judge what waits for this host's word without it."""
+        if not self.judge.links.get(host):
+            return
+        self.judge.links[host] = False
+        for tape in list(self.book.deadlines):
+            if tape in self.book.records:
+                self.judge.consider(self.book.records[tape], now)
+
+    def _lost_after(self, host: str) -> float:
+        return self.book.settings.ems.hosts[host].lost_after
+
+    def _remind_every(self, host: str) -> float:
+        return self.book.settings.ems.hosts[host].remind_every
+
+    # ---- the tapes -------------------------------------------------------------------------------
 
     def _write_down(self, event: HostEvent, volumes: tuple[str, ...], now: Moment) -> None:
         """Keep what was said, with the tapes it concerns here, to be shown."""
@@ -122,23 +208,6 @@ class Links:
                 self.book.mounts.mounts[volume] = replace(former, dismounted_ns=now.wall_ns)
                 record.note(now.wall_ns, f"{former.host}: asked for it again, so it was dismounted")
             self.judge.consider(record, now, at_once=True)
-
-    def _link_lost(self, event: LinkLost | LoginRefused, link: Link, now: Moment) -> None:
-        if link.up or link.trouble != event.why:
-            message = _TOLD_AS.get(event.trouble, messages.LINK_LOST)
-            cause = event.why.removeprefix(f"EMS link to {event.host}: ")
-            if link.up:
-                # The log's last word on a link must be true, however often it comes and goes.
-                self.book.say(message, host=event.host, cause=cause)
-            else:
-                self.book.say_once(message, event.host, now, host=event.host, cause=cause)
-            self.state[event.host] = replace(
-                link, up=False, since_ns=now.wall_ns, trouble=event.why
-            )
-        self.judge.links[event.host] = False
-        for tape in list(self.book.deadlines):
-            if tape in self.book.records:
-                self.judge.consider(self.book.records[tape], now)
 
 
 def _in_words(event: HostEvent) -> str:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
-from copyagent.core.host_clock import as_printed
 from copyagent.core.host_memory import HostMemory, Resumption
 from copyagent.ems.catch_up import command_from
 from copyagent.ems.dialogue import LinkFailure
@@ -55,7 +54,7 @@ async def run_session(
     """
     past = past or Past()
     since = past.resumption.since
-    wire = await dial(settings, None if since is None else as_printed(since))
+    wire = await dial(settings, since)
     if isinstance(wire, LinkFailure):
         return wire
     tally.connections += 1

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from copyagent.core.book import Acknowledged
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Entry
+from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm
 from copyagent.core.records import TapeRecord
 from vtsfs.contract.errors import StateError
@@ -18,6 +19,7 @@ from vtsfs.contract.naming import PoolId
 RECORD: TypeAdapter[TapeRecord] = TypeAdapter(TapeRecord)
 MOUNTS: TypeAdapter[HostMounts] = TypeAdapter(HostMounts)
 ACKS: TypeAdapter[dict[str, Acknowledged]] = TypeAdapter(dict[str, Acknowledged])
+LINKS: TypeAdapter[dict[str, Link]] = TypeAdapter(dict[str, Link])
 HEARD: TypeAdapter[Entry] = TypeAdapter(Entry)
 NAMES: TypeAdapter[set[str]] = TypeAdapter(set[str])
 BEHIND: TypeAdapter[list[tuple[PoolId, str, BehindAlarm]]] = TypeAdapter(

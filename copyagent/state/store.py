@@ -6,7 +6,7 @@ Tables (schema version 1, in ``meta``):
 ``knowledge``  what concerns no single tape, JSON by name: ``mounts`` (what hosts said, by request
                and volume), ``acks`` (how far each outbox was taken in), ``baselines`` (pools whose
                tapes were all seen once), ``behind`` (of which pools it was told that they have
-               fallen behind)
+               fallen behind), ``links`` (how far each host was heard, and what was told of its link)
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
 ``messages``   event-log messages that were decided and perhaps not written: `unwritten` hands them
                over after a crash, so a message can come twice, never not at all
@@ -31,6 +31,7 @@ from copyagent.core.book import Acknowledged
 from copyagent.core.commands import Say
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import KEPT, Entry, Journal
+from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
 from copyagent.state import encoding
@@ -68,6 +69,7 @@ class Remembered:
     mounts: HostMounts = field(default_factory=HostMounts)
     acks: dict[str, Acknowledged] = field(default_factory=dict)
     baselines: set[str] = field(default_factory=set)
+    links: dict[str, Link] = field(default_factory=dict)
     journal: Journal = field(default_factory=Journal)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
 
@@ -112,6 +114,10 @@ class Changes:
         """Save what the hosts said."""
         self.knowledge["mounts"] = encode(encoding.MOUNTS, mounts)
 
+    def put_links(self, links: Mapping[str, Link]) -> None:
+        """Save how far each host was heard, and what was told of its link."""
+        self.knowledge["links"] = encode(encoding.LINKS, dict(links))
+
     def put_acks(self, acks: Mapping[str, Acknowledged]) -> None:
         """Save how far the outboxes were taken in."""
         self.knowledge["acks"] = encode(encoding.ACKS, dict(acks))
@@ -154,6 +160,7 @@ class Store:
             mounts=_known(knowledge, "mounts", encoding.MOUNTS, HostMounts()),
             acks=_known(knowledge, "acks", encoding.ACKS, {}),
             baselines=_known(knowledge, "baselines", encoding.NAMES, set()),
+            links=_known(knowledge, "links", encoding.LINKS, {}),
             journal=Journal.of(decode(encoding.HEARD, text, "an event") for (text,) in heard),
             behind={(pool, target): alarm for pool, target, alarm in behind},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,10 +12,11 @@ import trio
 from copyagent.access import open_wire
 from copyagent.core.host_events import HostEvent, LinkUp
 from copyagent.ems.dialogue import LinkFailure, LoginPlan
+from copyagent.ems.link import run_link
 from copyagent.ems.link_settings import LinkSettings, LinkTally
 from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
 from copyagent.ems.secret import Secret
-from copyagent.ems.session import run_link, run_session
+from copyagent.ems.session import run_session
 from tests.support.ems_host.options import HostOptions
 from tests.support.waiting import wait_until_async
 
@@ -53,9 +54,9 @@ class Heard:
     reports: list[HostEvent] = field(default_factory=list)
     tally: LinkTally = field(default_factory=LinkTally)
 
-    async def deliver(self, event: HostEvent) -> None:
+    async def deliver(self, events: Sequence[HostEvent]) -> None:
         """Keep what the host said."""
-        self.events.append(event)
+        self.events.extend(events)
 
     async def report(self, event: HostEvent) -> None:
         """Keep what the link says of itself."""

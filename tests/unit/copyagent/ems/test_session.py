@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,10 +24,11 @@ from copyagent.core.host_events import (
     VolumeMounted,
 )
 from copyagent.ems.dialogue import LinkFailure, LoginPlan
+from copyagent.ems.link import run_link
 from copyagent.ems.link_settings import LinkSettings, LinkTally
 from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
 from copyagent.ems.secret import Secret
-from copyagent.ems.session import run_link, run_session
+from copyagent.ems.session import run_session
 from tests.support.ems_host import EmsHost, HostOptions, Layout, open_ems_host
 from tests.support.waiting import wait_until_async
 
@@ -64,8 +65,8 @@ class Heard:
     reports: list[HostEvent] = field(default_factory=list)
     tally: LinkTally = field(default_factory=LinkTally)
 
-    async def deliver(self, event: HostEvent) -> None:
-        self.events.append(event)
+    async def deliver(self, events: Sequence[HostEvent]) -> None:
+        self.events.extend(events)
 
     async def report(self, event: HostEvent) -> None:
         self.reports.append(event)
@@ -437,8 +438,8 @@ async def test_several_links_do_not_mind_each_other() -> None:
 
 
 async def test_what_the_receiver_raises_ends_the_link_and_closes_the_connection() -> None:
-    async def deliver(event: HostEvent) -> None:
-        raise LookupError(event.host)
+    async def deliver(events: Sequence[HostEvent]) -> None:
+        raise LookupError(events[0].host)
 
     async def ignore(event: HostEvent) -> None:
         logging.getLogger(__name__).debug("%s", event)
