@@ -38,7 +38,7 @@ from copyagent.ems.secret import NOT_SHOWN, Secret
 from vtsfs.contract.settings_logins import DISTRIBUTOR, PASSWORD
 
 MAX_PROMPT: Final = 1024
-"""Characters of the host's last line that are looked at."""
+"""Characters of a line that are looked at: the last for a prompt, the first for a refusal."""
 MAX_STARTING: Final = 16384
 """Characters kept between the distributor's start and its first event."""
 MAX_CAME: Final = 160
@@ -277,8 +277,9 @@ class Dialogue:
 
     def _find_refusal(self, lines: list[str]) -> str | None:
         for line in lines:
-            if any(refusal.search(line) for refusal in self._refusals):
-                return line
+            start = line[:MAX_PROMPT]
+            if any(refusal.search(start) for refusal in self._refusals):
+                return start
         return None
 
     def _refused(self) -> list[LinkFailure]:

@@ -18,8 +18,14 @@ from copyagent.ems.dialogue import (
     StepPassed,
     expects_prompt,
 )
-from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
+from copyagent.ems.login_types import (
+    DEFAULT_DISTRIBUTOR,
+    LOGIN_TYPES,
+    login_of,
+    with_steps_replaced,
+)
 from copyagent.ems.secret import Secret
+from vtsfs.contract.settings_ems import EmsHost
 
 SECRET = "s3cret-Pass"
 BANNER = "WELCOME TO dev2\n\nAvailable Services:\n\nTACL EXIT\n"
@@ -247,6 +253,174 @@ def test_a_lost_connection_says_how_far_it_had_come() -> None:
     assert "user prompt" in failure.step
     assert failure.came == "Goodbye."
     assert talk.hear("TACL 1> ").typed == ["TACL"]
+
+
+def test_the_steps_are_told_in_order() -> None:
+    talk = Talk(plan("SAFEGUARD")).hear(*LOGINS["SAFEGUARD"])
+    assert talk.passed == [step.title for step in LOGIN_TYPES["SAFEGUARD"].steps]
+    assert talk.dialogue.is_logged_on
+    skipped = Talk(plan("SAFEGUARD")).hear(*LOGINS["SAFEGUARD"][1:3])
+    assert skipped.passed == ["TACL prompt", "user prompt"]
+    assert not skipped.dialogue.is_logged_on
+
+
+def test_without_a_distributor_the_prompt_is_the_end() -> None:
+    talk = Talk(plan(distributor="")).hear(*LOGINS["TACL"])
+    assert talk.end == Started("")
+    assert talk.typed == TYPED["TACL"][:-1]
+    assert talk.passed[-1] == "prompt after the log-on"
+
+
+def test_a_terminal_that_safeguard_controls() -> None:
+    talk = Talk(plan("SAFEGUARD")).hear("SAFEGUARD 1> ", "User name: ", "Password: ", "\n1> ")
+    assert talk.typed == TYPED["SAFEGUARD"][1:]
+    direct = Talk(plan("TACL")).hear("SAFEGUARD 1> ", "Password: ", "\n1> ")
+    assert direct.typed == TYPED["TACL"][1:]
+
+
+@pytest.mark.parametrize(
+    "came",
+    [
+        "\n*ERROR* Invalid username or password\nSAFEGUARD 2> ",
+        "\nPassword expired\nEnter new password: ",
+        "\nReenter new password: ",
+        "\nZugang verweigert\nPassword: ",
+        "\nSorry.\nSAFEGUARD 2> ",
+        "\nNo.\nUser name: ",
+    ],
+)
+def test_whoever_asks_again_has_refused_and_is_told_nothing_more(came: str) -> None:
+    talk = Talk(plan("SAFEGUARD")).hear(*LOGINS["SAFEGUARD"][:4], came).wait()
+    assert talk.failure().trouble is LinkTrouble.LOGIN_REFUSED
+    before = list(talk.typed)
+    for text in (*LOGINS["SAFEGUARD"], "Password: ", "TACL 1> "):
+        talk.hear(text).wait()
+    assert talk.typed == before == TYPED["SAFEGUARD"][:4]
+
+
+@pytest.mark.parametrize("came", ["Not logged on", "Expecting: LOGON, PAUSE or TIME"])
+def test_a_distributor_for_want_of_a_log_on_is_a_refused_log_on(came: str) -> None:
+    talk = Talk(plan()).hear(*LOGINS["TACL"], f"{START}\n{came}\nTACL 2> ")
+    assert talk.failure().trouble is LinkTrouble.LOGIN_REFUSED
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["Password: "],
+        ["Enter Choice> ", "Password: "],
+        ["Enter Choice> ", "TACL 1> ", "Enter new password: "],
+        ["Enter Choice> ", "TACL 1> ", "Verify password: "],
+        ["Enter Choice> ", "TACL 1> ", "Password: \nSubject: "],
+        ["Enter Choice> ", "TACL 1> ", "Password: for what? "],
+        [*LOGINS["TACL"], "Password: "],
+        [*LOGINS["TACL"], EVENT, "Password: "],
+    ],
+)
+def test_the_password_is_typed_nowhere_but_where_it_is_asked_for(asked: list[str]) -> None:
+    talk = Talk(plan()).hear(*asked).wait()
+    assert talk.typed.count(SECRET) == asked.count("Password: ") - (asked[-1] == "Password: ")
+
+
+def test_a_prompt_for_a_password_of_a_user_is_one() -> None:
+    talk = Talk(plan()).hear("TACL 1> ", "LOGON VTS.EMS\nPassword for VTS.EMS: ")
+    assert talk.typed[-1] == SECRET
+
+
+def test_a_site_that_words_a_prompt_anew_means_what_it_says() -> None:
+    login = with_steps_replaced(LOGIN_TYPES["TACL"], {"password": "(?i)verify: *$"}, {})
+    of = LoginPlan(login, "VTS.EMS", Secret(SECRET), START)
+    assert Talk(of).hear("TACL 1> ", "Password: ").typed[-1] != SECRET
+    assert Talk(of).hear("TACL 1> ", "Verify: ").typed[-1] == SECRET
+
+
+def after_ssh(login: str = "TACL", **host: object) -> LoginPlan:
+    entry = {"access": "ssh", "address": "h", "known_hosts": "/k", "user": "VTS.EMS", **host}
+    return LoginPlan(
+        login_of(EmsHost.model_validate({"login": login, **entry}), {}),
+        "VTS.EMS",
+        Secret(SECRET if "password_file" in host else ""),
+        START,
+    )
+
+
+@pytest.mark.parametrize("login", LOGIN_TYPES)
+@pytest.mark.parametrize(
+    ("shown", "typed"),
+    [
+        (["$SYSTEM.VTS 1> "], [START]),
+        (["Enter Choice> ", "1> "], ["TACL", START]),
+        (["Enter Choice> ", "$SYSTEM VTS 1> "], ["TACL", START]),
+    ],
+)
+def test_after_ssh_there_may_be_nothing_to_log_on_to(
+    login: str, shown: list[str], typed: list[str]
+) -> None:
+    for of in (after_ssh(login, password_file="/p"), after_ssh(login, key="/k")):
+        assert Talk(of).hear(*shown).typed == typed
+
+
+@pytest.mark.parametrize("login", LOGINS)
+def test_after_ssh_a_host_may_ask_for_everything_again(login: str) -> None:
+    assert Talk(after_ssh(login, password_file="/p")).hear(*LOGINS[login]).typed == TYPED[login]
+
+
+def test_after_ssh_with_a_key_alone_any_prompt_will_do_and_no_password_is_there() -> None:
+    assert Talk(after_ssh(key="/k")).hear("TACL 1> ").typed == [START]
+    asked = Talk(after_ssh(key="/k")).hear("Password: ").wait()
+    assert (asked.typed, asked.failure().trouble) == ([], LinkTrouble.UNEXPECTED_PROMPT)
+
+
+def test_what_takes_too_long_is_named() -> None:
+    dialogue = Dialogue(plan(), 0.0)
+    failure = dialogue.took_too_long()
+    assert failure.step == "searching for the service prompt takes too long"
+    assert "Enter Choice" in failure.expected
+    assert dialogue.receive("Enter Choice> ", 1.0) == []
+
+
+WRAPS = st.sampled_from(["", "\r\n", "\n        ", "\0", "\b", " ", "\x1b[1m", "\x1b[0m"])
+
+
+@given(
+    # None of these words stands in what we say ourselves.
+    st.text(st.sampled_from("Q#7zJ%$(.*^Ü|é"), min_size=4, max_size=16),
+    st.data(),
+)
+def test_no_random_password_comes_into_a_failure_however_it_is_echoed(
+    password: str, data: st.DataObject
+) -> None:
+    def echo() -> str:
+        start = data.draw(st.integers(0, len(password) - 4))
+        changed = data.draw(st.sampled_from([password, password.upper(), password.lower()]))
+        return "".join(c + data.draw(WRAPS) for c in changed[start:])
+
+    piece = st.one_of(
+        st.text(max_size=10),
+        st.sampled_from(["\n", "*ERROR* no\n", *LOGINS["TACL"], *LOGINS["SAFEGUARD"], EVENT]),
+        st.builds(echo),
+    )
+    login = data.draw(st.sampled_from(sorted(LOGINS)))
+    talk = Talk(plan(login, password=password))
+    before = data.draw(st.integers(0, len(LOGINS[login])))
+    for text in (*LOGINS[login][:before], *data.draw(st.lists(piece, max_size=8))):
+        for cut in (text[:3], text[3:]):
+            talk.hear(cut)
+        talk.wait(data.draw(st.sampled_from([0.0, 5.0])))
+    if talk.end is None:
+        talk.keep([talk.dialogue.connection_lost()])
+    assert sum(password in line for line in talk.typed) <= 1
+    if password in talk.typed:
+        assert "password prompt" in talk.passed
+        assert talk.typed.index(password) == talk.passed.index("password prompt")
+        assert "user prompt" in talk.passed[: talk.passed.index("password prompt")]
+    if isinstance(talk.end, LinkFailure):
+        sentence = talk.end.sentence("DEV2")
+        for shown in (sentence, repr(talk.end)):
+            read = "".join(shown.split()).replace("?", "").replace("|", "").casefold()
+            folded = password.replace("|", "").casefold()
+            for at in range(len(folded) - 3):
+                assert "|" in password or folded[at : at + 4] not in read
 
 
 @given(st.data())
