@@ -38,7 +38,7 @@ MAX_EVENT: Final = 16384
 KEPT_GARBAGE: Final = 32
 """How many of the latest lines that belong to no event are kept to be shown."""
 
-_PROMPT = r"(?:\\\w+\.)?(?:(?:TACL|\$\w+(?:[ .]\$?\w+)*)[ \t]*)?\d{1,6}>[ \t]*"
+_PROMPT = r"(?:\\\w+\.)?(?:(?:TACL|\$\w+(?:[ .]\$?\w+)?)[ \t]*)?\d{1,6}>[ \t]*"
 _TIME = r"\d\d-\d\d-\d\d[ \t]+\d\d:\d\d:\d\d"
 _SENDER = r"(?:\\\w+\.)?(?:\d{1,4}, ?\d{1,5}|[^\s*]+)"
 _MARK = r"(?:[ \t]+|(?=\*))(?:\*[ \t]*)?"

@@ -35,8 +35,10 @@ FIRST_TAPE_SERVER_NUMBER: Final = 600
 
 _SENDERS = re.compile(r"(?:(?:\\\w{1,8}\.)?\$[\w#.-]{1,32} ?: ?){1,3}")
 _SENDER = re.compile(r"\$[\w#.-]{1,32}")
+# A job that ended without closing its tape file (1029) leaves the server as it was.
 _ABEND = re.compile(
-    r"(?=.*\$ZSVR\b)(?=.*\b(?:ABEND(?:ED)?|TERMINATED ABNORMALLY)\b).*", re.IGNORECASE
+    r"(?!.*\bTAPEFILE\b)(?=.*\$ZSVR\b)(?=.*\b(?:ABEND(?:ED)?|TERMINATED ABNORMALLY)\b).*",
+    re.IGNORECASE,
 )
 
 

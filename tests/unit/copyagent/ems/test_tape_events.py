@@ -231,6 +231,11 @@ def test_an_abend_in_a_comment_forgets_nothing() -> None:
     assert isinstance(read("0001 MOUNT X1 WITH RING $ZSVR ABENDED"), MountRequested)
 
 
+def test_the_abend_of_a_job_forgets_nothing() -> None:
+    text = "$ZSVR: Error1029 - Tapefile NIGHTLY terminated abnormally"
+    assert isinstance(read(text, 688), Unrecognised)
+
+
 def test_a_policy_command_can_come_from_anybody() -> None:
     text = 'VTSPolicy IDR "/VAULT00/BILL/X00001 s=VTS1"'
     found = read(text, 1234, process="12,34", ssid="EXTERNAL.0.0")
