@@ -47,6 +47,8 @@ COPY_S: Final = 1.0
 #: How long time goes on after the last thing recorded, in seconds: beyond `mounted_max`'s default.
 AFTERWARDS_S: Final = 25 * 3600.0
 
+#: A signal can be so old when it arrives: the agent was down for a week.
+_LATEST_NS: Final = 7 * 86400 * 10**9
 _OUTBOX: Final = "recorded"
 _FIRST_MONO: Final = 1000.0
 
@@ -178,7 +180,10 @@ class Rehearsal:
         elif tape is not None and signal.identity is not None:
             self._files[tape] = signal.identity
         self._note("overlay", in_words(signal), kind=signal.kind.value, tape=str(tape or ""))
-        numbered = replace(signal, seq=self._seq, extents=None)
+        at_ns = self._now.wall_ns
+        # A recording that was put on another line of time must not keep the times of the first.
+        own_ns = signal.wall_ns if 0 <= at_ns - signal.wall_ns < _LATEST_NS else at_ns
+        numbered = replace(signal, seq=self._seq, extents=None, wall_ns=own_ns)
         self._take(SignalSeen(_OUTBOX, numbered))
 
     def _take(self, event: Event | HostEvent) -> None:
