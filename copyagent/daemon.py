@@ -18,8 +18,8 @@ from copyagent.control.server import serve
 from copyagent.core.book import Book
 from copyagent.core.engine import Engine
 from copyagent.core.time import Moment
-from copyagent.ems.link import run_link
 from copyagent.ems.host_writer import HostWriter
+from copyagent.ems.link import run_link
 from copyagent.ems.link_settings import LinkSettings, LinkTally, settings_of_link
 from copyagent.ems.secret import Secret
 from copyagent.runner import Runner
@@ -135,6 +135,7 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
                 chance=random.random,
                 tally=tally,
                 memory=runner.engine.book.links[name].memory.copy(),
+                heartbeat=runner.writers.get(name),
             )
             nursery.start_soon(run, runner.post_heard, runner.post)
         await nursery.start(serve, settings.control_socket(), handle, _doorkeeper(settings))

@@ -30,8 +30,11 @@ OWNERS = {
 
 PURE = (
     "copyagent.core",
+    "copyagent.ems.catch_up",
     "copyagent.ems.dialogue",
     "copyagent.ems.lines",
+    "copyagent.ems.listening",
+    "copyagent.ems.notices",
     "copyagent.ems.plain_text",
     "copyagent.ems.policy",
     "copyagent.ems.tape_events",

@@ -111,6 +111,13 @@ POLICY_LEFT_ALONE = Message(
     "Nothing to do, unless it was meant for AutoCopy: only IDR is, and only where "
     "ems.hosts.{host}.policy.enabled is true.",
 )
+HOST_NOT_TOLD = Message(
+    420114,
+    "{host} cannot be told of alarms, {waiting} wait, {dropped} dropped: {cause}",
+    "Copies and the host's events go on without it. Check ems.hosts.{host}.notify in the settings and "
+    "try its command by hand at a TACL prompt; copyagent ems status shows how it stands.",
+)
+HOST_TOLD_AGAIN = Message(220115, "{host} is told of alarms again", "Nothing to do.")
 COPIED = Message(224101, "{tape} copied to {target}: {size} in {took}", "Nothing to do.")
 ATTEMPT_FAILED = Message(
     424110,
@@ -157,6 +164,12 @@ HELD_BY_POLICY = Message(
     624128,
     "{tape} held: {verdict}, and the settings say hold",
     "See copyagent explain TAPE, then: copyagent release TAPE --because TEXT",
+)
+LABEL_TWICE = Message(
+    624129,
+    "{tape} held: the host names its label, which is also that of {detail}",
+    "A host names a label, not a file. Rename one of the tapes, or say in ems.hosts which vaults each "
+    "host uses; then: copyagent release TAPE --because TEXT",
 )
 KEPT = Message(
     224126,
