@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copyagent.core.host_events import TapeDismounted, VolumeMounted
+from copyagent.core.host_events import (
+    RequestsForgotten,
+    TapeDismounted,
+    VolumeMounted,
+)
 from copyagent.ems.lines import (
     KEPT_GARBAGE,
     MAX_EVENT,
@@ -93,21 +97,27 @@ def test_each_sample_by_itself(sample: str, meant: EmsEvent) -> None:
 @given(st.data())
 def test_any_events_at_any_width_cut_anywhere_read_the_same(data: st.DataObject) -> None:
     cases: list[Case] = data.draw(st.lists(printed_cases(), max_size=6))
-    layout = Layout(width=data.draw(st.integers(18, 140)), indent=data.draw(st.integers(1, 12)))
+    layout = Layout(width=data.draw(st.integers(20, 132)), indent=data.draw(st.integers(1, 40)))
     printed_at = "06-09-14 22:00:01"
     critical = data.draw(st.booleans())
-    end = data.draw(st.sampled_from(["\n", "\r\n", "\n\n"]))
-    stream = "".join(
-        line + end
-        for number, text, _ in cases
-        for line in layout.lines(printed_at, number, text, critical=critical)
-    )
+    end = data.draw(st.sampled_from(["\n", "\r\n", "\n\n", "\r\r\n", "\0\n"]))
+    lines: list[str] = []
+    for number, text, _ in cases:
+        lines += layout.lines(printed_at, number, text, critical=critical)
+        if data.draw(st.booleans()):
+            # Other subsystems say anything, also what would be of tapes if the tape server said it.
+            other = layout.of("$ZDSK", "TANDEM.STORAGE.G06")
+            lines += other.lines(printed_at, number, text, critical=critical)
+    stream = "".join(line + end for line in lines)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     events = decode(*pieces)
     assert all(event.critical is critical for event in events)
     meant = [placed(event, layout.node, printed_at) for _, _, event in cases]
-    assert [read_host_event(HOST, event) for event in events] == meant
+    found = [read_host_event(HOST, event) for event in events if event.process == "$ZSVR"]
+    assert found == meant
+    others = [read_host_event(HOST, event) for event in events if event.process != "$ZSVR"]
+    assert all(other is None or isinstance(other, RequestsForgotten) for other in others)
 
 
 @given(st.text(max_size=500), st.lists(st.integers(0, 500), max_size=5))
