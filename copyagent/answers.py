@@ -28,8 +28,12 @@ def status_of(runner: Runner) -> Callable[[Moment], report.Document]:
         document = report.status(runner.engine, runner.progress, __version__, now)
         for host in document["hosts"]:
             tally = runner.tallies.get(host["host"], LinkTally())
-            host["garbage_lines"] = tally.garbage_lines
+            host["connections"] = tally.connections
+            host["events_of_all_kinds"] = tally.events
             host["unrecognised"] = tally.unrecognised
+            host["garbage_lines"] = tally.garbage_lines
+            host["garbage"] = tally.latest_garbage
+            host["other_events"] = dict(sorted(tally.others.items()))
         return document
 
     return ask

@@ -3,6 +3,7 @@
 import click
 
 from copyagent.cli.ems_replay import replay
+from copyagent.cli.ems_status import status
 
 
 @click.group()
@@ -10,4 +11,5 @@ def ems() -> None:
     """Look at the links to the NonStop hosts, try one, or play a recorded one."""
 
 
+ems.add_command(status)
 ems.add_command(replay)

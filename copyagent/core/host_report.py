@@ -1,17 +1,18 @@
 """What operators see of the hosts: what was said, as plain data for ``--json`` and for tables.
 
-Keys are stable: they are the schema of ``copyagent events --json`` and of ``ems status --json``
-(version 1). Times are ISO 8601 in UTC but for ``printed_at``, which is the host's own.
+Keys are stable: they are the schema of ``copyagent events --json``, and of the hosts in ``status
+--json`` and ``ems status --json`` (version 1). Times are ISO 8601 in UTC but for ``printed_at``, which is the host's own.
 """
 
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from copyagent.core.book import Book
+from copyagent.core.dates import iso, iso_ms
 from copyagent.core.host_clock import in_utc
 from copyagent.core.journal import Entry, Wanted
+from copyagent.core.link import Link
 from copyagent.core.time import Moment
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.settings import Settings
@@ -62,6 +63,35 @@ def event_document(entry: Entry, zone: ZoneInfo | None) -> Document:
     }
 
 
+def link_document(settings: Settings, name: str, link: Link, now: Moment) -> Document:
+    """Return how the link to host *name* stands. *silent_s* is since its last word, in seconds."""
+    host, alarm = settings.ems.hosts[name], link.alarm
+    silent_s = max(now.wall_ns - link.last_ns, 0) // 1_000_000_000 if link.last_ns else None
+    return {
+        "host": name,
+        "access": host.access,
+        "address": str(host.file) if host.access == "file" else host.address,
+        "up": link.up,
+        "since": iso(link.since_ns),
+        "trouble": link.trouble,
+        "trouble_kind": link.kind.value if link.kind else None,
+        "alarm": iso(alarm.told_ns),
+        "lost_since": iso(alarm.since_ns) if not link.up else None,
+        "events": link.events,
+        "last_event": iso(link.last_ns),
+        "last_printed_at": link.printed_at or None,
+        "last_printed_at_utc": in_utc(link.printed_at, zone_of(settings, name)),
+        "silent_s": silent_s,
+        "losses": link.losses,
+        "gaps": link.gaps,
+        "last_gap": iso(link.gap_ns),
+        "last_gap_why": link.gap or None,
+        "caught_up": link.caught_up,
+        "vaults": list(host.vaults),
+        "policy": host.policy.enabled,
+    }
+
+
 def zone_of(settings: Settings, host: str) -> ZoneInfo | None:
     """Return the zone of the clock of *host*, None where the settings name none."""
     known = settings.ems.hosts.get(host)
@@ -80,11 +110,3 @@ def host_named(settings: Settings, name: str) -> str:
     meant = next((h for h in hosts if near and h.upper() == near[0]), None)
     hint = f"did you mean {meant}?" if meant else "ems.hosts of the settings names them"
     raise UsageError(f"there is no host {name!r}, but {', '.join(hosts)}; {hint}")
-
-
-def iso_ms(at_ns: int) -> str | None:
-    """Write a time as ISO 8601 in UTC with milliseconds; 0 (never) as None."""
-    if not at_ns:
-        return None
-    at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ns // 1_000_000 % 1000:03d}Z"

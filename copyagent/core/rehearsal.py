@@ -21,6 +21,7 @@ from copyagent.core.copying import (
     PublishedCopy,
     TargetStamp,
 )
+from copyagent.core.dates import iso_ms
 from copyagent.core.engine import Engine
 from copyagent.core.events import (
     AgentStarted,
@@ -34,7 +35,7 @@ from copyagent.core.events import (
     WakeupDue,
 )
 from copyagent.core.host_events import HostEvent, LinkUp
-from copyagent.core.host_report import Document, event_document, iso_ms, zone_of
+from copyagent.core.host_report import Document, event_document, zone_of
 from copyagent.core.records import Judgement
 from copyagent.core.time import Moment
 from vtsfs.contract.feed import Hello

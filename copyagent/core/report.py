@@ -6,14 +6,15 @@ Keys are stable: they are the schema of ``copyagent status --json`` and ``explai
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
 from copyagent.core.copying import HoldReason, WaitReason
+from copyagent.core.dates import iso
 from copyagent.core.engine import Engine
 from copyagent.core.host_mounts import HostMount
+from copyagent.core.host_report import link_document
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.time import Moment
 from copyagent.core.witness import Overlay, Session, overlay_says
@@ -55,14 +56,7 @@ def status(
             for tape, target in sorted(book.running)
         ],
         "hosts": [
-            {
-                "host": name,
-                "up": link.up,
-                "since": iso(link.since_ns),
-                "trouble": link.trouble,
-                "events": link.events,
-                "last_event": iso(link.last_ns),
-            }
+            link_document(book.settings, name, link, now)
             for name, link in engine.links.state.items()
         ],
         "vaults": [
@@ -205,20 +199,6 @@ HOLDS = {
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
-
-
-def iso(at_ns: int) -> str | None:
-    """Write a time as ISO 8601 in UTC; 0 (never) as None.
-
-    A file can have a date that no calendar of Python's knows; that one is written in seconds.
-    """
-    if not at_ns:
-        return None
-    try:
-        at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return f"{at_ns // 1_000_000_000} s from 1970-01-01T00:00:00Z"
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _pool(book: Book, pool: PoolId, target: str, now: Moment) -> Document:
