@@ -14,12 +14,14 @@ import re
 from copyagent.core.host_events import PolicyCommand
 from copyagent.ems.lines import EmsEvent
 
-_COMMAND = re.compile(r"\s*VTSPolicy\s+\S", re.IGNORECASE)
+_COMMAND = re.compile(r"[\s\x00-\x1f]*VTSPolicy\s+\S", re.IGNORECASE)
+# A critical event that was written as text is printed with a BEL (EMS manual 426909-005, event 512).
+_BLANKS = {code: " " for code in (*range(32), 127)}
 
 
 def read_policy_command(host: str, event: EmsEvent) -> PolicyCommand | None:
     """Give the VTSPolicy command that *event* holds, if it holds one."""
     if _COMMAND.match(event.text) is None:
         return None
-    text = " ".join(event.text.split())
+    text = " ".join(event.text.translate(_BLANKS).split())
     return PolicyCommand(host, text, node=event.node, printed_at=event.printed_at)

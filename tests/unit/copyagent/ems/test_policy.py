@@ -71,3 +71,19 @@ def test_a_wrapped_command_is_whole_again_or_is_not_obeyed(width: int, indent: i
     found = read_policy_command("DEV2", event)
     assert found is not None
     assert read_command(found.text) == read_command(text)
+
+
+@pytest.mark.parametrize("text", ["\x07{}", "{}\x07", "\x07 {} \x07\x00"])
+def test_the_bell_of_a_critical_text_is_no_part_of_the_command(text: str) -> None:
+    command = 'VTSPolicy IDR "/VAULT00/BILL s=VTS1"'
+    found = read(text.format(command))
+    assert found is not None
+    assert found.text == command
+
+
+def test_what_the_collector_cuts_at_102_bytes_is_not_obeyed() -> None:
+    """A text written to the collector by WRITE, as FUP does, is cut there (EMS manual, event 512)."""
+    long = f'VTSPolicy IDR "/VAULT00/BILL/X00001 source={"v" * 60}.example.com"'
+    found = read(long[:102])
+    assert found is not None
+    assert not isinstance(read_command(found.text), SyncOrder)
