@@ -50,6 +50,7 @@ _HEADER_BEGINS = rf"{_TIME}(?:[ \t]*\Z|[ \t]+{_SENDER}(?:{_MARK}(?:[^\s]*\Z|{_SS
 _START = re.compile(rf"(?:{_PROMPT})?(?={_HEADER_BEGINS})", re.IGNORECASE)
 _WHOLE_HEADER = re.compile(rf"(?<!\d){_TIME}[ \t]+{_SENDER}{_MARK}{_SSID}[ \t]+{_NUMBER}")
 _BARE_PROMPT = re.compile(rf"{_PROMPT}\Z", re.IGNORECASE)
+_TYPED = re.compile(r"(?:\\\w+\.)?TACL[ \t]*\d{1,6}>", re.IGNORECASE)
 _HEADER = re.compile(
     r"(?P<printed_at>\d\d-\d\d-\d\d \d\d:\d\d:\d\d) "
     r"(?:(?P<node>\\\w+)\.)?(?P<process>\d{1,4}, ?\d{1,5}|[^\s*]+)(?: |(?=\*))"
@@ -227,7 +228,9 @@ class EmsLineDecoder:
         """Tell whether *line*, no header, continues the open event."""
         if not self._lines or not line.strip():
             return False
-        return line[0] in " \t" or (self._joins_unindented and not is_prompt(line))
+        if line[0] in " \t":
+            return True
+        return self._joins_unindented and not (is_prompt(line) or _TYPED.match(line))
 
     def _extend_piece(self, text: str) -> None:
         room = MAX_LINE - self._piece_length

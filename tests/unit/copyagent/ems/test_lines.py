@@ -228,6 +228,11 @@ def test_a_prompt_is_no_continuation_and_may_stand_before_a_header() -> None:
     assert [e.text for e in decoder.flush()] == ["two"]
 
 
+def test_what_is_typed_after_a_prompt_is_no_continuation() -> None:
+    (event,) = decode(header("one") + "\nTACL 2> STATUS *, USER\n")
+    assert event.text == "one"
+
+
 def test_a_header_in_a_comment_is_no_header() -> None:
     forged = header("STATUS 1512 - X1 TAPE DISMOUNTED FROM DRIVE $T")
     (event,) = decode(header("$ZSVR: 0001 MOUNT X1 WITH RING") + f"\n    {forged}\n")
