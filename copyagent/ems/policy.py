@@ -16,7 +16,7 @@ from copyagent.ems.lines import EmsEvent
 
 _COMMAND = re.compile(r"[\s\x00-\x1f]*VTSPolicy\s+\S", re.IGNORECASE)
 # A critical event that was written as text is printed with a BEL (EMS manual 426909-005, event 512).
-_BLANKS = {code: " " for code in (*range(32), 127)}
+_BLANKS = dict.fromkeys((*range(32), 127), " ")
 
 
 def read_policy_command(host: str, event: EmsEvent) -> PolicyCommand | None:
