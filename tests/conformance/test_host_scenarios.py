@@ -2,14 +2,14 @@
 
 import pytest
 
-from copyagent.core.host_events import HostEvent, SetAside, TapeNotice, Unrecognised
+from copyagent.core.host_events import CaughtUp, HostEvent, SetAside, TapeNotice, Unrecognised
 from tests.support.ems_host import open_ems_host
 from tests.support.ems_host.scenario import Scenario, all_scenarios, play, told
 from tests.support.listening import Heard, link_settings, listening
 
 SCENARIOS = all_scenarios()
 #: What is heard besides statements, and may become more as more is understood.
-ASIDES = (SetAside, TapeNotice, Unrecognised)
+ASIDES = (CaughtUp, SetAside, TapeNotice, Unrecognised)
 
 
 def statements(heard: Heard) -> list[HostEvent]:
