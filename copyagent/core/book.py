@@ -13,6 +13,7 @@ from copyagent.core.commands import Command, Say, StopCopy
 from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Journal
+from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm, Owed, Way
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.retry import Ladder
@@ -31,6 +32,7 @@ _HOLD_MESSAGES = {
     HoldReason.TARGET_CHANGED: messages.TARGET_CHANGED,
     HoldReason.TARGET_UNKNOWN: messages.TARGET_UNKNOWN,
     HoldReason.SOURCE_UNFIT: messages.SOURCE_UNFIT,
+    HoldReason.LABEL_TWICE: messages.LABEL_TWICE,
 }
 
 CopyKey = tuple[TapeId, str]
@@ -59,6 +61,7 @@ class Book:
     mounts: HostMounts = field(default_factory=HostMounts)
     acks: dict[str, Acknowledged] = field(default_factory=dict)
     baselines: set[str] = field(default_factory=set)
+    links: dict[str, Link] = field(default_factory=dict)
     journal: Journal = field(default_factory=Journal)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
 
@@ -72,6 +75,7 @@ class Book:
     dirty: set[TapeId] = field(default_factory=set)
     dropped: set[TapeId] = field(default_factory=set)
     mounts_dirty: bool = False
+    links_dirty: bool = False
     behind_dirty: bool = False
     commands: list[Command] = field(default_factory=list)
     said: dict[tuple[int, str], float] = field(default_factory=dict)
@@ -239,6 +243,10 @@ class Book:
                 self.say(messages.GAVE_UP, **fields, attempts=state.failures, cause=state.cause)
             case states.Held(reason=HoldReason.POLICY) as state:
                 self.say(messages.HELD_BY_POLICY, **fields, verdict=state.detail)
+            case states.Held(reason=HoldReason.LABEL_TWICE) as state:
+                # Once for all tapes of one label, and all targets: each names the others.
+                self.say_once(messages.LABEL_TWICE, record.tape.label.upper(), now,
+                              tape=record.tape, detail=state.detail)  # fmt: skip
             case states.Held() as state:
                 self.say(_HOLD_MESSAGES[state.reason], **fields, detail=state.detail)
             case states.Waiting(reason=WaitReason.FENCED):

@@ -80,6 +80,7 @@ class HoldReason(StrEnum):
     TARGET_CHANGED = "target changed"
     TARGET_UNKNOWN = "unknown at target"
     SOURCE_UNFIT = "source not a plain tape"
+    LABEL_TWICE = "label twice here"
 
 
 class WaitReason(StrEnum):

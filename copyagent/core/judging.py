@@ -1,40 +1,47 @@
-"""From evidence to consequences: when a verdict is due, and what follows from it (DESIGN section 5).
+"""From evidence to verdicts: when one is due, and what it rests on (DESIGN section 5).
 
 Pairing needs no order: whatever arrives, from either witness, the tape is simply judged again from
-all that is known. What is judged to its end is cleared; what had to be judged without the host is
-remembered, in case the host speaks late.
+all that is known. What is judged to its end is cleared; what was judged without the host, or by
+words that may be about another mount, is remembered, in case the host speaks late.
 """
 
 from dataclasses import dataclass, field, replace
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
-from copyagent.core.commands import SweepVault
-from copyagent.core.copying import HoldReason
-from copyagent.core.host_mounts import HostMount
+from copyagent.core.consequences import Consequences, Ruling, age_s, host_detail
+from copyagent.core.host_events import Ring
+from copyagent.core.host_mount import LATE_NS, HostMount
+from copyagent.core.meant import Meant
 from copyagent.core.records import Judgement, TapeRecord
 from copyagent.core.time import Moment
 from copyagent.core.witness import (
+    BY_HOST,
     WAITING,
     WITHOUT_HOST,
     Evidence,
     Host,
     Overlay,
+    Session,
     Verdict,
     host_says,
     judge,
     overlay_says,
 )
 from vtsfs.contract import messages
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Access
 
 _NS = 1_000_000_000
 
-#: A host's first word about a mount that comes this many seconds after a tape was copied without it
-#: is about another mount.
-LATE_S = 300.0
-
 #: The soonest that a tape which the host still has is looked at again, in seconds.
 SOONEST_S = 1.0
+
+#: No tape is dismounted and mounted again within this time; that nearly meets is one mount.
+_NEXT_NS = _NS
+
+#: Verdicts by which sessions were copied, so that another mount's NO RING can come late for them.
+_COPIED_BY = frozenset({Verdict.AGREED, Verdict.RING_UNTOLD})
 
 #: A verdict and the two words it was made of.
 Finding = tuple[Verdict, Overlay, Host]
@@ -47,22 +54,29 @@ class Judge:
     book: Book
     links: dict[str, bool] = field(default_factory=dict)
     covered: dict[str, bool] = field(default_factory=dict)
+    meant: Meant = field(init=False)
+    consequences: Consequences = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meant = Meant(self.book)
+        self.consequences = Consequences(self.book, self.covered)
 
     def listening(self, vault: str) -> bool:
         """Tell whether a host that uses *vault* could be heard."""
-        return any(up and self.concerns(host, vault) for host, up in self.links.items())
-
-    def concerns(self, host: str, vault: str) -> bool:
-        """Tell whether events of *host* are about tapes of *vault*."""
-        settings = self.book.settings.ems.hosts.get(host)
-        return settings is not None and (not settings.vaults or vault in settings.vaults)
+        return any(up and self.meant.concerns(host, vault) for host, up in self.links.items())
 
     def mount_of(self, record: TapeRecord) -> HostMount | None:
-        """Return the host mount that the tape's label stands for, if its host uses the vault."""
-        mount = self.book.mounts.of(record.tape.label.upper())
-        if mount is None or not self.concerns(mount.host, record.tape.vault):
-            return None
-        return mount
+        """Return the host mount that counts for what is to be judged, or would count next.
+
+        Of several hosts' it is the one to be careful about. A mount that was over before all of it
+        began is not its.
+        """
+        began_ns = min((s.opened_ns for s in record.evidence.sessions), default=0)
+        mounts = self.meant.mounts_of(record)
+        fitting = [m for m in mounts if not 0 < m.dismounted_ns < began_ns - _NEXT_NS]
+        return max(fitting, key=lambda mount: mount.caution, default=None)
+
+    # ---- judging -----------------------------------------------------------------------------------
 
     def consider(self, record: TapeRecord, now: Moment, *, at_once: bool = False) -> None:
         """Judge *record* by all that is known now; set the moment to look again if need be.
@@ -71,6 +85,7 @@ class Judge:
         """
         self.book.deadlines.pop(record.tape, None)
         self.book.settle_age(record, now)
+        self._judge_former_mounts(record, now)
         mount = self.mount_of(record)
         overlay = overlay_says(record.evidence, writers=record.writers)
         if overlay is Overlay.NOTHING:
@@ -86,22 +101,115 @@ class Judge:
         host = self._host(record, mount, now)
         verdict = judge(overlay, host)
         if verdict in WAITING:
-            self._wait(record, verdict, mount, now)
+            self._wait(record, (verdict, overlay, host), mount, now)
             return
         self._conclude(record, (verdict, overlay, host), mount, now)
 
+    def session_begins(
+        self, record: TapeRecord, opened_ns: int, access: Access, now: Moment
+    ) -> None:
+        """Judge what ended before a session that opened at *opened_ns*, where it can be told apart.
+
+        Call it before the session is entered. A mount that was over before it had nothing to do with
+        it; and a no-ring mount that it belongs to is not that of sessions judged long before.
+        """
+        if record.writers or record.evidence.empty:
+            return
+        mount = self.mount_of(record)
+        if mount is None:
+            return
+        if record.evidence.judged_ns and self._host(record, mount, now) is Host.NO_RING_LATER:
+            if mount.requested_ns <= opened_ns:
+                overlay = overlay_says(record.evidence, writers=False)
+                verdict = judge(overlay, Host.SILENT)
+                record.note(now.wall_ns, f"{mount.host}: the no-ring mount is a later one")
+                self._conclude(record, (verdict, overlay, Host.SILENT), None, now)
+        elif access is Access.WRITE and 0 < mount.dismounted_ns <= opened_ns:
+            self.consider(record, now, at_once=True)
+
     def _host(self, record: TapeRecord, mount: HostMount | None, now: Moment) -> Host:
         cross_check = self.book.settings.cross_check
+        if mount is not None and mount.lost and not mount.missed and self.links.get(mount.host):
+            # The link has been down for a moment only: what was said meanwhile is still to come.
+            mount = replace(mount, lost=False)
         return host_says(
             mount,
             expected=self.listening(record.tape.vault) and now.mono < self._patience(record),
-            age_s=_age_s(mount, now),
+            age_s=age_s(mount, now),
             mounted_max_s=cross_check.mounted_max,
+            later=mount is not None and self._is_later(record, mount, now),
         )
 
     def _patience(self, record: TapeRecord) -> float:
         """Return when (monotonic seconds) the other witness has had its time to speak."""
         return record.evidence.quiet_since + self.book.settings.cross_check.grace
+
+    def _is_later(self, record: TapeRecord, mount: HostMount, now: Moment) -> bool:
+        """Tell whether *mount* can be a later one than that of sessions judged without the host.
+
+        It was asked for too long after them, over a link that had been up all the while. When it is
+        over, the overlay has the grace to show that it was opened for it.
+        """
+        judged_ns = record.evidence.judged_ns
+        if not judged_ns or not mount.live or mount.requested_ns - judged_ns <= LATE_NS:
+            return False
+        grace_ns = self.book.settings.cross_check.grace * _NS
+        return not mount.dismounted_ns or now.wall_ns - mount.dismounted_ns < grace_ns
+
+    def _wait(
+        self, record: TapeRecord, finding: Finding, mount: HostMount | None, now: Moment
+    ) -> None:
+        cross_check = self.book.settings.cross_check
+        until = self._patience(record)
+        verdict, _, host = finding
+        over_s = (
+            (now.wall_ns - mount.dismounted_ns) / _NS if mount and mount.dismounted_ns else None
+        )
+        if verdict is Verdict.HOST_HAS_IT or host is Host.NO_RING_LATER:
+            left = cross_check.mounted_max - age_s(mount, now)
+            until = now.mono + max(
+                left if over_s is None else cross_check.grace - over_s, SOONEST_S
+            )
+        if verdict is Verdict.OPEN:
+            if over_s is None or record.warned_open:
+                return
+            until = now.mono + cross_check.grace - over_s
+            if until <= now.mono:
+                record.warned_open = True
+                self.book.say(messages.STILL_OPEN, tape=record.tape)
+                return
+        self.book.deadlines[record.tape] = until
+
+    # ---- mounts that are over ----------------------------------------------------------------------
+
+    def _judge_former_mounts(self, record: TapeRecord, now: Moment) -> None:
+        """Judge the sessions of mounts that a next one has ended, whether that was heard or not.
+
+        They would be judged by the next mount's ring otherwise.
+        """
+        for former, present in self.meant.formers_of(record):
+            whole = record.evidence
+            mine = tuple(s for s in whole.sessions if _is_of(s, former, present))
+            if mine:
+                if former.implied:
+                    asked = f"{former.host}: mounted it again, so it was dismounted"
+                    record.note(now.wall_ns, asked)
+                rest = tuple(session for session in whole.sessions if session not in mine)
+                record.evidence = replace(whole, sessions=mine)
+                overlay = overlay_says(record.evidence, writers=False)
+                host = host_says(former, expected=False, age_s=0.0, mounted_max_s=1.0)
+                self._conclude(record, (judge(overlay, host), overlay, host), former, now)
+                if rest:
+                    record.evidence = replace(whole, sessions=rest, changes=(), received=False)
+            self.forget_former(former, present)
+
+    def forget_former(self, former: HostMount, present: HostMount | None) -> None:
+        """Forget a mount that is over, unless a tape may still be open from it."""
+        for record in self.meant.addressed(former.host, former.volume):
+            if record.writers or any(_is_of(s, former, present) for s in record.evidence.sessions):
+                return
+        self.book.mounts.consume(former)
+        self.book.mounts_dirty = True
 
     def _consider_unseen(self, record: TapeRecord, mount: HostMount, now: Moment) -> None:
         """A host speaks of a tape, and the overlay has nothing to be judged.
@@ -109,15 +217,12 @@ class Judge:
         A bypassed overlay is a grave thing to say: the overlay gets its time to speak, too. A mount
         that is over and of which nothing came must not speak for the next one.
         """
-        if record.unconfirmed:
-            if self._may_be_late(record, mount, now):
-                self._hear_late(record, mount, now)
-                return
-            record.unconfirmed = ()
-        if not mount.dismounted_ns or self._seen_elsewhere(record):
+        if record.unconfirmed and self._hear_late(record, mount, now):
+            return
+        if not mount.dismounted_ns or self._seen_elsewhere(record, mount):
             return
         if _was_interrupted(record, mount):
-            self._consume(mount)
+            self._consume(record, mount)
             return
         if not record.evidence.quiet_since:
             record.evidence = replace(record.evidence, began=now.mono, quiet_since=now.mono)
@@ -130,86 +235,98 @@ class Judge:
             self._conclude(record, (verdict, Overlay.NOTHING, host), mount, now)
         else:
             record.evidence = Evidence()
-            self._consume(mount)
+            self._consume(record, mount)
 
-    def _seen_elsewhere(self, record: TapeRecord) -> bool:
+    def _seen_elsewhere(self, record: TapeRecord, mount: HostMount) -> bool:
         """Tell whether a tape that the host can have meant is open, or is being judged."""
         return any(
             other.open or (other is not record and not other.evidence.empty)
-            for other in self.book.called(record.tape.label)
+            for other in self.meant.addressed(mount.host, mount.volume)
         )
 
-    def _may_be_late(self, record: TapeRecord, mount: HostMount, now: Moment) -> bool:
-        """Tell whether *mount* can be the one of the sessions that were judged without the host.
+    # ---- words that come late ----------------------------------------------------------------------
 
-        What is not published yet is stopped by any word. Later, only a mount that had begun before
-        the verdict, or one that comes soon after it, is not a new one.
-        """
-        settled = all(isinstance(copy.state, states.PROTECTED) for copy in record.copies.values())
-        if not settled or record.judgement is None:
-            return True
-        judged_ns = record.judgement.at_ns
-        return 0 < mount.began_ns <= judged_ns or now.wall_ns - judged_ns < LATE_S * _NS
-
-    def _wait(
-        self, record: TapeRecord, verdict: Verdict, mount: HostMount | None, now: Moment
-    ) -> None:
-        cross_check = self.book.settings.cross_check
-        until = self._patience(record)
-        if verdict is Verdict.HOST_HAS_IT:
-            until = now.mono + max(cross_check.mounted_max - _age_s(mount, now), SOONEST_S)
-        if verdict is Verdict.OPEN:
-            if mount is None or not mount.dismounted_ns or record.warned_open:
-                return
-            since = (now.wall_ns - mount.dismounted_ns) / _NS
-            until = now.mono + cross_check.grace - since
-            if until <= now.mono:
-                record.warned_open = True
-                self.book.say(messages.STILL_OPEN, tape=record.tape)
-                return
-        self.book.deadlines[record.tape] = until
-
-    def _hear_late(self, record: TapeRecord, mount: HostMount, now: Moment) -> None:
-        """A host speaks about sessions that were judged without it.
+    def _hear_late(self, record: TapeRecord, mount: HostMount, now: Moment) -> bool:
+        """Take in what a host says about sessions that were judged already; tell if that was it.
 
         No ring for what is not published yet stops it. For what is published it can only be said.
         A with-ring mount that is not dismounted may be the next one: it says nothing yet.
         """
         past = Evidence(sessions=record.unconfirmed)
+        if not self._concerns_past(record, mount, now):
+            return False
         overlay = overlay_says(past, writers=False)
         host = self._host(record, mount, now)
         verdict = judge(overlay, host)
         if verdict in WAITING or verdict in WITHOUT_HOST or verdict is Verdict.OVERDUE:
-            return
+            return True
+        finding = (verdict, overlay, host)
         record.note(now.wall_ns, f"the host spoke late: {host}")
         there = states.Copied | states.Unmonitored
         published = all(isinstance(copy.state, there) for copy in record.copies.values())
         if verdict is Verdict.CONFLICT and published:
             record.unconfirmed = ()
-            self._remember(record, (verdict, overlay, host), mount, past, now)
-            self.book.say(messages.LATE_NO_RING, tape=record.tape, detail=_host_detail(mount))
-            return
+            self._remember(record, finding, mount, past, now)
+            self.book.say(messages.LATE_NO_RING, tape=record.tape, detail=host_detail(mount))
+            return True
+        again = replace(past, judged_ns=record.judgement.at_ns if record.judgement else 0)
+        record.evidence = again
+        if verdict is Verdict.CONFLICT and self._is_later(record, mount, now):
+            record.unconfirmed = ()
+            self.book.apply_all(record, states.WriterCame(), now)
+            self.consider(record, now, at_once=True)
+            return True
         record.evidence = past
-        self._conclude(record, (verdict, overlay, host), mount, now)
+        self._conclude(record, finding, mount, now)
+        return True
+
+    def _concerns_past(self, record: TapeRecord, mount: HostMount, now: Moment) -> bool:
+        """Tell whether *mount* can be that of the sessions that were judged already.
+
+        What is not published yet is stopped by any NO RING. Later, only a mount that had begun
+        before the verdict, or one that comes soon after it, is not a new one; and of sessions that
+        a host agreed to, no other mount says anything.
+        """
+        settled = all(isinstance(copy.state, states.PROTECTED) for copy in record.copies.values())
+        judged = record.judgement
+        if judged is not None and judged.verdict in _COPIED_BY:
+            if settled:
+                record.unconfirmed = ()
+            return mount.ring is Ring.NO_RING and not settled
+        if not settled or judged is None:
+            return True
+        if 0 < mount.began_ns <= judged.at_ns or now.wall_ns - judged.at_ns < LATE_NS:
+            return True
+        record.unconfirmed = ()
+        return False
+
+    # ---- verdicts ----------------------------------------------------------------------------------
 
     def _conclude(
         self, record: TapeRecord, finding: Finding, mount: HostMount | None, now: Moment
     ) -> None:
-        evidence = record.evidence
-        verdict = finding[0]
-        late = verdict in WITHOUT_HOST or verdict is Verdict.OVERDUE
+        evidence, verdict = record.evidence, finding[0]
         record.evidence = Evidence()
-        record.unconfirmed = evidence.sessions if late else ()
+        record.unconfirmed = _unconfirmed(evidence, verdict, mount)
         record.warned_open = False
+        rivals: tuple[TapeId, ...] = ()
+        if mount is not None and verdict in BY_HOST:
+            rivals = tuple(self.meant.rivals(record, mount))
         if mount is not None and mount.dismounted_ns:
-            self._consume(mount)
+            self._consume(record, mount)
         self._remember(record, finding, mount, evidence, now)
-        self._act(record, verdict, evidence, mount, now)
+        heard = self.listening(record.tape.vault)
+        ruling = Ruling(verdict, evidence, mount, rivals, heard)
+        self.consequences.follow(record, ruling, now)
         self.book.dirty.add(record.tape)
         self.book.settle_age(record, now)
 
-    def _consume(self, mount: HostMount) -> None:
-        self.book.mounts.consume(mount.volume)
+    def _consume(self, record: TapeRecord, mount: HostMount) -> None:
+        """Forget *mount*, unless another tape that it can be of is not judged yet."""
+        for other in self.meant.addressed(mount.host, mount.volume):
+            if other is not record and (other.writers or not other.evidence.empty):
+                return
+        self.book.mounts.consume(mount)
         self.book.mounts_dirty = True
 
     def _remember(
@@ -233,111 +350,29 @@ class Judge:
         )
         record.note(now.wall_ns, f"verdict: {verdict} (overlay: {overlay}; host: {host})")
 
-    def _act(
-        self,
-        record: TapeRecord,
-        verdict: Verdict,
-        evidence: Evidence,
-        mount: HostMount | None,
-        now: Moment,
-    ) -> None:
-        rules = self.book.settings.cross_check
-        match verdict:
-            case Verdict.AGREED:
-                self._approve(record, now)
-            case Verdict.UNWRITTEN if rules.unwritten == "copy":
-                self._approve(record, now, again=True, complete=False)
-            case Verdict.OVERDUE:
-                age = f"{_age_s(mount, now) / 3600:.0f} h"
-                self.book.say(messages.MOUNTED_TOO_LONG, tape=record.tape, age=age)
-                wrote = overlay_says(evidence, writers=False) is Overlay.WROTE
-                self._approve(record, now, complete=wrote)
-            case Verdict.OVERLAY_ONLY:
-                self._warn_overlay_only(record, now)
-                self._by_rule(record, rules.overlay_only, verdict, now)
-            case Verdict.CHANGED:
-                self._warn_changed(record, evidence, now)
-                self._by_rule(record, rules.changed, verdict, now, complete=False)
-            case Verdict.HOST_ONLY:
-                self._host_only(record, now)
-            case Verdict.CONFLICT:
-                self._hold(record, rules.conflict, HoldReason.CONFLICT, _host_detail(mount), now)
-            case Verdict.INTERRUPTED:
-                self._hold(record, rules.interrupted, HoldReason.INTERRUPTED, "", now)
-            case Verdict.RECEIVED:
-                self.book.apply_all(record, states.Received(), now)
-            case _:
-                self.book.apply_all(record, states.Unchanged(record.generation), now)
 
-    def _approve(
-        self, record: TapeRecord, now: Moment, *, again: bool = False, complete: bool = True
-    ) -> None:
-        if record.identity is not None and record.identity.size == 0:
-            self.book.apply_all(record, states.Vanished("erased"), now)
-        else:
-            self.book.apply_all(record, states.Approved(record.generation, again, complete), now)
+def _is_of(session: Session, former: HostMount, present: HostMount | None) -> bool:
+    """Tell whether *session* was over before the present mount, and not begun after the former."""
+    if present is not None and session.closed_ns > present.began_ns:
+        return False
+    return session.opened_ns <= former.dismounted_ns
 
-    def _by_rule(
-        self,
-        record: TapeRecord,
-        rule: str,
-        verdict: Verdict,
-        now: Moment,
-        *,
-        complete: bool = True,
-    ) -> None:
-        if rule == "copy":
-            self._approve(record, now, complete=complete)
-        else:
-            self._hold(record, rule, HoldReason.POLICY, verdict.value, now)
 
-    def _hold(
-        self, record: TapeRecord, rule: str, reason: HoldReason, detail: str, now: Moment
-    ) -> None:
-        if rule == "copy":
-            self._approve(record, now)
-        else:
-            held = states.HoldDecided(record.generation, reason, detail)
-            self.book.apply_all(record, held, now)
+def _unconfirmed(
+    evidence: Evidence, verdict: Verdict, mount: HostMount | None
+) -> tuple[Session, ...]:
+    """Return the sessions about which a host may still say something else, late.
 
-    def _host_only(self, record: TapeRecord, now: Moment) -> None:
-        """The host used the tape and the overlay saw nothing: compare by digest."""
-        tape = record.tape
-        if not self.covered.get(tape.vault, False):
-            detail = f"the host used {tape} and nothing was seen"
-            self.book.say_once(
-                messages.NOT_COVERED, tape.vault, now, vault=tape.vault, detail=detail
-            )
-        rule = self.book.settings.cross_check.host_only
-        if rule == "none":
-            return
-        if all(copy.base is None for copy in record.copies.values()):
-            # Nothing of ours is at the target to compare with: the host may have used a tape of
-            # that name on another system. If the file did change here, the sweep sees it.
-            self.book.commands.append(SweepVault(tape.vault, f"the host used {tape} unseen"))
-            return
-        record.generation += 1
-        record.identity = None
-        self._by_rule(record, rule, Verdict.HOST_ONLY, now, complete=False)
-
-    def _warn_overlay_only(self, record: TapeRecord, now: Moment) -> None:
-        if not self.book.settings.ems.hosts:
-            return
-        heard = self.listening(record.tape.vault)
-        detail = "no event of the host came" if heard else "the EMS link is down"
-        pool = record.tape.pool_id
-        self.book.say_once(
-            messages.OVERLAY_ONLY, pool, now, pool=pool, tape=record.tape, detail=detail
-        )
-
-    def _warn_changed(self, record: TapeRecord, evidence: Evidence, now: Moment) -> None:
-        if set(evidence.changes) <= {"times"}:
-            return  # a touch: worth a comparison by digest, not an alarm
-        pool = record.tape.pool_id
-        detail = ", ".join(dict.fromkeys(evidence.changes))
-        self.book.say_once(
-            messages.CHANGED_WITHOUT_MOUNT, pool, now, pool=pool, tape=record.tape, detail=detail
-        )
+    Those judged without a host; and those that were over before the first word of the mount that
+    is taken for theirs, or whose mount is only known to have been wished for: they can be another's.
+    """
+    if verdict in WITHOUT_HOST or verdict is Verdict.OVERDUE:
+        return evidence.sessions
+    if verdict not in _COPIED_BY or mount is None:
+        return ()
+    if not mount.took_place:
+        return evidence.sessions
+    return tuple(s for s in evidence.sessions if s.closed_ns < mount.began_ns)
 
 
 def _was_interrupted(record: TapeRecord, mount: HostMount) -> bool:
@@ -346,14 +381,3 @@ def _was_interrupted(record: TapeRecord, mount: HostMount) -> bool:
     if judged is None or judged.verdict is not Verdict.INTERRUPTED or judged.mount is None:
         return False
     return (judged.mount.host, judged.mount.began_ns) == (mount.host, mount.began_ns)
-
-
-def _age_s(mount: HostMount | None, now: Moment) -> float:
-    return (now.wall_ns - mount.began_ns) / _NS if mount and mount.began_ns else 0.0
-
-
-def _host_detail(mount: HostMount | None) -> str:
-    if mount is None:
-        return ""
-    request = f" request {mount.request:04}" if mount.request is not None else ""
-    return f"{mount.host}{request}"

@@ -12,7 +12,6 @@ from copyagent.core.host_events import (
     LinkLost,
     LinkTrouble,
     LinkUp,
-    MountRequested,
     OthersHeard,
     TapeDismounted,
 )
@@ -55,7 +54,7 @@ class Links:
         link = self.state.get(event.host)
         if link is None:
             return
-        if event.printed is not None:
+        if not isinstance(event, LinkUp | LinkLost | CaughtUp | EventsMissed):
             self._note_progress(event, link, now)
         if isinstance(event, OthersHeard):
             return
@@ -72,14 +71,15 @@ class Links:
                 self.book.links_dirty = True
             case _:
                 link.events += 1
-        if isinstance(event, MountRequested) and event.volume is not None:
-            self._end_former_mount(event, event.volume, now)
-        volumes = self.book.mounts.handle(event, now.wall_ns)
+        volumes = self.book.mounts.handle(event, now.wall_ns, self.judge.meant.tape_on(event))
         self.book.mounts_dirty = self.book.mounts_dirty or bool(volumes)
         self._write_down(event, volumes, now)
         for volume in volumes:
-            for record in self.book.called(volume):
+            for record in self.judge.meant.addressed(event.host, volume):
                 self._host_spoke(record, event, now)
+            former = self.book.mounts.former(event.host, volume)
+            if former is not None:
+                self.judge.forget_former(former, self.book.mounts.of(event.host, volume))
 
     def due(self, now: Moment) -> None:
         """Tell what time has made worth telling."""
@@ -174,40 +174,16 @@ class Links:
         tapes = [
             str(record.tape)
             for volume in dict.fromkeys((*volumes_in(event), *volumes))
-            for record in self.book.called(volume)
-            if self.judge.concerns(event.host, record.tape.vault)
+            for record in self.judge.meant.addressed(event.host, volume)
         ]
         self.book.journal.add(event, tapes, now)
 
     def _host_spoke(self, record: TapeRecord, event: HostEvent, now: Moment) -> None:
-        if not self.judge.concerns(event.host, record.tape.vault):
-            return
         self.book.dirty.add(record.tape)
         record.note(now.wall_ns, f"{event.host}: {_in_words(event)}")
         if isinstance(event, TapeDismounted) and record.evidence.empty:
             record.evidence = replace(record.evidence, began=now.mono, quiet_since=now.mono)
         self.judge.consider(record, now)
-
-    def _end_former_mount(self, event: MountRequested, volume: str, now: Moment) -> None:
-        """A new request for a volume means that its last mount is over, whether we heard so or not.
-
-        Without this, sessions that wait for a lost dismount would be judged by the new mount's ring.
-        """
-        former = self.book.mounts.of(volume)
-        if former is None or former.ring is None:
-            return
-        if event.request is not None and former.told_by(event):
-            return
-        for record in self.book.called(volume):
-            if record.writers or record.evidence.empty:
-                continue
-            later = any(s.opened_ns > former.dismounted_ns for s in record.evidence.sessions)
-            if former.dismounted_ns and later:
-                continue
-            if not former.dismounted_ns:
-                self.book.mounts.mounts[volume] = replace(former, dismounted_ns=now.wall_ns)
-                record.note(now.wall_ns, f"{former.host}: asked for it again, so it was dismounted")
-            self.judge.consider(record, now, at_once=True)
 
 
 def _in_words(event: HostEvent) -> str:

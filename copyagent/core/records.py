@@ -7,7 +7,7 @@ what it finds); ``behind_ns == 0`` means protected; a time of 0 ns means never.
 from dataclasses import dataclass, field
 
 from copyagent.core.copying import PublishedCopy, TargetStamp
-from copyagent.core.host_mounts import HostMount
+from copyagent.core.host_mount import HostMount
 from copyagent.core.tape import PROTECTED, Clean, State
 from copyagent.core.witness import Evidence, Session, Verdict
 from vtsfs.contract.naming import TapeId

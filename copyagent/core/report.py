@@ -13,7 +13,7 @@ from copyagent.core.book import Book
 from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.dates import iso
 from copyagent.core.engine import Engine
-from copyagent.core.host_mounts import HostMount
+from copyagent.core.host_mount import HostMount
 from copyagent.core.host_report import link_document
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.time import Moment
@@ -194,6 +194,7 @@ HOLDS = {
     HoldReason.TARGET_CHANGED: messages.TARGET_CHANGED,
     HoldReason.TARGET_UNKNOWN: messages.TARGET_UNKNOWN,
     HoldReason.SOURCE_UNFIT: messages.SOURCE_UNFIT,
+    HoldReason.LABEL_TWICE: messages.LABEL_TWICE,
 }
 
 

@@ -31,8 +31,10 @@ _COMPANION_CAUSES = frozenset({"companion", "companion-interrupted"})
 MOST_CHANGES = 8
 
 
-def enter_signal(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
-    """Enter a signal about the tape of *record*."""
+def enter_signal(
+    book: Book, record: TapeRecord, signal: Signal, now: Moment, *, awaited: bool = False
+) -> None:
+    """Enter a signal about the tape of *record*; *awaited*: a host has, or had, its volume."""
     if signal.access is Access.WRITE:
         # A reader says nothing that a sweep could be wrong about.
         book.touched[record.tape] = now.mono
@@ -40,7 +42,7 @@ def enter_signal(book: Book, record: TapeRecord, signal: Signal, now: Moment) ->
         case Kind.MOUNTED:
             _mounted(book, record, signal, now)
         case Kind.DISMOUNTED | Kind.INTERRUPTED:
-            _ended(book, record, signal, now)
+            _ended(book, record, signal, now, awaited=awaited)
         case Kind.CHANGED:
             if _is_of_companions(signal, record):
                 _note_companions(book, record, signal, now)
@@ -110,7 +112,7 @@ def _end_former(record: TapeRecord, signal: Signal, now: Moment) -> None:
             _add(record, replace(session, closed_ns=now.wall_ns, identity=found), now)
 
 
-def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
+def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment, *, awaited: bool) -> None:
     known = record.open.pop(signal.session, None)
     interrupted = signal.kind is Kind.INTERRUPTED
     session = Session(
@@ -118,18 +120,14 @@ def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
         access=signal.access,
         opened_ns=known.opened_ns if known else signal.wall_ns,
         opened=signal.opened,
-        closed_ns=signal.wall_ns,
+        closed_ns=signal.wall_ns - signal.quiet_ns,
         identity=signal.identity,
         wrote=signal.wrote,
         bytes_written=signal.bytes_written,
         interrupted=interrupted,
     )
     if signal.access is Access.READ:
-        if (
-            not record.writers
-            and record.protected
-            and not book.mounts.of(record.tape.label.upper())
-        ):
+        if not record.writers and record.protected and not awaited:
             return  # a scanner, a backup tool: nobody waits for a verdict on it
         _add(record, session, now)
         return

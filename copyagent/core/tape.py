@@ -290,7 +290,7 @@ _Step = Callable[[State, Event, Context], State]
 _Pending = Queued | Copying | Retrying | Waiting
 
 
-_NEEDS_COMPLETE = frozenset({HoldReason.INTERRUPTED, HoldReason.CONFLICT})
+_NEEDS_COMPLETE = frozenset({HoldReason.INTERRUPTED, HoldReason.CONFLICT, HoldReason.LABEL_TWICE})
 
 
 def _approve(_state: State, event: Approved, _: Context) -> State:

@@ -159,6 +159,7 @@ class Vaults:
         if signal.kind is Kind.MOVED and signal.origin:
             self._moved_away(TapeId.parse(signal.origin), signal.identity, now)
         if not book.watches(tape.pool_id):
+            self.judge.meant.note_stranger(tape, signal)
             return
         if signal.kind is Kind.REMOVED and tape not in book.records:
             book.touched[tape] = now.mono
@@ -166,13 +167,17 @@ class Vaults:
         if signal.access is Access.READ and tape not in book.records:
             return
         record = book.record(tape)
-        enter_signal(book, record, signal, now)
+        if signal.kind is Kind.MOUNTED:
+            self.judge.session_begins(record, signal.wall_ns, signal.access, now)
+        awaited = bool(self.judge.meant.mounts_of(record))
+        enter_signal(book, record, signal, now, awaited=awaited)
         if tape in book.records:
             self.judge.consider(record, now)
 
     def _moved_away(self, tape: TapeId, file: Identity | None, now: Moment) -> None:
         """*file* has another name now; *tape* may have got another file by the same rename."""
         record = self.book.records.get(tape)
+        self.judge.meant.forget_stranger(tape)
         if record is None or not self.book.watches(tape.pool_id):
             return
         kept = {name: s for name, s in record.open.items() if is_other_file(s.opened, file)}

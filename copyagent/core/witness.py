@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from copyagent.core.host_events import Ring
-from copyagent.core.host_mounts import HostMount
+from copyagent.core.host_mount import HostMount
 from vtsfs.contract.signals import Access, Identity
 
 
@@ -33,6 +33,9 @@ class Host(StrEnum):
     WITH_RING = "with ring, not dismounted"
     OVERDUE = "with ring, not dismounted for too long"
     DISMOUNTED = "with ring, dismounted"
+    NO_RING_LATER = "no ring, asked for long after"
+    IN_USE = "in use, ring not told"
+    RETURNED = "dismounted, ring not told"
     SILENT = "silent"
     PENDING = "nothing yet"
 
@@ -48,6 +51,7 @@ class Verdict(StrEnum):
     OVERDUE = "with the host for too long"
     AGREED = "agreed"
     UNWRITTEN = "agreed, unwritten"
+    RING_UNTOLD = "agreed, ring not told"
     OVERLAY_ONLY = "overlay only"
     UNCONFIRMED = "unconfirmed, unchanged"
     HOST_ONLY = "host only"
@@ -73,6 +77,9 @@ VERDICTS: Mapping[Overlay, Mapping[Host, Verdict]] = {
         WITH_RING=Verdict.HOST_HAS_IT,
         OVERDUE=Verdict.OVERDUE,
         DISMOUNTED=Verdict.AGREED,
+        NO_RING_LATER=Verdict.UNDECIDED,
+        IN_USE=Verdict.HOST_HAS_IT,
+        RETURNED=Verdict.RING_UNTOLD,
         SILENT=Verdict.OVERLAY_ONLY,
         PENDING=Verdict.UNDECIDED,
     ),
@@ -81,6 +88,9 @@ VERDICTS: Mapping[Overlay, Mapping[Host, Verdict]] = {
         WITH_RING=Verdict.HOST_HAS_IT,
         OVERDUE=Verdict.OVERDUE,
         DISMOUNTED=Verdict.UNWRITTEN,
+        NO_RING_LATER=Verdict.READ_ONLY,
+        IN_USE=Verdict.HOST_HAS_IT,
+        RETURNED=Verdict.UNCONFIRMED,
         SILENT=Verdict.UNCONFIRMED,
         PENDING=Verdict.UNDECIDED,
     ),
@@ -91,6 +101,12 @@ VERDICTS: Mapping[Overlay, Mapping[Host, Verdict]] = {
 
 #: Verdicts that end nothing: more evidence, or time, has to come.
 WAITING = frozenset({Verdict.OPEN, Verdict.HOST_HAS_IT, Verdict.UNDECIDED, Verdict.NONE})
+
+#: Verdicts that rest on a host's word about the tape, or on one that only a tape of its name had.
+BY_HOST = frozenset(
+    {Verdict.CONFLICT, Verdict.AGREED, Verdict.UNWRITTEN, Verdict.OVERDUE, Verdict.HOST_ONLY,
+     Verdict.RING_UNTOLD}
+)  # fmt: skip
 
 #: Verdicts reached without the host; its late evidence may still change them.
 WITHOUT_HOST = frozenset({Verdict.OVERLAY_ONLY, Verdict.UNCONFIRMED})
@@ -119,7 +135,8 @@ class Evidence:
     """What was seen of one tape and has not been judged to an end.
 
     *sessions* are closed ones, in order of arrival; *changes* are causes of changes without a
-    session. *quiet_since* and *began* are monotonic seconds: the last and the first of it. *waited*
+    session. *judged_ns* is when the sessions were judged without the host, if they are judged again
+    (ns since the epoch, else 0). *quiet_since* and *began* are monotonic seconds: the last and the first of it. *waited*
     is how long, in seconds, the tape was quiet already when the last of it came: an overlay tells of
     a session when it has settled.
     """
@@ -130,6 +147,7 @@ class Evidence:
     began: float = 0.0
     quiet_since: float = 0.0
     waited: float = 0.0
+    judged_ns: int = 0
 
     def settled_at(self, settle_s: float) -> float:
         """Return when (monotonic seconds) the tape has been quiet for *settle_s* seconds."""
@@ -182,21 +200,30 @@ def host_says(
     expected: bool,
     age_s: float,
     mounted_max_s: float,
+    later: bool = False,
 ) -> Host:
     """Reduce a host's evidence to a word.
 
     *expected* tells whether more may still come in time: a link is up that could speak, and the
     overlay's evidence ended less than the grace ago. *age_s* is how long ago the mount began. A
     mount whose link was lost before its dismount counts as silence, never as a denial; its NO RING
-    still counts.
+    still counts. *later*: the mount can be another one than that of the sessions, and the overlay
+    is going to show which.
+
+    A host that has told all it tells of a mount, and no ring, is believed that it has the tape, and
+    that it has not any more. If a request is merely missing, it may still come.
     """
     if mount is not None:
         if mount.ring is Ring.NO_RING:
-            return Host.NO_RING
+            return Host.NO_RING_LATER if later and age_s < mounted_max_s else Host.NO_RING
         if mount.ring is Ring.WITH_RING and mount.dismounted_ns:
             return Host.DISMOUNTED
         if mount.ring is Ring.WITH_RING and not mount.lost:
             return Host.WITH_RING if age_s < mounted_max_s else Host.OVERDUE
+        if mount.ring is None and mount.in_use and age_s < mounted_max_s:
+            return Host.IN_USE
+        if mount.told_all and mount.dismounted_ns:
+            return Host.RETURNED
     return Host.PENDING if expected else Host.SILENT
 
 

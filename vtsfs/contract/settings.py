@@ -127,6 +127,7 @@ class CrossCheck(Model):
     changed: Literal["copy", "hold"] = "copy"
     conflict: Literal["hold", "copy"] = "hold"
     interrupted: Literal["hold", "copy"] = "hold"
+    label_twice: Literal["hold", "copy"] = "hold"
 
 
 class Sweep(Model):

@@ -18,7 +18,8 @@ from copyagent.core.host_events import (
     VolumeSubstituted,
 )
 from copyagent.core.host_events import LabelType as Label
-from copyagent.core.host_mounts import MOST_REMEMBERED, HostMount, HostMounts
+from copyagent.core.host_mount import HostMount
+from copyagent.core.host_mounts import MOST_REMEMBERED, HostMounts
 from tests.support.histories import (
     HOST,
     cancelled,
@@ -38,7 +39,7 @@ def mounts() -> HostMounts:
 
 
 def ring(mounts: HostMounts, volume: str = V) -> Ring | None:
-    found = mounts.of(volume)
+    found = mounts.of(HOST, volume)
     assert found is not None
     return found.ring
 
@@ -49,15 +50,17 @@ def test_a_mount_from_request_to_dismount(mounts: HostMounts) -> None:
     assert mounts.handle(TapeOpened(HOST, V, "$TAPE0"), 3) == (V,)
     assert mounts.handle(TapeInUse(HOST, V, "$TAPE0", "0,1"), 4) == (V,)
     assert mounts.handle(tape_dismounted(), 5) == (V,)
-    assert mounts.of(V) == HostMount(
+    assert mounts.of(HOST, V) == HostMount(
         HOST, V, Ring.WITH_RING, 7, "$TAPE0",
         requested_ns=1, mounted_ns=2, opened_ns=3, dismounted_ns=5,
     )  # fmt: skip
     assert mounts.requests == {}
     assert mounts.requested_ns == {}
-    mounts.consume(V)
-    assert mounts.of(V) is None
-    mounts.consume(V)
+    found = mounts.of(HOST, V)
+    assert found is not None
+    mounts.consume(found)
+    assert mounts.of(HOST, V) is None
+    mounts.consume(found)
 
 
 def test_the_same_again_changes_nothing_that_counts(mounts: HostMounts) -> None:
@@ -65,7 +68,7 @@ def test_the_same_again_changes_nothing_that_counts(mounts: HostMounts) -> None:
         mounts.handle(event, 1)
     mounts.handle(tape_dismounted(), 5)
     mounts.handle(tape_dismounted(), 9)
-    found = mounts.of(V)
+    found = mounts.of(HOST, V)
     assert found is not None
     assert (found.ring, found.dismounted_ns, found.began_ns) == (Ring.NO_RING, 5, 1)
 
@@ -74,7 +77,7 @@ def test_a_new_request_is_a_new_mount(mounts: HostMounts) -> None:
     mounts.handle(no_ring(request=1), 1)
     mounts.handle(tape_dismounted(), 2)
     mounts.handle(requested(request=2), 3)
-    found = mounts.of(V)
+    found = mounts.of(HOST, V)
     assert found is not None
     assert (found.ring, found.dismounted_ns, found.requested_ns) == (Ring.WITH_RING, 0, 3)
 
@@ -91,7 +94,7 @@ def test_a_request_met_by_another_tape_is_about_that_tape(mounts: HostMounts) ->
     mounts.handle(no_ring("X00002", request=7), 1)
     mounts.handle(volume_mounted(V, request=7), 2)
     assert ring(mounts) is Ring.NO_RING
-    assert mounts.of("X00002") is None
+    assert mounts.of(HOST, "X00002") is None
 
 
 def test_a_substituted_volume_takes_the_ring_over(mounts: HostMounts) -> None:
@@ -99,12 +102,14 @@ def test_a_substituted_volume_takes_the_ring_over(mounts: HostMounts) -> None:
     mounts.handle(no_ring("X00002"), 1)
     assert mounts.handle(VolumeSubstituted(HOST, "X00002", V), 2) == ("X00002", V)
     assert ring(mounts) is Ring.NO_RING
-    assert mounts.of("X00002") is None
+    assert mounts.of(HOST, "X00002") is None
 
 
 def test_a_mount_judged_early_is_known_again_by_its_requests_number(mounts: HostMounts) -> None:
     mounts.handle(no_ring(request=7), 1)
-    mounts.consume(V)
+    found = mounts.of(HOST, V)
+    assert found is not None
+    mounts.consume(found)
     mounts.handle(volume_mounted(request=7), 2)
     assert ring(mounts) is Ring.NO_RING
 
@@ -113,7 +118,7 @@ def test_a_cancelled_request_is_no_mount(mounts: HostMounts) -> None:
     mounts.handle(requested(request=7), 1)
     assert mounts.handle(cancelled(request=8), 2) == ()
     assert mounts.handle(cancelled(None, request=7), 3) == (V,)
-    assert mounts.of(V) is None
+    assert mounts.of(HOST, V) is None
     assert mounts.handle(cancelled(), 4) == ()
 
 
@@ -121,7 +126,7 @@ def test_what_was_mounted_cannot_be_cancelled(mounts: HostMounts) -> None:
     mounts.handle(requested(request=7), 1)
     mounts.handle(volume_mounted(request=7), 2)
     assert mounts.handle(cancelled(request=7), 3) == ()
-    assert mounts.of(V) is not None
+    assert mounts.of(HOST, V) is not None
 
 
 @pytest.fixture
@@ -200,9 +205,10 @@ def test_what_names_no_volume_is_about_none(mounts: HostMounts, event: TapeDismo
 def test_a_flood_does_not_fill_the_memory(mounts: HostMounts) -> None:
     for number in range(MOST_REMEMBERED + 10):
         mounts.handle(requested(f"F{number}", request=number), 1)
-    assert len(mounts.mounts) == len(mounts.requests) == MOST_REMEMBERED
-    assert mounts.of("F9") is None
-    assert mounts.of("F10") is not None
+    for remembered in (mounts.mounts, mounts.requests, mounts.requested_ns):
+        assert MOST_REMEMBERED - 100 <= len(remembered) <= MOST_REMEMBERED
+    assert mounts.of(HOST, "F9") is None
+    assert mounts.of(HOST, f"F{MOST_REMEMBERED + 9}") is not None
 
 
 def test_old_mounts_are_forgotten(mounts: HostMounts) -> None:
@@ -210,4 +216,5 @@ def test_old_mounts_are_forgotten(mounts: HostMounts) -> None:
     mounts.handle(requested("X00002", request=2), 10)
     mounts.handle(tape_dismounted("X00002"), 30)
     mounts.drop_older(20)
-    assert list(mounts.mounts) == ["X00002"]
+    assert [m.volume for m in mounts.mounts.values()] == ["X00002"]
+    assert list(mounts.requests) == []
