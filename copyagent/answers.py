@@ -33,10 +33,26 @@ def status_of(runner: Runner) -> Callable[[Moment], report.Document]:
             host["unrecognised"] = tally.unrecognised
             host["garbage_lines"] = tally.garbage_lines
             host["garbage"] = tally.latest_garbage
+            host["notify"] = _notify(runner, host["host"])
             host["other_events"] = dict(sorted(tally.others.items()))
         return document
 
     return ask
+
+
+def _notify(runner: Runner, host: str) -> report.Document | None:
+    """Tell how the second session to *host* fares, by which it is told things; None without one."""
+    writer = runner.writers.get(host)
+    if writer is None:
+        return None
+    return {
+        "waiting": writer.waiting,
+        "told": writer.tally.told,
+        "refused": writer.tally.refused,
+        "dropped": writer.dropped,
+        "sessions": writer.tally.sessions,
+        "trouble": writer.tally.trouble or None,
+    }
 
 
 async def answer(runner: Runner, request: Request, user: str) -> object:

@@ -11,7 +11,7 @@ from pwd import getpwnam
 
 import trio
 
-from copyagent.access import open_wire
+from copyagent.access import link_of, open_wire
 from copyagent.answers import answer, status_of
 from copyagent.control.protocol import Doorkeeper, Request
 from copyagent.control.server import serve
@@ -20,8 +20,7 @@ from copyagent.core.engine import Engine
 from copyagent.core.time import Moment
 from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link import run_link
-from copyagent.ems.link_settings import LinkSettings, LinkTally, settings_of_link
-from copyagent.ems.secret import Secret
+from copyagent.ems.link_settings import LinkSettings, LinkTally
 from copyagent.runner import Runner
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.sftp import connect
@@ -30,9 +29,7 @@ from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError
 from vtsfs.contract.messages import Message
-from vtsfs.contract.password_file import read_password
 from vtsfs.contract.settings import Settings
-from vtsfs.contract.settings_ems import EmsHost
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.eventlog import EventLog
 from vtsfs.runtime.files import group_id, lock_file, private_directory, write_atomic
@@ -116,10 +113,7 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
     async def handle(request: Request, peer: Peer) -> object:
         return await answer(runner, request, peer.user)
 
-    links = {
-        name: settings_of_link(name, host, _password(name, host), settings.ems.logins)
-        for name, host in settings.ems.hosts.items()
-    }
+    links = {name: link_of(settings, name) for name in settings.ems.hosts}
     # Before the runner: what it finds unwritten at its start is told as well.
     runner.writers.update(_writers(settings, links, runner))
     async with open_bridge(), trio.open_nursery() as nursery:
@@ -201,13 +195,3 @@ def _doorkeeper(settings: Settings) -> Doorkeeper:
         raise SettingsError(problem, (problem,)) from error
     gid = group_id(group, StateError) if group is not None else None
     return Doorkeeper(os.geteuid(), uid, gid)
-
-
-def _password(name: str, host: EmsHost) -> Secret:
-    if host.password_file is None:
-        return Secret("")
-    try:
-        return Secret(read_password(host.password_file))
-    except ValueError as error:
-        problem = f"ems.hosts.{name}.password_file: {host.password_file} {error}"
-        raise SettingsError(problem, (problem,)) from error

@@ -4,6 +4,7 @@ import click
 
 from copyagent.cli.ems_replay import replay
 from copyagent.cli.ems_status import status
+from copyagent.cli.ems_trial import trial
 
 
 @click.group()
@@ -12,4 +13,5 @@ def ems() -> None:
 
 
 ems.add_command(status)
+ems.add_command(trial, "test")
 ems.add_command(replay)

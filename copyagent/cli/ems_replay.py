@@ -125,7 +125,7 @@ def _lines(document: Document) -> Iterator[str]:
         f"{document['garbage_lines']} lines were no events"
     )
     for line in document["garbage"]:
-        yield f"    no event: {line}"
+        yield f"    not an event: {line}"
     for tape in document["tapes"]:
         verdict = tape["verdict"]["verdict"] if tape["verdict"] else "no verdict"
         states = ", ".join(f"{copy['state']} at {copy['target']}" for copy in tape["copies"])

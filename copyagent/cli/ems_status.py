@@ -77,7 +77,7 @@ def link_lines(host: Document) -> Iterator[str]:
     if host.get("notify"):
         yield f"    told to the host: {_notify(host['notify'])}"
     for line in (host.get("garbage") or [])[-GARBAGE_SHOWN:]:
-        yield f"    no event: {line}"
+        yield f"    not an event: {line}"
 
 
 def _last_event(host: Document) -> str:

@@ -17,7 +17,13 @@
     ├── RequestFailed           42   the agent answered: it could not do this
     ├── AgentBusy               43   another agent works on the same state directory
     ├── StateError              44   the agent's state cannot be read or written
-    └── Unprotected             50   the question was answered, and the answer is not good
+    ├── Unprotected             50   the question was answered, and the answer is not good
+    └── LinkFailed              60   there is no link to a host, or it was lost
+        ├── LinkTimedOut        61   the host did not answer in time
+        ├── LogOnRefused        62   the host refused the log-on
+        ├── PromptUnexpected    63   the host showed something else than was expected
+        ├── HostKeyRejected     64   the host's SSH key is not the one that is known
+        └── DistributorFailed   65   the host's distributor does not run
 
 One table for both commands; ``vtsfs(8)`` and ``copyagent(8)`` print it, and a test compares them.
 """
@@ -126,3 +132,39 @@ class Unprotected(VtsError):
     """The command worked; what it found needs attention (used as an exit code for scripts)."""
 
     exit_code = 50
+
+
+class LinkFailed(VtsError):
+    """A host's events cannot be had: nobody answers, or the connection or the file was lost."""
+
+    exit_code = 60
+
+
+class LinkTimedOut(LinkFailed):
+    """The host took longer than the settings allow it."""
+
+    exit_code = 61
+
+
+class LogOnRefused(LinkFailed):
+    """The host did not accept user and password; they are not tried again."""
+
+    exit_code = 62
+
+
+class PromptUnexpected(LinkFailed):
+    """The host showed something else than the log-in's words expect at that step."""
+
+    exit_code = 63
+
+
+class HostKeyRejected(LinkFailed):
+    """The host's SSH key is unknown, or another one than before."""
+
+    exit_code = 64
+
+
+class DistributorFailed(LinkFailed):
+    """The log-on was accepted, and no distributor prints: it was refused, or has ended."""
+
+    exit_code = 65

@@ -1,0 +1,173 @@
+"""``copyagent ems test``: one link tried out, step by step, beside whatever agent runs."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+
+from copyagent.cli.console import printable
+from copyagent.cli.events import event_text
+from copyagent.core.host_events import HostEvent, LinkTrouble
+from copyagent.core.host_report import event_document, host_named, zone_of
+from copyagent.core.journal import Journal
+from copyagent.core.time import Moment
+from copyagent.ems.dialogue import LinkFailure
+from copyagent.ems.link_settings import LinkSettings
+from copyagent.ems.trial import Trial, last_events, try_link
+from vtsfs.contract.errors import (
+    DistributorFailed,
+    HostKeyRejected,
+    LinkFailed,
+    LinkTimedOut,
+    LogOnRefused,
+    PromptUnexpected,
+)
+from vtsfs.contract.settings import Settings
+from vtsfs.contract.settings_file import read_settings
+
+#: Version of the document that ``--json`` prints.
+SCHEMA = 1
+
+#: How many of the events that came are shown.
+MOST_SHOWN = 10
+
+ERRORS = {
+    LinkTrouble.UNREACHABLE: LinkFailed,
+    LinkTrouble.TIMED_OUT: LinkTimedOut,
+    LinkTrouble.HOST_KEY_REJECTED: HostKeyRejected,
+    LinkTrouble.NO_AGREEMENT: LinkFailed,
+    LinkTrouble.LOGIN_REFUSED: LogOnRefused,
+    LinkTrouble.NO_TERMINAL: DistributorFailed,
+    LinkTrouble.UNEXPECTED_PROMPT: PromptUnexpected,
+    LinkTrouble.DISTRIBUTOR_FAILED: DistributorFailed,
+    LinkTrouble.DISCONNECTED: LinkFailed,
+    LinkTrouble.SILENT: LinkTimedOut,
+    LinkTrouble.FILE_UNREADABLE: LinkFailed,
+}
+
+Document = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Log:
+    """The steps as they are passed; shown at once unless JSON is wanted."""
+
+    quiet: bool
+    begun: float = field(default_factory=time.monotonic)
+    steps: list[Document] = field(default_factory=list)
+
+    def __call__(self, step: str) -> None:
+        at = round(time.monotonic() - self.begun, 3)
+        self.steps.append({"at_s": at, "step": step})
+        if not self.quiet:
+            click.echo(f"{at:+9.3f} s  {printable(step)}")
+
+
+@click.command()
+@click.argument("host", metavar="HOST")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 3600),
+    default=10.0,
+    metavar="SECONDS",
+    help="How long to wait for an event (default: 10).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
+@click.pass_obj
+def trial(config: Path, host: str, *, wait: float, as_json: bool) -> None:
+    """Log on to HOST, start its distributor, wait for an event, and log off.
+
+    No agent is needed, and one that runs is not disturbed. Each step is shown as it is passed.
+    """
+    # The SSH library takes most of a second to import, which no other command should wait for.
+    from copyagent.access import link_of
+
+    settings = read_settings(config)
+    name = host_named(settings, host)
+    link, log = link_of(settings, name), _Log(quiet=as_json)
+    if not as_json:
+        where = link.file if link.access == "file" else f"{link.address} port {link.port}"
+        click.echo(f"{name}: {link.access} {where}")
+    made = trio.run(_run, link, wait, log, strict_exception_groups=True)
+    document = _document(settings, name, log, made)
+    if as_json:
+        click.echo(json.dumps(document, indent=1))
+    else:
+        for line in _lines(document, wait):
+            click.echo(line)
+    if made.failure is not None:
+        raise ERRORS[made.failure.trouble](made.failure.sentence(name))
+
+
+async def _run(link: LinkSettings, wait: float, log: _Log) -> Trial:
+    from copyagent.access import dial_of
+    from copyagent.ssh.bridge import open_bridge
+
+    if link.access == "ssh":
+        async with open_bridge():
+            return await try_link(link, dial=dial_of(link), wait=wait, told=log)
+    made = await try_link(link, dial=dial_of(link), wait=0, told=log) if link.file else None
+    if made is None:
+        return await try_link(link, dial=dial_of(link), wait=wait, told=log)
+    if made.failure is None and link.file is not None:
+        try:
+            printed, made.events = last_events(link.host, link.file)
+        except OSError as error:
+            made.failure = LinkFailure(
+                LinkTrouble.FILE_UNREADABLE, f"{link.file}: {error.strerror}"
+            )
+        else:
+            made.tally.events = len(printed)
+    return made
+
+
+def _document(settings: Settings, name: str, log: _Log, made: Trial) -> Document:
+    failure = made.failure
+    return {
+        "schema": SCHEMA,
+        "host": name,
+        "access": settings.ems.hosts[name].access,
+        "ok": failure is None,
+        "steps": log.steps,
+        "events": made.tally.events,
+        "garbage_lines": made.tally.garbage_lines,
+        "garbage": made.tally.latest_garbage,
+        "latest": _events(settings, name, made.events[-MOST_SHOWN:]),
+        "failure": None
+        if failure is None
+        else {
+            "trouble": failure.trouble.value,
+            "step": failure.step,
+            "expected": failure.expected or None,
+            "came": failure.came or None,
+            "text": failure.sentence(name),
+        },
+    }
+
+
+def _events(settings: Settings, name: str, events: list[HostEvent]) -> list[Document]:
+    journal = Journal()
+    for event in events:
+        journal.add(event, [], Moment(0.0, time.time_ns()))
+    return [event_document(entry, zone_of(settings, name)) for entry in journal.entries]
+
+
+def _lines(document: Document, wait: float) -> Iterator[str]:
+    for line in document["garbage"]:
+        yield f"    not an event: {printable(line)}"
+    for event in document["latest"]:
+        yield f"    {event_text(event, None)}"
+    if not document["ok"]:
+        return
+    count, about = document["events"], len(document["latest"])
+    if document["access"] == "file":
+        yield f"the end of the file holds {count} events"
+    elif count:
+        yield f"events flow: {count} came, {about or 'none'} of them about tapes"
+    else:
+        yield f"no event within {wait:g} s; the link works, and the host had nothing to say"
