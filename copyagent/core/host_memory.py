@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Final, Self
 
 from copyagent.core.host_clock import printed_second
-from copyagent.core.host_events import HostEvent, Printed, SetAside
+from copyagent.core.host_events import HostEvent, OthersHeard, Printed, SetAside
 
 OVERLAP_S: Final = 60
 """How far before the newest event a replay begins: events are not logged in the order of their
@@ -106,7 +106,14 @@ class HostMemory:
         mark = mark_of(event.node, event.printed_at, event.printed)
         if mark is None:
             return False
-        self.see(mark, told=not isinstance(event, SetAside) or event.told)
+        match event:
+            case OthersHeard():
+                told = False
+            case SetAside():
+                told = event.told
+            case _:
+                told = True
+        self.see(mark, told=told)
         return True
 
     def came_up(self) -> None:

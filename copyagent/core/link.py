@@ -28,8 +28,8 @@ class LinkAlarm:
 
     *told_ns* is when the loss was told last, 0 if it was not or if the link is back; *since_ns* is
     when the link was lost; *refused_ns* when it was last told that only an operator can mend it.
-    *outage* is in seconds, as it was at *turned* (monotonic), when the link came or went last; that
-    counts from when the link is tried for the first time, *tried*.
+    *outage* is in seconds, as it was at *turned* (monotonic), when the link came or went last, which
+    it first has done once it is *tried*.
     """
 
     since_ns: int = 0
@@ -44,13 +44,11 @@ class LinkAlarm:
 
     def restarted(self, now: Moment, remind_every: float) -> None:
         """Begin a new run of the agent, in which nothing was tried yet."""
-        self.up, self.greeted, self.tried = False, False, True
-        self.outage, self.turned = 0.0, now.mono
+        self.up = self.greeted = self.tried = False
+        self.outage = 0.0
         if self.told_ns:
             told = Moment(0.0, self.told_ns).after(remind_every)
             self.remind_at = now.again(told, remind_every).mono
-        else:
-            self.since_ns = now.wall_ns
 
     def lost(self, now: Moment, lost_after: float) -> None:
         """Take in that the link went down."""

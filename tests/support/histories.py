@@ -58,7 +58,13 @@ def make_settings(*, pools: tuple[str, ...] = ("BILL", "PAY"), **changes: Any) -
         "vaults": {VAULT: "/VAULT00"},
         "parallel": 2,
     }
-    ems_host = {"address": "dev2.example.com", "user": "VTS.EMS", "password_file": "/etc/dev2"}
+    ems_host = {
+        "address": "dev2.example.com",
+        "user": "VTS.EMS",
+        "password_file": "/etc/dev2",
+        # No host is waited for once its link is lost, unless a test is about that.
+        "lost_after": "0s",
+    }
     targets: tuple[str, ...] = changes.pop("targets", (TARGET,))
     data: dict[str, Any] = {
         "system": {"name": "TAPESRV1"},

@@ -21,7 +21,7 @@ from copyagent.core.host_events import HostEvent
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.tape import Copied, State
 from copyagent.core.time import Moment
-from copyagent.state.encoding import MOUNTS, RECORD, decode, encode
+from copyagent.state.encoding import LINKS, MOUNTS, RECORD, decode, encode
 from tests.support.histories import (
     START_NS,
     TAPE,
@@ -148,6 +148,7 @@ class Playbook:
             old.settings,
             records={tape: _again(RECORD, record) for tape, record in old.records.items()},
             mounts=_again(MOUNTS, old.mounts),
+            links=_again(LINKS, old.links),
             acks=dict(old.acks),
             baselines=set(old.baselines),
             behind=dict(old.behind),

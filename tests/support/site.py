@@ -113,6 +113,8 @@ class Site:
                     "user": host.user,
                     "password_file": str(host.password_file),
                     "response_timeout": "1s",
+                    # No test waits a minute to be told.
+                    "lost_after": "0s",
                 }
             }
         }

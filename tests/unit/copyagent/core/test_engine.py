@@ -173,7 +173,7 @@ def test_what_links_say_is_told_once(play: Playbook) -> None:
     link = play.engine.links.state[HOST]
     assert not link.up
     assert link.trouble.startswith("connection lost")
-    assert link.last_ns
+    assert link.since_ns
 
 
 def test_hosts_that_are_not_ours_are_not_listened_to(play: Playbook, overlay: Overlay) -> None:

@@ -22,10 +22,13 @@ def at(seconds: float) -> Moment:
 def play(
     turns: list[float], until: float, alarm: LinkAlarm | None = None
 ) -> list[tuple[float, News]]:
-    """Let the link come up at ``turns[0]``, go at ``turns[1]`` and so on; return what is told when."""
+    """Let the link come up at ``turns[0]``, go at ``turns[1]`` and so on; return what is told when.
+
+    It is tried at 0, without success.
+    """
     alarm = alarm or LinkAlarm()
-    if not alarm.tried:
-        alarm.restarted(at(0), EVERY)
+    alarm.restarted(at(0), EVERY)
+    alarm.lost(at(0), LOST_AFTER)
     told: list[tuple[float, News]] = []
 
     def pass_time(end: float) -> None:
@@ -75,7 +78,10 @@ def test_what_is_told_of_a_link(
 
 
 def test_nothing_is_due_before_anything_was_tried() -> None:
-    assert LinkAlarm().due_at(LOST_AFTER) is None
+    alarm = LinkAlarm()
+    assert alarm.due_at(0.0) is None
+    alarm.restarted(at(0), EVERY)
+    assert alarm.due_at(0.0) is None
 
 
 def test_what_was_told_is_not_told_again_by_the_next_run() -> None:
@@ -83,6 +89,7 @@ def test_what_was_told_is_not_told_again_by_the_next_run() -> None:
     assert play([1, 100], 200, alarm) == [(160, LOST)]
     again = _again(alarm)
     again.restarted(at(300), EVERY)
+    again.lost(at(301), LOST_AFTER)
     told = again.due_at(LOST_AFTER)
     assert told == pytest.approx(T0 + 160 + EVERY)
     assert again.came_up(at(400), LOST_AFTER)
@@ -94,6 +101,7 @@ def test_a_clock_that_was_stepped_puts_no_reminder_off_for_long() -> None:
     play([1, 100], 200, alarm)
     again = _again(alarm)
     again.restarted(Moment(5.0, 10**15), EVERY)
+    again.lost(Moment(6.0, 10**15 + 10**9), LOST_AFTER)
     due = again.due_at(LOST_AFTER)
     assert due is not None
     assert due <= 5.0 + EVERY
@@ -110,6 +118,7 @@ def test_a_refusal_is_told_at_most_once_an_hour() -> None:
 def test_with_no_patience_every_loss_is_told_at_once() -> None:
     alarm = LinkAlarm()
     alarm.restarted(at(0), EVERY)
+    alarm.lost(at(0), 0.0)
     assert alarm.due(at(0), 0.0, EVERY) is LOST
     assert alarm.came_up(at(1), 0.0)
     for second in range(2, 10, 2):
