@@ -13,6 +13,7 @@ from rich.text import Text
 from tests.bench import tables
 from tests.bench.ems import PARSE_FLOOD
 from tests.bench.frame import Bench, select
+from tests.bench.host_floods import FLOODS
 from tests.bench.overlay import calls, data, memory, opens, profiling, together
 from tests.bench.overlay.attached import BenchError
 from tests.bench.ratios import Row
@@ -26,6 +27,7 @@ BENCHES: Sequence[Bench] = (
     memory.Weighing(),
     FULL_256M,
     PARSE_FLOOD,
+    *FLOODS,
 )
 
 #: Columns of the tables where no terminal says how many there are.
