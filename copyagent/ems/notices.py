@@ -21,7 +21,9 @@ PRODUCT: Final = "VTS-AUTOCOPY"
 """The first word of all that is told: operators and filters know it by that."""
 
 WINDOW_S: Final = 60.0
-"""Messages with one ID that come within this time of each other are told together, in seconds."""
+"""How long messages with one ID are counted together, in seconds."""
+APART: Final = 5
+"""How many of them are told one by one within that time; of the others their number and the last."""
 MOST_WAITING: Final = 100
 """Notices that wait for one host; of more, the oldest are dropped."""
 
@@ -97,9 +99,10 @@ def lines_to_type(command: Iterable[str], text: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Run:
-    """Messages of one ID since one of them was told: *more* of them, the last as *text*."""
+    """Messages of one ID up to *until*: *told* one by one, and *more* of them, the last as *text*."""
 
     until: float
+    told: int = 0
     more: int = 0
     text: str = ""
 
@@ -108,8 +111,8 @@ class _Run:
 class Outgoing:
     """What waits to be told to one host, oldest first; times are monotonic seconds.
 
-    *dropped* counts what never will be: the line was down for too long. *told_apart* are the IDs
-    of which one was told within `WINDOW_S`: more of them are told together at its end.
+    *dropped* counts what never will be: the line was down for too long. Of many messages with one ID
+    the first are told as they come, the others together when `WINDOW_S` is over.
     """
 
     system: str
@@ -122,9 +125,9 @@ class Outgoing:
         """Take in a message: at once, or with others like it."""
         self.gather(now)
         text = notice(self.system, message, fields)
-        run = self._runs.get(message.id)
-        if run is None:
-            self._runs[message.id] = _Run(now + WINDOW_S)
+        run = self._runs.setdefault(message.id, _Run(now + WINDOW_S))
+        if run.told < APART:
+            run.told += 1
             self._put(text)
         else:
             run.more += 1
@@ -139,7 +142,8 @@ class Outgoing:
                 del self._runs[id_]
                 continue
             self._put(run.text if run.more == 1 else self._summary(id_, run))
-            self._runs[id_] = _Run(now + WINDOW_S)
+            # They go on coming: the next ones are told together again.
+            self._runs[id_] = _Run(now + WINDOW_S, APART)
 
     def next_due(self) -> float | None:
         """Return when `gather` has something to put in words."""
