@@ -7,6 +7,7 @@ import pytest
 from copyagent.core import report
 from copyagent.core.commands import Say, StartCopy
 from copyagent.core.copying import CopyHeld, HoldReason, SourceErased
+from copyagent.core.dates import iso
 from copyagent.core.events import WakeupDue
 from copyagent.state.encoding import BEHIND, decode, encode
 from tests.support.histories import (
@@ -227,4 +228,4 @@ def test_status_shows_it(play: Playbook, overlay: Overlay) -> None:
     assert pool["behind_since"] is None
     play.at(LIMIT + 5)
     (pool,) = report.status(play.engine, {}, "1.0", play.now)["pools"]
-    assert pool["behind_since"] == report.iso(play.now.wall_ns - int((LIMIT + 5) * 1e9))
+    assert pool["behind_since"] == iso(play.now.wall_ns - int((LIMIT + 5) * 1e9))
