@@ -66,6 +66,9 @@ _UNPRINTED = re.compile(
 )
 
 
+_BLANKS: Final = frozenset(" \t")
+
+
 @dataclass(frozen=True, slots=True)
 class EmsEvent:
     r"""Hold one printed event, its text on one line with single blanks.
@@ -119,11 +122,6 @@ def parse_event(
     )
 
 
-def _strip_prompt(printed: str) -> str:
-    start = _START.match(printed)
-    return printed[start.end() :] if start else printed
-
-
 def _joined_uncut(lines: Sequence[str]) -> str | None:
     """Join *lines* without a blank where one may have been cut within a word; None if nowhere.
 
@@ -133,7 +131,7 @@ def _joined_uncut(lines: Sequence[str]) -> str | None:
     width = max(map(len, lines))
     pieces, is_cut = [lines[0]], False
     for line, following in pairwise(lines):
-        if len(line) == width and (following[0] not in " \t" or len(line.split()) == 1):
+        if len(line) == width and (following[0] not in " \t" or " " not in line.strip()):
             is_cut = True
             pieces.append(following.lstrip())
         else:
@@ -196,10 +194,10 @@ class EmsLineDecoder:
             self._given_up_at = self._piece_length
         events: list[EmsEvent] = []
         self._is_fresh = False
-        if _START.match(piece):
+        if start := _START.match(piece):
             if self._lines:
                 events.extend(self._close())
-            events.extend(self._give([piece], unfinished=True))
+            events.extend(self._give([piece[start.end() :]], unfinished=True))
         elif self._belongs(piece):
             # What is still to come of this line must find its way to the event, indented or not.
             events.extend(self._give([*self._lines, piece], unfinished=True))
@@ -210,13 +208,13 @@ class EmsLineDecoder:
         return events
 
     def _give(self, lines: list[str], *, unfinished: bool) -> list[EmsEvent]:
-        printed = _strip_prompt(" ".join(lines))
+        printed = " ".join(lines)
         amended = self._given is not None
         if self._given == (printed, unfinished):
             return []
         event = parse_event(printed, amended=amended, unfinished=unfinished)
         if len(lines) > 1 and (uncut := _joined_uncut(lines)) is not None:
-            other = parse_event(_strip_prompt(uncut), amended=amended, unfinished=unfinished)
+            other = parse_event(uncut, amended=amended, unfinished=unfinished)
             event = replace(event, uncut=other) if event is not None else other
         if event is None:
             # Nothing need be wrong: a header can be wrapped as well. The next header settles it.
@@ -260,8 +258,10 @@ class EmsLineDecoder:
                 self._take_line(part.rstrip(), events)
 
     def _take_line(self, line: str, events: list[EmsEvent]) -> None:
-        if _START.match(line):
-            self._open(line, events)
+        if self._lines and line[:1] in _BLANKS:
+            self._continue_with(line)
+        elif start := _START.match(line):
+            self._open(line[start.end() :], events)
         elif not line:
             # Blank lines end nothing by themselves: some terminals double every line end.
             pass
