@@ -11,6 +11,7 @@ import trio
 
 from copyagent.control.protocol import Events, Explain, Release, Request, Retry, Status, Sync
 from copyagent.core import host_report, operator, report
+from copyagent.core.dates import iso
 from copyagent.core.journal import Wanted
 from copyagent.core.time import Moment
 from copyagent.ems.link_settings import LinkTally
@@ -33,11 +34,26 @@ def status_of(runner: Runner) -> Callable[[Moment], report.Document]:
             host["unrecognised"] = tally.unrecognised
             host["garbage_lines"] = tally.garbage_lines
             host["garbage"] = tally.latest_garbage
+            host["asked"] = _asked(runner, host["host"])
             host["notify"] = _notify(runner, host["host"])
             host["other_events"] = dict(sorted(tally.others.items()))
         return document
 
     return ask
+
+
+def _asked(runner: Runner, host: str) -> report.Document:
+    """Tell what became of the VTSPolicy commands of *host* since the agent's start."""
+    asked = runner.engine.requests.asked[host]
+    return {
+        "obeyed": asked.obeyed,
+        "refused": asked.refused,
+        "too_many": asked.too_many,
+        "elsewhere": asked.elsewhere,
+        "left_alone": asked.left_alone,
+        "latest": asked.latest or None,
+        "latest_at": iso(asked.latest_ns),
+    }
 
 
 def _notify(runner: Runner, host: str) -> report.Document | None:
@@ -86,7 +102,9 @@ def question(runner: Runner, request: Request, user: str) -> Question:
         case Release(tape, because):
             return lambda now: operator.release(book, tape, because, user, now)
         case Events():
-            return lambda now: host_report.events(book, _wanted(request), now)
+            return lambda now: host_report.events(
+                book, _wanted(request), now, overlay=request.overlay
+            )
 
 
 def _wanted(request: Events) -> Wanted:

@@ -74,6 +74,8 @@ def link_lines(host: Document) -> Iterator[str]:
         yield f"    other subsystems: {listed}"
     if "gaps" in host:
         yield f"    the link: {_history(host)}"
+    if (host.get("asked") or {}).get("latest"):
+        yield f"    asked by VTSPolicy: {_asked(host['asked'])}"
     if host.get("notify"):
         yield f"    told to the host: {_notify(host['notify'])}"
     for line in (host.get("garbage") or [])[-GARBAGE_SHOWN:]:
@@ -107,6 +109,13 @@ def _history(host: Document) -> str:
     if host["up"]:
         told.append("caught up" if host["caught_up"] else "NOT caught up yet")
     return "; ".join(told)
+
+
+def _asked(asked: Document) -> str:
+    refused = asked["refused"] + asked["too_many"]
+    told = f"{asked['obeyed']} obeyed, {refused} refused, {asked['left_alone']} left alone"
+    told += f", {asked['elsewhere']} for other systems"
+    return f"{told}; the latest, {asked['latest_at']}: {asked['latest']}"
 
 
 def _notify(notify: Document) -> str:

@@ -113,3 +113,13 @@ def test_heartbeats_come_back_and_are_no_garbage(world: World) -> None:
     link = world.site.status()["hosts"][0]
     assert link["up"]
     assert link["unrecognised"] == 0
+
+
+def test_what_was_asked_and_told_is_shown(world: World) -> None:
+    link = world.site.status()["hosts"][0]
+    assert link["asked"]["obeyed"] >= 1
+    assert link["asked"]["elsewhere"] == 1
+    assert link["notify"]["told"] >= 3
+    shown = world.site.must("copyagent", "ems", "status")
+    assert "asked by VTSPolicy: " in shown
+    assert "told to the host: " in shown
