@@ -14,6 +14,7 @@ from copyagent.cli.console import LOOK_S, console, print_document
 from copyagent.cli.display import explanation, overview
 from copyagent.cli.ems import ems
 from copyagent.cli.events import events
+from copyagent.cli.import_config import import_vts_config
 from copyagent.cli.snapshot import last_known
 from copyagent.control.client import ask
 from copyagent.control.protocol import (
@@ -32,6 +33,7 @@ from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.contract.settings_check import check_settings_file
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.logs import configure_logging
+from vtsfs.runtime.no_core import forbid_core_dumps
 
 #: How often ``status --watch`` looks again, in seconds.
 WATCH_S = 1.0
@@ -58,6 +60,8 @@ def run(config: Path) -> None:
     # The SSH library takes most of a second to import, which no other command should wait for.
     from copyagent.daemon import run_agent
 
+    # Before the first password is read.
+    forbid_core_dumps()
     settings = read_settings(config)
     configure_logging(sys.stderr, os.environ, quiet=("asyncssh",))
     run_agent(settings)
@@ -175,3 +179,4 @@ def _watch(settings: Settings) -> None:
 
 copyagent.add_command(events)
 copyagent.add_command(ems)
+copyagent.add_command(import_vts_config)

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from copyagent.cli.commands import copyagent
 from copyagent.core.tape import State
 from copyagent.core.witness import Verdict
+from copyagent.ems.original_config import PARAMETERS
 from vtsfs.cli import cli as vtsfs
 from vtsfs.contract.messages import CATALOGUE, Message
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings, parse_settings
@@ -113,7 +114,7 @@ def test_every_reference_to_a_page_of_ours_has_one(page: Path) -> None:
 def test_every_command_is_documented_and_exists(program: str) -> None:
     documented = {title.split()[0] for title in items(section(f"{program}.8", "COMMANDS"), "Ic")}
     assert documented == set(PROGRAMS[program].commands)
-    shown = set(re.findall(r"^\.Cm (\w+)", section(f"{program}.8", "SYNOPSIS"), re.MULTILINE))
+    shown = set(re.findall(r"^\.Cm ([\w-]+)", section(f"{program}.8", "SYNOPSIS"), re.MULTILINE))
     assert shown == documented
 
 
@@ -258,6 +259,18 @@ def test_the_example_is_a_settings_file() -> None:
         re.DOTALL | re.MULTILINE,
     )
     assert parse_settings(example, SETTINGS_PAGE).autocopy
+
+
+def test_every_parameter_of_the_original_is_in_the_table() -> None:
+    table = items(section(SETTINGS_PAGE, "THE ORIGINAL'S PARAMETERS"), "Li")
+    assert list(table) == [parameter.name for parameter in PARAMETERS]
+    known = {re.sub(r"\.TYPE\b", "", key) for key in LEAVES} | {"ems.hosts"}
+    for parameter in PARAMETERS:
+        text = " ".join(table[parameter.name].split())
+        shown = re.match(r"\.Va (\S+)", text)
+        assert (shown[1] if shown else "") == parameter.ours
+        assert parameter.ours in known or (not parameter.ours and parameter.because)
+        assert parameter.because in text
 
 
 # ---- concepts, states, messages ------------------------------------------------------------------
