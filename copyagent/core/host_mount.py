@@ -10,6 +10,9 @@ LATE_S = 300.0
 
 LATE_NS = int(LATE_S * 1e9)
 
+#: No host makes 10,000 mount requests, and so begins again to count, within an hour.
+_NUMBER_NS = 3600 * 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class HostMount:
@@ -91,8 +94,9 @@ class HostMount:
             return False
         if not self.took_place:
             return True
-        numbered = self.request is not None or not self.dismounted_ns
-        return numbered and now_ns - self.requested_ns < LATE_NS
+        if self.request is None:
+            return not self.dismounted_ns and now_ns - self.requested_ns < LATE_NS
+        return now_ns - self.requested_ns < _NUMBER_NS
 
     def asked_by(self, event: MountRequested, now_ns: int) -> bool:
         """Tell whether *event* is the request of this mount, come after other words about it."""

@@ -129,7 +129,7 @@ def test_a_new_request_ends_a_mount_whose_dismount_was_lost(
     play: Playbook, overlay: Overlay
 ) -> None:
     with play:
-        play >> requested() >> overlay.mounted() >> overlay.dismounted()
+        play >> requested() >> volume_mounted() >> overlay.mounted() >> overlay.dismounted()
         play.wait(600.0)
         play >> no_ring(request=2) << StartCopy
         assert play.verdict() == "agreed"
@@ -200,10 +200,8 @@ def test_a_host_only_verdict_survives_a_restart_before_it_is_due(
         assert play.verdict() == "host only"
 
 
-def test_two_pools_with_one_label_do_not_speak_for_each_other(
-    play: Playbook, overlay: Overlay
-) -> None:
-    with play:
+def test_two_pools_with_one_label_do_not_speak_for_each_other(overlay: Overlay) -> None:
+    with Playbook(make_engine(cross_check={"label_twice": "copy"})) as play:
         copied_once(play, overlay, TAPE)
         copied_once(play, overlay, TWIN)
         play >> requested(request=2) >> overlay.mounted(TAPE) >> tape_dismounted()
