@@ -93,6 +93,8 @@ class Fate(Enum):
 
     NEW = auto()
     REPEATED = auto()
+    LONGER = auto()
+    """The last event seen, of which not all had come."""
 
 
 class Replay:
@@ -135,11 +137,12 @@ class Replay:
             self._decide("the last event seen is not in the host's log any more")
             self._end()
             return Fate.NEW
-        if self._shows_last(node, printed_at, printed):
+        is_last = self._shows_last(node, printed_at, printed)
+        if is_last:
             self._decide("")
         count = self._told.get(mark.fingerprint, 0)
         if not count:
-            return Fate.NEW
+            return Fate.LONGER if is_last else Fate.NEW
         if count == 1:
             del self._told[mark.fingerprint]
             self._rest()

@@ -60,7 +60,7 @@ class _Link:
     def __init__(self, settings: LinkSettings, report: Report, memory: HostMemory) -> None:
         self._settings = settings
         self._report = report
-        self._memory = memory
+        self._past = Past(memory)
         self._up_since = math.inf
         self._reported: LinkTrouble | None = None
         self._failures = 0
@@ -77,24 +77,24 @@ class _Link:
         """Run one session after the other."""
         while True:
             self._up_since = math.inf
-            self._memory.broke()
-            past = Past(self._memory, self._begin_at())
+            self._past.memory.broke()
+            self._past.resumption = self._begin_at()
             failure = await run_session(
                 self._settings,
                 deliver,
                 self._came_up,
                 dial=dial,
                 tally=tally,
-                past=past,
+                past=self._past,
                 heartbeat=heartbeat,
             )
-            await trio.sleep(await self._ended(failure, past.resumption, chance))
+            await trio.sleep(await self._ended(failure, chance))
 
     def _begin_at(self) -> Resumption:
         settings = self._settings
         distributor = None if settings.access == "file" else settings.plan.distributor
         return begin_at(
-            self._memory, distributor, wanted=settings.catch_up, refused=self._time_refused
+            self._past.memory, distributor, wanted=settings.catch_up, refused=self._time_refused
         )
 
     async def _came_up(self) -> None:
@@ -102,15 +102,13 @@ class _Link:
         log.info("EMS link to %s is up", self._settings.host)
         await self._report(LinkUp(self._settings.host))
 
-    async def _ended(
-        self, failure: LinkFailure, resumption: Resumption, chance: Callable[[], float]
-    ) -> float:
+    async def _ended(self, failure: LinkFailure, chance: Callable[[], float]) -> float:
         """Report a session's end where it is news; return how long to wait for the next."""
         settings = self._settings
         was_up = self._up_since < math.inf
         sentence = failure.sentence(settings.host)
         log.info("%s", sentence)
-        asked = resumption.since is not None and not was_up
+        asked = self._past.resumption.since is not None and not was_up
         if asked and failure.trouble is LinkTrouble.DISTRIBUTOR_FAILED:
             # It may be TIME that the host does not like; if it is not, the next start fails, too.
             self._time_refused = True

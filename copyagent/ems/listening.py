@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Final
 
 from copyagent.core.host_events import (
@@ -25,6 +24,8 @@ from copyagent.core.host_memory import HostMemory, Mark, Resumption, mark_of
 from copyagent.ems.catch_up import Fate, Replay
 from copyagent.ems.lines import EmsEvent
 from copyagent.ems.link_settings import LinkTally
+from copyagent.ems.quoting import Quotes, event_unquoted, printed_unquoted
+from copyagent.ems.secret import NOT_SHOWN
 from copyagent.ems.tape_events import read_host_event
 
 POSITION_S: Final = 30.0
@@ -40,8 +41,9 @@ _BURST_NUMBERS: Final = frozenset({538, 539, 543})
 class Listener:
     """Sort one session's events. *memory* is what was seen before; it is kept up to date.
 
-    What is returned is to be delivered in order. *redact* takes the password out of a text;
-    *is_heartbeat* tells whether a text is one that we had posted.
+    What is returned is to be delivered in order. *quotes* tells whether a text quotes the password;
+    *is_heartbeat* tells whether a text is one that we had posted. *latest* is what was told last
+    in the session before.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class Listener:
         tally: LinkTally,
         now: float,
         *,
-        redact: Callable[[str], str] = lambda text: text,
+        quotes: Quotes = lambda _: False,
         is_heartbeat: Callable[[str], bool] = lambda _: False,
+        latest: HostEvent | None = None,
     ) -> None:
         self.heartbeats = 0
         """How many heartbeats came back."""
@@ -61,9 +64,11 @@ class Listener:
         self._memory = memory
         self._replay = Replay(memory, resumption, now)
         self._tally = tally
-        self._redact = redact
+        self._quotes = quotes
         self._is_heartbeat = is_heartbeat
-        self._latest: tuple[Mark | None, HostEvent] | None = None
+        self.latest = latest
+        """What was told last, repeated events aside."""
+        self._latest_mark: Mark | None = None
         self._held: EmsEvent | None = None
         self._others = 0
         self._other: EmsEvent | None = None
@@ -128,8 +133,9 @@ class Listener:
         return found
 
     def end(self, now: float) -> list[HostEvent]:
-        """Take in that no more comes."""
-        found = self.let_go(now)
+        """Take in that no more comes. What was held back would come again in another replay."""
+        self._held = None
+        found: list[HostEvent] = []
         self._position_at = now
         self._tell_position(now, found)
         return found
@@ -158,11 +164,7 @@ class Listener:
             return None
         if found is None:
             return self._heartbeat(event) if self._is_heartbeat(event.text) else None
-        if found.printed is not None:
-            text = self._redact(found.printed.text)
-            if text != found.printed.text:
-                return replace(found, printed=replace(found.printed, text=text))
-        return found
+        return event_unquoted(found, self._quotes)
 
     def _heartbeat(self, event: EmsEvent) -> SetAside:
         self.heartbeats += 1
@@ -176,8 +178,8 @@ class Listener:
         return mark_of(event.node, event.printed_at, printed) if printed is not None else None
 
     def _printed(self, event: EmsEvent) -> Printed:
-        text = self._redact(event.text)
-        return Printed(event.process, event.ssid, event.number, text, event.critical)
+        printed = Printed(event.process, event.ssid, event.number, event.text, event.critical)
+        return printed_unquoted(printed, self._quotes)
 
     def _is_expected(self, event: EmsEvent) -> bool:
         mark = self._mark(event, self._read(event))
@@ -199,7 +201,8 @@ class Listener:
     def _take_other(self, event: EmsEvent, mark: Mark | None, found: list[HostEvent]) -> None:
         self._others += 1
         self._other = event
-        self._tally.count_other(event.subsystem)
+        quoted = self._quotes(event.subsystem)
+        self._tally.count_other(NOT_SHOWN if quoted else event.subsystem)
         if mark is not None:
             self._memory.see(mark, told=False)
         if event.number in _BURST_NUMBERS:
@@ -216,10 +219,10 @@ class Listener:
         found: list[HostEvent],
     ) -> None:
         # What was printed takes no part in this comparison.
-        is_same = event.amended and self._latest is not None and read == self._latest[1]
-        if is_same and self._latest is not None and mark == self._latest[0]:
+        is_same = (event.amended or fate is Fate.LONGER) and read == self.latest
+        if is_same and mark == self._latest_mark:
             return
-        self._latest = mark, read
+        self.latest, self._latest_mark = read, mark
         if fate is Fate.REPEATED:
             read = _set_aside(read, REPEATED)
         elif is_same:

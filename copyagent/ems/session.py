@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
+from copyagent.core.host_events import HostEvent
 from copyagent.core.host_memory import HostMemory, Resumption
 from copyagent.ems.catch_up import command_from
 from copyagent.ems.dialogue import LinkFailure
@@ -28,11 +29,13 @@ from copyagent.ems.wire import Dial, Wire
 class Past:
     """What a session builds upon: what was seen before it, and where it is to begin.
 
-    Without any, it is the first there ever was, and hears what is new.
+    Without any, it is the first there ever was, and hears what is new. *latest* is what was told
+    last; like the memory, the session keeps it up to date.
     """
 
     memory: HostMemory = field(default_factory=HostMemory)
     resumption: Resumption = field(default_factory=lambda: Resumption(None, first=True))
+    latest: HostEvent | None = None
 
 
 async def run_session(
@@ -72,10 +75,13 @@ async def run_session(
             past.resumption,
             tally,
             trio.current_time(),
-            redact=settings.plan.password.redact,
+            quotes=settings.plan.password.is_in,
             is_heartbeat=heartbeat.returned if heartbeat is not None else lambda _: False,
+            latest=past.latest,
         )
-        return await Reader(wire, settings, listener, deliver, tally, heartbeat).run(unread)
+        ended = await Reader(wire, settings, listener, deliver, tally, heartbeat).run(unread)
+        past.latest = listener.latest
+        return ended
     finally:
         with trio.CancelScope(shield=True):
             if login.is_logged_on:

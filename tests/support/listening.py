@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from copyagent.access import open_wire
+from copyagent.access import dial_of
 from copyagent.core.host_events import HostEvent, LinkUp
 from copyagent.ems.dialogue import LinkFailure, LoginPlan
 from copyagent.ems.link import run_link
@@ -75,14 +75,16 @@ async def one_session(settings: LinkSettings, heard: Heard, within: float = 10.0
 
     with trio.fail_after(within):
         return await run_session(
-            settings, heard.deliver, came_up, dial=open_wire, tally=heard.tally
+            settings, heard.deliver, came_up, dial=dial_of(settings), tally=heard.tally
         )
 
 
 @asynccontextmanager
-async def listening(settings: LinkSettings) -> AsyncIterator[Heard]:
-    """Keep a link up for as long as the block lasts."""
-    heard = Heard()
+async def listening(
+    settings: LinkSettings, heard: Heard | None = None, **more: Any
+) -> AsyncIterator[Heard]:
+    """Keep a link up for as long as the block lasts; *more* is handed to `run_link`."""
+    heard = heard or Heard()
     async with trio.open_nursery() as nursery:
 
         async def run() -> None:
@@ -90,9 +92,10 @@ async def listening(settings: LinkSettings) -> AsyncIterator[Heard]:
                 settings,
                 heard.deliver,
                 heard.report,
-                dial=open_wire,
+                dial=dial_of(settings),
                 chance=lambda: 0.5,
                 tally=heard.tally,
+                **more,
             )
 
         nursery.start_soon(run)

@@ -52,7 +52,8 @@ class Link:
         self.memory.broke()
         self.durable.broke()
         found = resumption or begin_at(self.memory, PLAIN, wanted=True, refused=False)
-        self.listener = Listener("DEV2", self.memory, found, LinkTally(), self.now)
+        latest = self.listener.latest if self.listener is not None else None
+        self.listener = Listener("DEV2", self.memory, found, LinkTally(), self.now, latest=latest)
         self.durable.came_up()
         self._keep(self.listener.begin())
         return found
@@ -313,12 +314,25 @@ def cut(event: EmsEvent, length: int) -> EmsEvent:
 
 def test_an_event_that_the_break_cut_off_is_known_again_and_told_whole() -> None:
     whole = dismounted(START + 1)
-    link = linked(dismounted(START, "X00009"), cut(whole, 30))
+    # Without its drive it was told as far as it went; whole, it says more.
+    for length, times in ((30, 1), (len(whole.text) - 14, 2), (len(whole.text), 1)):
+        link = linked(dismounted(START, "X00009"), cut(whole, length))
+        link.begin()
+        link.hear(dismounted(START, "X00009"), whole, other(START + 2))
+        assert link.gaps == []
+        assert link.catch_ups == 1
+        assert link.dismounts.count((whole.printed_at, "X00001")) == times
+
+
+def test_half_an_event_at_the_end_of_a_replay_is_left_to_the_next() -> None:
+    link = linked(dismounted(START))
     link.begin()
-    link.hear(dismounted(START, "X00009"), whole, other(START + 2))
-    assert link.gaps == []
+    link.hear_open(cut(dismounted(START), 40))
+    link.end()
+    link.begin()
+    link.hear(dismounted(START))
+    assert len(link.dismounts) == 1
     assert link.catch_ups == 1
-    assert (whole.printed_at, "X00001") in link.dismounts
 
 
 def test_half_an_event_of_a_replay_is_not_told_as_a_new_one() -> None:
