@@ -104,6 +104,7 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
         baselines=known.baselines,
         links=known.links,
         journal=known.journal,
+        reports=known.reports,
         behind=known.behind,
     )
     return Runner(Engine(book, frozenset({os.uname().nodename})), store, event_log, connect, now)

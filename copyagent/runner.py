@@ -168,7 +168,9 @@ class Runner:
 
     async def _next_batch(self) -> list[_Posted]:
         wakeup = self.engine.next_wakeup()
-        times = self.engine.book.journal.times() + ([] if wakeup is None else [wakeup])
+        times = [*self.engine.book.journal.times(), *self.engine.book.reports.times()] + (
+            [] if wakeup is None else [wakeup]
+        )
         batch: list[_Posted] = []
         with trio.CancelScope(deadline=min(times, default=math.inf)):
             batch.append(await self._receive.receive())
@@ -241,7 +243,9 @@ class Runner:
             changes.put_behind(book.behind)
         for say in says:
             changes.put_message(say, now.wall_ns)
-        changes.put_heard(book.journal.news(now.mono, along=not changes.empty))
+        along = not changes.empty
+        changes.put_heard(book.journal.news(now.mono, along=along))
+        changes.put_reported(book.reports.news(now.mono, along=along))
         book.dirty.clear()
         book.dropped.clear()
         book.mounts_dirty = book.links_dirty = book.behind_dirty = False

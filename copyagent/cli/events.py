@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from copyagent.cli.display import folded
 from copyagent.control.client import ask
 from copyagent.control.protocol import MAX_EVENTS, MAX_WAIT, Events
 from copyagent.core.host_report import host_named
+from copyagent.core.rehearsal import in_words
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
+from vtsfs.contract.signals import Signal
 from vtsfs.contract.units import parse_duration
 
 #: Shown unless something else is asked for; before what is to follow fewer do.
@@ -29,6 +32,7 @@ Document = dict[str, Any]
 @click.option("--tape", metavar="TAPE", help="Only what concerns this tape, or its label.")
 @click.option("--since", metavar="AGE", help="Only what came in the last 30m, 1h, 2d...")
 @click.option("--unknown", is_flag=True, help="Only what was not understood, and gaps.")
+@click.option("--overlay", is_flag=True, help="Also what the overlays reported.")
 @click.option("--last", "-n", metavar="N", type=click.IntRange(1, MAX_EVENTS), help="At most N.")
 @click.option("--follow", is_flag=True, help="Go on with what comes, until interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line instead.")
@@ -40,11 +44,14 @@ def events(
     tape: str | None,
     since: str | None,
     unknown: bool,
+    overlay: bool,
     last: int | None,
     follow: bool,
     as_json: bool,
 ) -> None:
     """Show what the NonStop hosts said, and how each event was read."""
+    if overlay and follow:
+        raise UsageError("--overlay shows what is kept, --follow what comes; choose one")
     settings = read_settings(config)
     usual = MAX_EVENTS if since else USUAL_BEFORE if follow else USUAL
     request = Events(
@@ -52,12 +59,14 @@ def events(
         tape=None if tape is None else TapeId.parse(tape),
         since_ns=0 if since is None else _ago(since),
         unknown=unknown,
+        overlay=overlay,
         most=last or usual,
     )
     document = ask(settings.control_socket(), request, timeout=LOOK_S)
     if document["left_out"] and last is None and not follow:
         click.echo(f"{document['left_out']} older ones are not shown (--last N)", err=True)
-    _show(document["events"], as_json=as_json)
+    told = sorted([*document["events"], *document["signals"]], key=lambda entry: str(entry["at"]))
+    _show(told, as_json=as_json)
     if follow:
         _follow(settings, request, document["newest"], as_json=as_json)
 
@@ -72,9 +81,7 @@ def _ago(age: str) -> int:
 def _follow(settings: Settings, request: Events, newest: int, *, as_json: bool) -> None:
     """Ask for what is new, again and again; the agent answers when there is something."""
     while True:
-        more = Events(
-            request.host, request.tape, newest, 0, request.unknown, MAX_EVENTS, wait=MAX_WAIT
-        )
+        more = replace(request, after=newest, since_ns=0, most=MAX_EVENTS, wait=MAX_WAIT)
         document = ask(settings.control_socket(), more, timeout=MAX_WAIT + LOOK_S)
         missed = max(document["oldest"] - newest - 1, 0) + document["left_out"]
         if missed:
@@ -94,6 +101,8 @@ def event_text(event: Document, width: int | None) -> str:
 
     On *width* columns it is a paragraph, without a width (None) one line.
     """
+    if "signal" in event:
+        return f"{event['at']} overlay: {in_words(Signal.from_mapping(event['signal']))}"
     tapes = f" -> {', '.join(event['tapes'])}" if event["tapes"] else ""
     head = printable(f"{event['at']} {event['host']}: {event['reading']}{tapes}")
     printed = "" if event["text"] is None else printable(as_printed(event))

@@ -79,8 +79,8 @@ class Events:
     """Ask for what hosts said, the newest *most* of what fits all conditions.
 
     *after* is the number of an event that is known already, *since_ns* an arrival in ns since the
-    epoch. *unknown* wants only what nobody understood. If there is nothing, the answer is put off
-    until there is, for at most *wait* seconds.
+    epoch. *unknown* wants only what nobody understood, *overlay* also what overlays reported. If
+    there is nothing, the answer is put off until there is, for at most *wait* seconds.
     """
 
     host: str | None = None
@@ -88,6 +88,7 @@ class Events:
     after: int = 0
     since_ns: int = 0
     unknown: bool = False
+    overlay: bool = False
     most: int = 100
     wait: float = 0.0
 
@@ -162,6 +163,7 @@ def _events_args(request: Events) -> dict[str, object]:
         "after": request.after,
         "since_ns": request.since_ns,
         "unknown": request.unknown,
+        "overlay": request.overlay,
         "most": request.most,
         "wait": request.wait,
     }
@@ -242,6 +244,7 @@ def _events(args: dict[str, Any]) -> Request:
         after=round(_number(args, "after", 2**62)),
         since_ns=round(_number(args, "since_ns", 2**62)),
         unknown=args.pop("unknown", False) is True,
+        overlay=args.pop("overlay", False) is True,
         most=round(_number(args, "most", MAX_EVENTS, at_least=1)),
         wait=_number(args, "wait", MAX_WAIT),
     )

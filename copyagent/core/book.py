@@ -12,7 +12,7 @@ from copyagent.core import tape as states
 from copyagent.core.commands import Command, Say, StopCopy
 from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.host_mounts import HostMounts
-from copyagent.core.journal import Journal
+from copyagent.core.journal import Journal, Reports
 from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm, Owed, Way
 from copyagent.core.records import CopyRecord, TapeRecord
@@ -63,6 +63,7 @@ class Book:
     baselines: set[str] = field(default_factory=set)
     links: dict[str, Link] = field(default_factory=dict)
     journal: Journal = field(default_factory=Journal)
+    reports: Reports = field(default_factory=Reports)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
 
     owed: Owed = field(default_factory=Owed)

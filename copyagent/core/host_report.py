@@ -4,6 +4,7 @@ Keys are stable: they are the schema of ``copyagent events --json``, and of the 
 --json`` and ``ems status --json`` (version 1). Times are ISO 8601 in UTC but for ``printed_at``, which is the host's own.
 """
 
+import json
 from difflib import get_close_matches
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,8 +24,11 @@ SCHEMA = 1
 Document = dict[str, Any]
 
 
-def events(book: Book, wanted: Wanted, now: Moment) -> Document:
-    """Return what hosts said, as *wanted*; *left_out* older entries fit, too, and are not shown."""
+def events(book: Book, wanted: Wanted, now: Moment, *, overlay: bool = False) -> Document:
+    """Return what hosts said, as *wanted*; *left_out* older entries fit, too, and are not shown.
+
+    With *overlay*, also what overlays reported, as a recording has it.
+    """
     found, left_out = book.journal.find(wanted)
     return {
         "schema": SCHEMA,
@@ -34,6 +38,10 @@ def events(book: Book, wanted: Wanted, now: Moment) -> Document:
         "newest": book.journal.newest,
         "left_out": left_out,
         "events": [event_document(entry, zone_of(book.settings, entry.host)) for entry in found],
+        "signals": [
+            {"at": iso_ms(report.at_ns), "signal": json.loads(report.signal.to_json())}
+            for report in (book.reports.find(wanted) if overlay else ())
+        ],
     }
 
 

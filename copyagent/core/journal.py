@@ -1,5 +1,7 @@
 """What the hosts said lately and how it was read: kept to be shown, nothing is decided by it.
 
+Beside it, what the overlays reported, so that a case can be played again (`core/rehearsal`).
+
 Two ways to keep it durable were weighed. A commit of its own for every entry: nothing is ever lost,
 and a host that floods makes the agent commit, and wait for the disk, for events that change nothing.
 A ring in memory whose news go along with the next commit that has another reason, and alone only
@@ -9,12 +11,13 @@ effects, as both are in one transaction. It is the second.
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, Self, TypeVar
 
 from copyagent.core.host_events import HostEvent, OthersHeard, Printed
 from copyagent.core.readings import Scalar, fields_of, in_words, kind_of
 from copyagent.core.time import Moment
+from vtsfs.contract.signals import Signal
 
 #: Entries kept, over all hosts: some nights of a busy system.
 KEPT = 10_000
@@ -71,17 +74,28 @@ class Wanted:
 UNKNOWN = frozenset({"unrecognised", "events missed"})
 
 
-@dataclass(slots=True)
-class Journal:
-    """The newest entries. *unsaved* are those that are in no commit yet, since *held_since*."""
+class _Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
 
-    entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=KEPT))
-    unsaved: list[Entry] = field(default_factory=list)
+
+_T = TypeVar("_T", bound=_Numbered)
+
+
+@dataclass(slots=True)
+class Ring(Generic[_T]):
+    """The newest of something. *unsaved* are those that are in no commit yet, since *held_since*.
+
+    Numbers have no gaps.
+    """
+
+    entries: deque[_T] = field(default_factory=lambda: deque(maxlen=KEPT))
+    unsaved: list[_T] = field(default_factory=list)
     held_since: float = 0.0
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> Self:
-        """Make a journal of *entries* that are saved already, oldest first."""
+    def of(cls, entries: Iterable[_T]) -> Self:
+        """Make one of *entries* that are saved already, oldest first."""
         return cls(deque(entries, maxlen=KEPT))
 
     @property
@@ -93,6 +107,39 @@ class Journal:
     def oldest(self) -> int:
         """The number of the oldest entry that is kept, 0 without any."""
         return self.entries[0].number if self.entries else 0
+
+    def times(self) -> list[float]:
+        """Return the monotonic second at which what is held has to be saved, if any is."""
+        return [self.held_since + HOLD_S] if self.unsaved else []
+
+    def news(self, mono: float, *, along: bool) -> list[_T]:
+        """Hand over what is to be saved now; *along* says that a commit is made in any case."""
+        waited = mono - self.held_since >= HOLD_S
+        if not (along or waited or len(self.unsaved) >= HOLD_MOST):
+            return []
+        taken, self.unsaved = self.unsaved, []
+        return taken
+
+    def after(self, number: int) -> Iterable[_T]:
+        """Return the entries with higher numbers than *number*, oldest first."""
+        # Whoever follows asks often, and wants few of many.
+        known = min(max(number - self.oldest + 1, 0), len(self.entries))
+        if known == 0:
+            return self.entries
+        news = len(self.entries) - known
+        return [self.entries[-back] for back in range(news, 0, -1)]
+
+    def _put(self, entry: _T, now: Moment) -> None:
+        self.entries.append(entry)
+        if not self.unsaved:
+            self.held_since = now.mono
+        self.unsaved.append(entry)
+
+
+class Journal(Ring[Entry]):
+    """What the hosts said lately."""
+
+    __slots__ = ()
 
     def add(self, event: HostEvent, tapes: Iterable[str], now: Moment) -> None:
         """Write down *event*, which concerns *tapes*; other subsystems' events are only counted."""
@@ -110,36 +157,48 @@ class Journal:
             printed_at=event.printed_at,
             printed=_cut_printed(event.printed),
         )
-        self.entries.append(entry)
-        if not self.unsaved:
-            self.held_since = now.mono
-        self.unsaved.append(entry)
-
-    def times(self) -> list[float]:
-        """Return the monotonic second at which what is held has to be saved, if any is."""
-        return [self.held_since + HOLD_S] if self.unsaved else []
-
-    def news(self, mono: float, *, along: bool) -> list[Entry]:
-        """Hand over what is to be saved now; *along* says that a commit is made in any case."""
-        waited = mono - self.held_since >= HOLD_S
-        if not (along or waited or len(self.unsaved) >= HOLD_MOST):
-            return []
-        taken, self.unsaved = self.unsaved, []
-        return taken
+        self._put(entry, now)
 
     def find(self, wanted: Wanted) -> tuple[list[Entry], int]:
         """Return the newest entries that are *wanted*, oldest first, and how many more there are."""
-        found = [entry for entry in self._after(wanted.after) if _fits(entry, wanted)]
+        found = [entry for entry in self.after(wanted.after) if _fits(entry, wanted)]
         left_out = max(len(found) - wanted.most, 0)
         return found[left_out:], left_out
 
-    def _after(self, number: int) -> Iterable[Entry]:
-        # Numbers have no gaps; whoever follows asks often, and wants few of many.
-        known = min(max(number - self.oldest + 1, 0), len(self.entries))
-        if known == 0:
-            return self.entries
-        news = len(self.entries) - known
-        return [self.entries[-back] for back in range(news, 0, -1)]
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One signal of an overlay, as it arrived here at *at_ns*; without its extents.
+
+    Extents can be long, and no verdict rests on them.
+    """
+
+    number: int
+    at_ns: int
+    signal: Signal
+
+
+class Reports(Ring[Report]):
+    """What the overlays reported lately: the other half of a case that is to be played again.
+
+    A ring of its own, so that whatever reads all tapes does not make the hosts' words forgotten.
+    """
+
+    __slots__ = ()
+
+    def add(self, signal: Signal, now: Moment) -> None:
+        """Write down *signal*."""
+        self._put(Report(self.newest + 1, now.wall_ns, replace(signal, extents=None)), now)
+
+    def find(self, wanted: Wanted) -> list[Report]:
+        """Return the newest reports that are *wanted*: of a time, or about a tape."""
+        found = [
+            report
+            for report in self.entries
+            if report.at_ns >= wanted.since_ns
+            and wanted.tape in (None, str(report.signal.tape), report.signal.origin)
+        ]
+        return found[-wanted.most :]
 
 
 def _fits(entry: Entry, wanted: Wanted) -> bool:

@@ -151,6 +151,7 @@ class Vaults:
             # Taken in before, or left over from an outbox that is no more: the sweep stands for it.
             return
         book.acks[signal.vault] = Acknowledged(event.outbox_id, signal.seq)
+        book.reports.add(signal, now)
         tape = signal.tape
         if tape is None:
             leave_pool(book, signal.origin)

@@ -8,6 +8,7 @@ Tables (schema version 1, in ``meta``):
                tapes were all seen once), ``behind`` (of which pools it was told that they have
                fallen behind), ``links`` (how far each host was heard, and what was told of its link)
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
+``reported``   what the overlays reported lately, JSON by number, with the time of its arrival
 ``messages``   event-log messages that were decided and perhaps not written: `unwritten` hands them
                over after a crash, so a message can come twice, never not at all
 ``meta``       ``schema``: the version; ``agent``: a random name of this state
@@ -30,7 +31,7 @@ from pydantic import TypeAdapter
 from copyagent.core.book import Acknowledged
 from copyagent.core.commands import Say
 from copyagent.core.host_mounts import HostMounts
-from copyagent.core.journal import KEPT, Entry, Journal
+from copyagent.core.journal import KEPT, Entry, Journal, Report, Reports
 from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
@@ -39,6 +40,7 @@ from copyagent.state.encoding import decode, encode
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.messages import CATALOGUE
 from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Signal
 
 SCHEMA = 1
 
@@ -58,7 +60,10 @@ CREATE TABLE messages (
 
 # Younger than the other tables, and nothing is lost without it: no reason for another schema, which
 # the release before would refuse.
-_HEARD = "CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, entry TEXT NOT NULL)"
+_LATELY = (
+    "CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, entry TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS reported (number INTEGER PRIMARY KEY, at_ns INTEGER, signal TEXT)",
+)
 
 
 @dataclass(slots=True)
@@ -71,6 +76,7 @@ class Remembered:
     baselines: set[str] = field(default_factory=set)
     links: dict[str, Link] = field(default_factory=dict)
     journal: Journal = field(default_factory=Journal)
+    reports: Reports = field(default_factory=Reports)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
 
 
@@ -94,13 +100,15 @@ class Changes:
     records: dict[str, str | None] = field(default_factory=dict)
     knowledge: dict[str, str] = field(default_factory=dict)
     heard: list[tuple[int, str]] = field(default_factory=list)
+    reported: list[tuple[int, int, str]] = field(default_factory=list)
     messages: list[tuple[int, str, int]] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not (self.records or self.knowledge or self.heard or self.messages or self.written)
+        lately = self.heard or self.reported
+        return not (self.records or self.knowledge or lately or self.messages or self.written)
 
     def put_record(self, record: TapeRecord) -> None:
         """Save *record* as it is now."""
@@ -135,6 +143,10 @@ class Changes:
         """Save what hosts said; the oldest are dropped for it."""
         self.heard += [(entry.number, encode(encoding.HEARD, entry)) for entry in entries]
 
+    def put_reported(self, reports: list[Report]) -> None:
+        """Save what overlays reported; the oldest are dropped for it."""
+        self.reported += [(r.number, r.at_ns, r.signal.to_json()) for r in reports]
+
     def put_message(self, say: Say, at_ns: int) -> None:
         """Save that *say* is to be written to the event log."""
         fields = encode(encoding.FIELDS, dict(say.fields))
@@ -153,6 +165,7 @@ class Store:
             rows = self._db.execute("SELECT tape, record FROM tapes").fetchall()
             knowledge = dict(self._db.execute("SELECT name, value FROM knowledge").fetchall())
             heard = self._db.execute("SELECT entry FROM heard ORDER BY number").fetchall()
+            reported = self._db.execute("SELECT * FROM reported ORDER BY number").fetchall()
         loaded = [decode(encoding.RECORD, text, tape) for tape, text in rows]
         behind = _known(knowledge, "behind", encoding.BEHIND, [])
         return Remembered(
@@ -162,6 +175,7 @@ class Store:
             baselines=_known(knowledge, "baselines", encoding.NAMES, set()),
             links=_known(knowledge, "links", encoding.LINKS, {}),
             journal=Journal.of(decode(encoding.HEARD, text, "an event") for (text,) in heard),
+            reports=Reports.of(Report(n, at, Signal.from_json(text)) for n, at, text in reported),
             behind={(pool, target): alarm for pool, target, alarm in behind},
         )
 
@@ -174,7 +188,7 @@ class Store:
             self._db.executemany(
                 "INSERT OR REPLACE INTO knowledge VALUES (?, ?)", changes.knowledge.items()
             )
-            self._put_heard(changes.heard)
+            self._put_lately(changes.heard, changes.reported)
             self._db.executemany(
                 "DELETE FROM messages WHERE number = ?", [(n,) for n in changes.written]
             )
@@ -185,7 +199,12 @@ class Store:
                 numbers.append(cursor.lastrowid or 0)
         return numbers
 
-    def _put_heard(self, heard: list[tuple[int, str]]) -> None:
+    def _put_lately(
+        self, heard: list[tuple[int, str]], reported: list[tuple[int, int, str]]
+    ) -> None:
+        if reported:
+            self._db.executemany("INSERT OR REPLACE INTO reported VALUES (?, ?, ?)", reported)
+            self._db.execute("DELETE FROM reported WHERE number <= ?", (reported[-1][0] - KEPT,))
         if heard:
             self._db.executemany("INSERT OR REPLACE INTO heard VALUES (?, ?)", heard)
             self._db.execute("DELETE FROM heard WHERE number <= ?", (heard[-1][0] - KEPT,))
@@ -255,7 +274,7 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     if tables == (0,):
         with database:
             database.execute("BEGIN IMMEDIATE")
-            for statement in (*_TABLES.split(";"), _HEARD):
+            for statement in (*_TABLES.split(";"), *_LATELY):
                 database.execute(statement)
             database.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
@@ -268,7 +287,8 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
             f"the agent's state {path} is of schema {found}, this release knows {SCHEMA}; "
             "install the release that wrote it"
         )
-    database.execute(_HEARD)
+    for statement in _LATELY:
+        database.execute(statement)
 
 
 def _known(knowledge: Mapping[str, str], name: str, adapter: TypeAdapter[_T], empty: _T) -> _T:

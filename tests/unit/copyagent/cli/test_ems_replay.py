@@ -103,7 +103,13 @@ def test_what_cannot_be_played(
 def test_a_host_that_the_settings_do_not_have(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = {"at": "1", "host": "GONE", "kind": "link up", "text": None, "fields": {}}
+    line: dict[str, object] = {
+        "at": "1",
+        "host": "GONE",
+        "kind": "link up",
+        "text": None,
+        "fields": {},
+    }
     (tmp_path / "case").write_text(json.dumps(line), encoding="ascii")
     assert run("ems", "replay", str(tmp_path / "case")) == 2
     assert "ems.hosts of the settings has no GONE" in capsys.readouterr().err

@@ -46,6 +46,7 @@ REQUESTS: list[Request] = [
     Release(TAPE, "checked by hand"),
     Events(),
     Events("DEV2", TAPE, after=17, since_ns=1, unknown=True, most=5, wait=2.5),
+    Events(overlay=True),
 ]
 
 

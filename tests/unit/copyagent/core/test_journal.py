@@ -14,10 +14,22 @@ from copyagent.core.host_events import (
     TapeDismounted,
     Unrecognised,
 )
-from copyagent.core.journal import HOLD_MOST, HOLD_S, KEPT, LONGEST_TEXT, Entry, Journal, Wanted
+from copyagent.core.journal import (
+    HOLD_MOST,
+    HOLD_S,
+    KEPT,
+    LONGEST_TEXT,
+    Entry,
+    Journal,
+    Reports,
+    Wanted,
+)
 from copyagent.core.time import Moment
+from tests.support.histories import SECOND, Overlay
+from vtsfs.contract.naming import TapeId
 
 TAPE = "/VAULT00/BILL/X00001"
+THIRD = TapeId.parse("/VAULT00/BILL/X00003")
 
 
 def at(second: float) -> Moment:
@@ -131,3 +143,20 @@ def test_after_is_what_came_later(count: int, after: int) -> None:
     found, left_out = journal.find(Wanted(after=after, most=100))
     assert found == [entry for entry in journal.entries if entry.number > after]
     assert left_out == 0
+
+
+def test_reports_of_overlays_are_found_by_tape_and_time() -> None:
+    reports, overlay = Reports(), Overlay()
+    mounted, dismounted = overlay.mounted().signal, overlay.dismounted().signal
+    other = overlay.received(SECOND).signal
+    moved = overlay.moved(SECOND, THIRD).signal
+    for second, signal in enumerate([mounted, dismounted, other, moved], 1):
+        reports.add(signal, at(second))
+
+    def kinds(wanted: Wanted) -> list[str]:
+        return [report.signal.kind.value for report in reports.find(wanted)]
+
+    assert kinds(Wanted()) == ["mounted", "dismounted", "received", "moved"]
+    assert kinds(Wanted(tape=TAPE)) == ["mounted", "dismounted"]
+    assert kinds(Wanted(tape=str(SECOND))) == ["received", "moved"]
+    assert kinds(Wanted(since_ns=2_000_000_000, most=2)) == ["received", "moved"]

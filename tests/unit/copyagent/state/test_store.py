@@ -1,6 +1,7 @@
 """The agent's state: what is committed is there again, and what is damaged is noticed."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from copyagent.core.commands import Say
 from copyagent.core.copying import HoldReason, PublishedCopy, TargetStamp, WaitReason
 from copyagent.core.host_events import MountRequested, Printed, Ring, TapeDismounted
 from copyagent.core.host_mounts import HostMounts
-from copyagent.core.journal import KEPT, Journal
+from copyagent.core.journal import KEPT, Journal, Reports
 from copyagent.core.owed import BehindAlarm
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.time import Moment
@@ -22,7 +23,7 @@ from copyagent.state.store import Changes, open_store
 from vtsfs.contract import messages
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.naming import TapeId
-from vtsfs.contract.signals import Access, Identity
+from vtsfs.contract.signals import Access, Identity, Kind, Signal
 
 TAPE = TapeId("VAULT00", "BILL", "X00001")
 IDENTITY = Identity(1, 2, 3, 4, 5)
@@ -203,4 +204,23 @@ def test_a_state_from_before_the_journal_gets_one(tmp_path: Path) -> None:
         database.execute("DROP TABLE heard")
     store, _ = open_store(tmp_path / "agent.sqlite", "now")
     assert store.load().journal.newest == 0
+    store.close()
+
+
+def test_what_overlays_reported_comes_back_without_its_extents(tmp_path: Path) -> None:
+    reports = Reports()
+    signal = Signal(
+        Kind.CHANGED, "VAULT00", "BILL", "X00001", "boot", 5, 6, IDENTITY, extents=((0, 4096),)
+    )
+    for second in range(KEPT + 10):
+        reports.add(signal, Moment(second, second))
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    changes = Changes()
+    changes.put_reported(reports.news(0.0, along=True))
+    assert not changes.empty
+    store.commit(changes)
+    store.close()
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    assert list(store.load().reports.entries) == list(reports.entries)
+    assert reports.entries[-1].signal == replace(signal, extents=None)
     store.close()
