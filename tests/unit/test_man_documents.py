@@ -1,0 +1,41 @@
+"""The documents that the manual describes have the keys that it names, and no others."""
+
+import re
+from pathlib import Path
+
+from copyagent.core.host_events import LinkUp
+from copyagent.core.host_report import event_document, link_document
+from copyagent.core.journal import Journal
+from copyagent.core.link import Link
+from copyagent.core.time import Moment
+from tests.support.example_settings import EXAMPLE, example_settings
+
+PAGE = Path(__file__).parents[2] / "man" / "copyagent.8"
+#: Counted by the link's own task, and added to the document in `copyagent.answers`.
+TALLIED = {
+    *("connections", "events_of_all_kinds", "unrecognised", "garbage_lines", "garbage"),
+    *("other_events", "notify"),
+}
+
+
+def keys_between(begin: str, end: str) -> set[str]:
+    """Return the keys in the titles of the list that stands between two lines of the page."""
+    text = PAGE.read_text(encoding="ascii")
+    part = text[text.index(begin) : text.index(end, text.index(begin))]
+    titles = re.findall(r"^\.It Li (.*)$", part, re.MULTILINE)
+    return {key for title in titles for key in title.replace(" , ", " ").split()}
+
+
+def test_an_events_keys() -> None:
+    journal = Journal()
+    journal.add(LinkUp("DEV2"), [], Moment(0.0, 1))
+    assert keys_between(".Ss Lines of JSON", ".Sh ENVIRONMENT") == set(
+        event_document(journal.entries[0], None)
+    )
+
+
+def test_a_hosts_keys(tmp_path: Path) -> None:
+    hosts = "ems: {hosts: {DEV2: {address: h, user: A.B, password_file: ROOT/password}}}"
+    settings = example_settings(tmp_path, EXAMPLE.replace("ems: {required: false}", hosts))
+    document = link_document(settings, "DEV2", Link(), Moment(0.0, 1))
+    assert keys_between(".It Ic ems status", ".It Ic ems test") == set(document) | TALLIED
