@@ -29,6 +29,7 @@ from vtsfs.contract.errors import (
 )
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
+from vtsfs.runtime.no_core import forbid_core_dumps
 
 #: Version of the document that ``--json`` prints.
 SCHEMA = 1
@@ -87,6 +88,8 @@ def trial(config: Path, host: str, *, wait: float, as_json: bool) -> None:
     # The SSH library takes most of a second to import, which no other command should wait for.
     from copyagent.access import link_of
 
+    # Before the password is read.
+    forbid_core_dumps()
     settings = read_settings(config)
     name = host_named(settings, host)
     link, log = link_of(settings, name), _Log(quiet=as_json)

@@ -36,7 +36,7 @@ class LinkSettings:
     *access* says which way in is used. For SSH *known_hosts* pins the host's key; *ssh_user* logs in
     with *key* or, without one, with the plan's password, and gets *ssh_command* or, without one, a
     shell. *file* is where printed events are found. *catch_up* says whether what was missed is asked
-    for; *timezone* is that of the printed times, None if unknown.
+    for.
     """
 
     host: str
@@ -60,7 +60,6 @@ class LinkSettings:
     ssh_command: str | None = None
     file: Path | None = None
     catch_up: bool = True
-    timezone: str | None = None
 
 
 def settings_of_link(
@@ -94,7 +93,6 @@ def settings_of_link(
         ssh_command=host.ssh_command,
         file=host.file,
         catch_up=host.catch_up,
-        timezone=host.timezone,
     )
 
 
