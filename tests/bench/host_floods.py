@@ -13,26 +13,16 @@ Rows whose peers are limits, so that the ratio is below 1 where the limit is mis
 import statistics
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any
-
-import trio
 
 from copyagent.ems.lines import EmsLineDecoder
 from copyagent.ems.tape_events import read_host_event
 from tests.bench.frame import Bench
 from tests.bench.ratios import Ratio, Row, row
-from tests.support.ems_host import EmsHost, HostOptions, Layout, open_ems_host
-from tests.support.ems_host.clock import HostClock
-from tests.support.ems_host.flood import KINDS, flood
-from tests.support.site import Site
-from tests.support.sshd import ADDRESS
-from tests.support.waiting import wait_until
-from tests.support.world import World, open_world
+from tests.support.ems_host.flood import KINDS
+from tests.support.talkative_host import flood_with_dismount, flooded_world, lines_in, printed
 
 LINES = 100_000
 WANTED_LINES_S = 50_000
@@ -41,22 +31,6 @@ VERDICT_S = 1.0
 ROUNDS = 5
 PIECE = 65_536
 """Characters that one read of the session gives when much is waiting."""
-
-_LAYOUT = Layout(width=79, indent=8)
-_LINE = 80
-
-
-def printed(kind: str, lines: int, layout: Layout = _LAYOUT) -> str:
-    """Print about so many lines of *kind*; of an endless one, as many characters as they would have."""
-    text = "".join(flood(layout, HostClock(), lines // 40, kind))
-    one = text.count("\n") or len(text) // _LINE
-    events = lines // 40 * lines // one
-    return "".join(flood(layout, HostClock(), events, kind))
-
-
-def lines_in(text: str) -> int:
-    """Count the lines of *text*, an endless one in parts of 80 characters."""
-    return text.count("\n") or len(text) // _LINE
 
 
 def read_all(text: str) -> int:
@@ -132,99 +106,6 @@ class Reading:
         ]
 
 
-class TalkativeHost:
-    """A host in a thread of its own that prints what it is told as fast as it is taken."""
-
-    def __init__(self, directory: Path) -> None:
-        self.password_file = directory / "password"
-        self._options = HostOptions()
-        self.password_file.write_text(self._options.password + "\n", encoding="ascii")
-        self.password_file.chmod(0o600)
-        self._started, self._ended = Event(), trio.Event()
-        self._thread = Thread(target=lambda: trio.run(self._serve), daemon=True)
-        self._token: trio.lowlevel.TrioToken
-        self._host: EmsHost
-
-    async def _serve(self) -> None:
-        async with open_ems_host(self._options, _LAYOUT) as host:
-            self._token, self._host = trio.lowlevel.current_trio_token(), host
-            self._started.set()
-            await self._ended.wait()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Listen for as long as the block lasts."""
-        self._thread.start()
-        if not self._started.wait(10.0):
-            raise RuntimeError("the host does not start")
-        try:
-            yield
-        finally:
-            self._token.run_sync_soon(self._ended.set)
-            self._thread.join(10.0)
-
-    def use(self, site: Site) -> None:
-        """Have the agent of *site* listen."""
-        site.settings["ems"] = {
-            "hosts": {
-                "DEV2": {
-                    "address": ADDRESS,
-                    "port": self._host.port,
-                    "user": self._options.user,
-                    "password_file": str(self.password_file),
-                }
-            }
-        }
-
-    def say(self, text: str) -> None:
-        """Print *text* as it is; return when all of it is on its way."""
-        trio.from_thread.run(self._host.raw, text, trio_token=self._token)
-
-    def event(self, number: int, text: str) -> None:
-        """Print an event of the tape server."""
-        lines = _LAYOUT.lines("06-09-14 22:00:01", number, text)
-        self.say("".join(f"{line}\r\n" for line in lines))
-
-
-@contextmanager
-def flooded_world(directory: Path) -> Iterator[tuple[World, TalkativeHost]]:
-    """Bring up a world that listens to a talkative host."""
-    host = TalkativeHost(directory)
-    with host.running(), open_world(adjust=host.use) as world:
-        world.site.wait(lambda: world.site.status()["hosts"][0]["up"], "the EMS link is up")
-        yield world, host
-
-
-def seconds_to_verdict(
-    world: World, host: TalkativeHost, label: str, text: str
-) -> tuple[float, float]:
-    """Flood the agent, with a dismount in the middle; return the seconds from the flood's first byte
-    to the verdict, and those that the lines before the dismount may have taken."""
-    half = text.rfind("\n", 0, len(text) // 2) + 1
-    host.event(600, f"$ZSVR: 0042 MOUNT {label} ON $VTAPE0 WITH RING")
-    host.event(648, f"$ZSVR: 0042 VOLUME {label} MOUNTED")
-    world.tape(label).write_bytes(b"x" * 10_000)
-    world.wait_for(label, "awaiting host")
-    begun = time.monotonic()
-    host_thread = Thread(target=_say_all, args=(host, label, text, half))
-    host_thread.start()
-    wait_until(lambda: _verdict(world, label) == "agreed", 60.0, f"{label} is judged")
-    took = time.monotonic() - begun
-    host_thread.join(60.0)
-    return took, lines_in(text[:half]) / WANTED_LINES_S
-
-
-def _say_all(host: TalkativeHost, label: str, text: str, half: int) -> None:
-    host.say(text[:half])
-    host.event(659, f"STATUS 1512 - {label} TAPE DISMOUNTED FROM DRIVE $VTAPE0")
-    host.say(text[half:])
-
-
-def _verdict(world: World, label: str) -> str:
-    judged: dict[str, Any] = world.explain(label).get("verdict") or {}
-    return str(judged.get("verdict", ""))
-
-
 class VerdictInAFlood:
     """The way from a dismount's line to the verdict, through a running agent."""
 
@@ -238,9 +119,10 @@ class VerdictInAFlood:
         ratios, late = [], []
         with flooded_world(directory) as (world, host):
             for number in range(ROUNDS):
-                took, allowed = seconds_to_verdict(world, host, f"FLOOD{number}", text)
-                ratios.append((allowed + VERDICT_S) / took)
-                late.append(took)
+                flooded = flood_with_dismount(world, host, f"FLOOD{number}", text)
+                allowed = flooded.before / WANTED_LINES_S + VERDICT_S
+                ratios.append(allowed / flooded.took_s)
+                late.append(flooded.took_s)
         against = f"{VERDICT_S:g} s after its place at {WANTED_LINES_S:,} lines/s"
         measured = {"seconds from the flood's first byte": statistics.median(late)}
         return [limit_row(self.name, against, ratios, measured)]
