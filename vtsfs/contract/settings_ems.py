@@ -94,6 +94,12 @@ class Notify(Model):
     wait_timeout: Seconds = 20.0
     logout_timeout: Seconds = 3.0
 
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not any("%text%" in line for line in self.command):
+            raise ValueError("command has no %text%, so the host would be told nothing")
+        return self
+
 
 class EmsHost(Model):
     """One NonStop host, and how its EMS events are had.

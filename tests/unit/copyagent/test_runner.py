@@ -5,7 +5,7 @@ runner itself (`settled` asks it until it has nothing more to say).
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,18 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from copyagent.access import open_wire
 from copyagent.core.book import Book
 from copyagent.core.commands import Say
 from copyagent.core.engine import Engine
 from copyagent.core.events import FeedOpened, SignalSeen, VaultSwept
 from copyagent.core.tape import Copying, Failed, Retrying, State
 from copyagent.core.time import Moment
+from copyagent.ems.dialogue import LinkFailure, LoginPlan
+from copyagent.ems.host_writer import HostWriter
+from copyagent.ems.link_settings import LinkSettings
+from copyagent.ems.login_types import LOGIN_TYPES
+from copyagent.ems.secret import Secret
 from copyagent.runner import Runner
 from copyagent.state.store import Changes, Store, open_store
 from copyagent.transfer.target import Target, TargetUnreachable
@@ -29,6 +35,7 @@ from vtsfs.contract import messages, settings
 from vtsfs.contract.errors import RequestFailed, StateError
 from vtsfs.contract.feed import Hello
 from vtsfs.contract.naming import TapeId
+from vtsfs.contract.settings_ems import Notify
 from vtsfs.contract.signals import Identity, Kind, Signal
 from vtsfs.runtime.eventlog import EventLog
 
@@ -55,7 +62,9 @@ class Bench:
         return Moment(trio.current_time(), WALL + int(trio.current_time() * 1e9))
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Runner]:
+    async def running(
+        self, writers: Mapping[str, HostWriter] | None = None
+    ) -> AsyncIterator[Runner]:
         """Run one life of the agent; leaving the block is its sudden death."""
         made = example_settings(self.root)
         (self.root / "backing" / "BILL").mkdir(parents=True, exist_ok=True)
@@ -71,6 +80,7 @@ class Bench:
         )
         log = EventLog(made.paths.event_log, made.system, program="copyagent")
         runner = Runner(Engine(book), store, log, self.connect, self.now)
+        runner.writers.update(writers or {})
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(runner.run)
@@ -185,6 +195,56 @@ async def test_the_ladder_goes_on_where_it_was_after_sudden_deaths(
             await fail_once(bench, runner, attempt)
     assert len(bench.events(messages.GAVE_UP)) == 1
     assert len(bench.events(messages.FALLEN_BEHIND)) == 1
+
+
+async def test_hosts_are_told_what_goes_to_the_event_log_and_are_not_waited_for(
+    bench: Bench, mock_clock: MockClock, expect_log: ExpectedLogs
+) -> None:
+    expect_log("failed, attempt 1 of 12")
+    expect_log("not covered", logging.CRITICAL)
+
+    async def nobody_answers(_: LinkSettings, __: object) -> LinkFailure:
+        await trio.sleep_forever()
+
+    link = LinkSettings("DEV2", "-", LoginPlan(LOGIN_TYPES["TACL"], "u", Secret("s"), ""))
+    notify = Notify.model_validate({"events": ["failed", "copied"], "command": ["%text%"]})
+    writer = HostWriter(
+        link, notify, system="S", dial=nobody_answers, report=lambda *_, **__: None,
+        chance=lambda: 0.5,
+    )  # fmt: skip
+    async with bench.running() as runner, trio.open_nursery() as nursery:
+        runner.writers["DEV2"] = writer
+        nursery.start_soon(writer.run)
+        await bench.deliver(runner, bench.write_tape())
+        mock_clock.jump(2.1)
+        await fail_once(bench, runner, 1)
+        assert writer.waiting == 0, "an attempt is not told"
+        mock_clock.jump(40.0)
+        await runner.ask(lambda _: None)
+        assert writer.waiting == 1, "the vault is not covered"
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_a_crash_kept_from_the_event_log_is_told_to_hosts_too(bench: Bench) -> None:
+    store, _ = open_store(bench.root / "agent.sqlite", "now")
+    changes = Changes()
+    changes.put_message(Say(messages.CAUGHT_UP, {"pool": "p", "target": "t", "took": "1h"}), WALL)
+    store.commit(changes)
+    store.close()
+    told: list[messages.Message] = []
+
+    class Writer(HostWriter):
+        def tell(self, message: messages.Message, fields: Mapping[str, object]) -> None:
+            told.append(message)
+
+    link = LinkSettings("DEV2", "-", LoginPlan(LOGIN_TYPES["TACL"], "u", Secret("s"), ""))
+    notify = Notify.model_validate({"command": ["%text%"]})
+    writer = Writer(
+        link, notify, system="S", dial=open_wire, report=lambda *_, **__: None,
+        chance=lambda: 0.5,
+    )  # fmt: skip
+    async with bench.running({"DEV2": writer}):
+        assert told == [messages.CAUGHT_UP]
 
 
 async def test_a_killed_attempt_is_made_again_and_not_counted(

@@ -289,6 +289,21 @@ class AnyHistory(RuleBasedStateMachine):
                     assert copy.state.failures <= ATTEMPTS
 
     @invariant()
+    def what_could_be_copied_and_is_not_is_owed(self) -> None:
+        book, owed = self.play.engine.book, {}
+        for record in book.watched():
+            for target, copy in record.copies.items():
+                if record.protected_at(target):
+                    assert copy.owed_ns == 0, record
+                elif not record.writers:
+                    assert copy.owed_ns > 0, record
+                if copy.owed_ns:
+                    owed[record.tape.pool_id, target, record.tape] = copy.owed_ns
+        assert {(*way, tape) for way, tapes in book.owed.ways.items() for tape in tapes} == set(
+            owed
+        )
+
+    @invariant()
     def nothing_open_may_be_published(self) -> None:
         for (tape, target), job in self.jobs.items():
             record = self.play.engine.book.records.get(tape)

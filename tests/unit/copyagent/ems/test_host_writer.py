@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from copyagent.ems.link_settings import LinkSettings
 from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
 from copyagent.ems.notices import APART
 from copyagent.ems.secret import Secret
-from tests.support.ems_host import EmsHost, HostOptions, open_ems_host
+from copyagent.ssh.bridge import open_bridge
+from tests.support.ems_host import EmsHost, HostOptions, open_ems_host, ssh_front
 from tests.support.ems_host.options import STEPS
 from tests.support.waiting import wait_until_async
 from vtsfs.contract import messages
@@ -152,6 +154,32 @@ async def test_a_hostile_label_stays_text() -> None:
         assert typed.count('"') == 2
         assert "LOGOUT" not in host.history[0].typed
         assert host.posted[0].startswith("VTS-AUTOCOPY TAPESRV1 624111 Copy of /VAULT00/BILL/ ")
+
+
+@pytest.mark.ssh
+async def test_a_host_is_told_by_ssh_as_well(scratch: Path) -> None:
+    options = HostOptions(shell_logged_on=False)
+    async with open_ems_host(options) as host, open_bridge():
+        sshd = ssh_front(scratch / "sshd", host.shell_port)
+        await trio.to_thread.run_sync(sshd.start)
+        try:
+            link = replace(
+                link_to(host),
+                plan=replace(link_to(host).plan, response_timeout=5.0),
+                port=sshd.port,
+                access="ssh",
+                known_hosts=sshd.known_hosts,
+                key=sshd.key,
+                ssh_user=sshd.user,
+            )
+            slow = {"wait_timeout": "5s"}
+            async with writing(host, link=link, notify=slow, stays=True) as (writer, wrote):
+                writer.tell(messages.GAVE_UP, GAVE_UP)
+                writer.beat()
+                await host.wait_until(lambda: TOLD in host.posted and len(host.posted) == 2)
+                assert wrote.told == []
+        finally:
+            await trio.to_thread.run_sync(sshd.stop)
 
 
 # ---- a host that does not do as it should --------------------------------------------------------
