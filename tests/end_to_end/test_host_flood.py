@@ -8,7 +8,7 @@ from tests.support.talkative_host import flood_with_dismount, flooded_world, pri
 
 pytestmark = [pytest.mark.mount, pytest.mark.ssh]
 
-LINES = 60_000
+LINES = 40_000
 
 
 def test_a_verdict_does_not_wait_for_the_end_of_a_flood(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ class TalkativeHost:
                     "port": self._host.port,
                     "user": self._options.user,
                     "password_file": str(self.password_file),
+                    "response_timeout": "1s",
                 }
             }
         }
