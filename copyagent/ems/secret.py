@@ -34,11 +34,12 @@ _ESCAPE = (
 class Secret:
     """Hold a text that no message, log line or traceback shows."""
 
-    __slots__ = ("_looks", "_text")
+    __slots__ = ("_looks", "_text", "_wholes")
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._looks = _looks_for(text)
+        self._looks = _looks_for(text, PIECE, SCATTERED)
+        self._wholes = _looks_for(text, len(text), len(text))[:2]
 
     def __bool__(self) -> bool:
         """Whether there is a secret at all."""
@@ -59,6 +60,14 @@ class Secret:
             return text
         lines = text.split("\n")
         return "\n".join(NOT_SHOWN if at in found else line for at, line in enumerate(lines))
+
+    def is_in(self, text: str) -> bool:
+        """Tell whether all of the secret can be read in *text*, in whatever case, over line ends.
+
+        For what a host prints of its own accord, where a few characters in a row of a password such
+        as ``Tape.4Two`` are ordinary words.
+        """
+        return any(look.finds(text) for look in self._wholes)
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -88,11 +97,15 @@ class _Look:
     passed_over: re.Pattern[str]
     pieces: frozenset[str]
 
+    def finds(self, text: str) -> bool:
+        """Tell whether there is a piece in *text*."""
+        thin = self.passed_over.sub("", text).casefold()
+        return any(piece in thin for piece in self.pieces)
+
     def lines_found_in(self, text: str) -> set[int]:
         """Number the lines of which a piece takes something."""
         # Nearly always nothing is found, and where it would stand need not be known.
-        thin = self.passed_over.sub("", text).casefold()
-        if not any(piece in thin for piece in self.pieces):
+        if not self.finds(text):
             return set()
         thin, line_of = self._traced(text)
         found: set[int] = set()
@@ -121,7 +134,7 @@ class _Look:
         return "".join(thin), line_of
 
 
-def _looks_for(secret: str) -> tuple[_Look, ...]:
+def _looks_for(secret: str, piece: int, scattered: int) -> tuple[_Look, ...]:
     # Also as a host shows it that takes what we type for UTF-8, or sends that.
     forms = (secret, secret.encode("utf-8", "replace").decode("latin-1"))
     bare = {folded for form in forms if (folded := re.sub(_UNSEEN, "", form).casefold())}
@@ -130,9 +143,9 @@ def _looks_for(secret: str) -> tuple[_Look, ...]:
     known = {same for form in (*forms, *bare) for same in form + form.upper() + form.lower()}
     foreign = f"{_UNSEEN}|[^{''.join(re.escape(character) for character in sorted(known))}]"
     return (
-        _Look(re.compile(f"(?:{_UNSEEN})+"), _pieces(bare, PIECE)),
-        _Look(re.compile(f"{_ESCAPE}|{_UNSEEN}"), _pieces(bare, PIECE)),
-        _Look(re.compile(f"(?:{foreign})+"), _pieces(bare, SCATTERED)),
+        _Look(re.compile(f"(?:{_UNSEEN})+"), _pieces(bare, piece)),
+        _Look(re.compile(f"{_ESCAPE}|{_UNSEEN}"), _pieces(bare, piece)),
+        _Look(re.compile(f"(?:{foreign})+"), _pieces(bare, scattered)),
     )
 
 

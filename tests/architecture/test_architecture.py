@@ -40,6 +40,7 @@ PURE = (
     "copyagent.ems.perl_expressions",
     "copyagent.ems.plain_text",
     "copyagent.ems.policy",
+    "copyagent.ems.quoting",
     "copyagent.ems.secret",
     "copyagent.ems.shell_assignments",
     "copyagent.ems.tape_events",
