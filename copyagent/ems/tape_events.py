@@ -53,11 +53,8 @@ def read_host_event(host: str, event: EmsEvent) -> HostEvent | None:
         # Nothing was read from the lines as EMSTEXT breaks them: perhaps the device broke them.
         other = _read(host, event.uncut)
         if _is_told(other):
-            event, found = event.uncut, other
-    if found is None:
-        return None
-    printed = Printed(event.process, event.ssid, event.number, event.text, event.critical)
-    return replace(found, printed=printed)
+            return other
+    return found
 
 
 def is_tape_event(event: EmsEvent) -> bool:
@@ -73,11 +70,11 @@ def _read(host: str, event: EmsEvent) -> HostEvent | None:
     # A macro can send it in the name of any subsystem, the tape server's included.
     command = read_policy_command(host, event)
     if command is not None:
-        return command
+        return replace(command, printed=_printed(event))
     if is_tape_event(event):
         return _read_tape_event(host, event)
     if TAPE_SERVER in event.text.upper():
-        head = Header(host, event.node, event.printed_at, event.number)
+        head = Header(host, event.node, event.printed_at, _printed(event))
         return _read_abend(head, " ".join(event.text.split()))
     return None
 
@@ -87,13 +84,17 @@ def _read_tape_event(host: str, event: EmsEvent) -> HostEvent | None:
     senders = _SENDERS.match(text)
     body = text[senders.end() :] if senders else text
     drive = _drive_of(event.process, senders[0] if senders else "")
-    head = Header(host, event.node, event.printed_at, event.number, drive)
+    head = Header(host, event.node, event.printed_at, _printed(event), drive)
     found = read_template(head, body) or read_message(head, body) or read_untemplated(head, body)
     if found is not None:
         return found
     if 0 <= event.number < FIRST_TAPE_SERVER_NUMBER:
         return None
     return _read_abend(head, text) or Unrecognised(host, event.number, text, **common(head))
+
+
+def _printed(event: EmsEvent) -> Printed:
+    return Printed(event.process, event.ssid, event.number, event.text, event.critical)
 
 
 def _drive_of(process: str, senders: str) -> str | None:

@@ -26,6 +26,7 @@ from copyagent.core.host_events import (
     HostEvent,
     LabelType,
     MountRequested,
+    Printed,
     RequestEnded,
     RequestOutcome,
     RequestsForgotten,
@@ -64,8 +65,13 @@ class Header(NamedTuple):
     host: str
     node: str
     printed_at: str
-    number: int
+    printed: Printed
     drive: str | None = None
+
+    @property
+    def number(self) -> int:
+        """Give the event number."""
+        return self.printed.number
 
 
 class Common(TypedDict):
@@ -73,6 +79,7 @@ class Common(TypedDict):
 
     node: str
     printed_at: str
+    printed: Printed
 
 
 class _Template(NamedTuple):
@@ -82,7 +89,7 @@ class _Template(NamedTuple):
 
 def common(head: Header) -> Common:
     """Give the fields that every host event has."""
-    return {"node": head.node, "printed_at": head.printed_at}
+    return {"node": head.node, "printed_at": head.printed_at, "printed": head.printed}
 
 
 def name_in(found: re.Match[str], group: str) -> str | None:
