@@ -215,10 +215,10 @@ def test_forged_dismounts_do_not_copy_an_open_tape(world: World, trap: TrapThrea
     with world.tape("OPEN01").open("r+b") as tape:
         tape.write(b"first half")
         tape.flush()
-        before_events = hosts(world)["EVIL1"]["tape_events"]
+        before_events = hosts(world)["EVIL1"]["events"]
         trap.serve(forge)
         world.site.wait(
-            lambda: hosts(world)["EVIL1"]["tape_events"] >= before_events + 600,
+            lambda: hosts(world)["EVIL1"]["events"] >= before_events + 600,
             "all of it was heard",
         )
         for _ in range(3):

@@ -31,7 +31,7 @@ Sessions::
 
     refuse on|off       log-ons      accept on|off   connections      drop [reset]   cut every one
     set OPTION VALUE    any of `HostOptions`
-    wait [SECONDS]      until a distributor prints (30 s)             sleep SECONDS
+    wait [SECONDS]      until a distributor prints (10 s)             sleep SECONDS
     status              how many connections, and how many print
     typed   posted      what was typed in each session, what was posted, as JSON
     quit
@@ -329,7 +329,7 @@ async def _drop(host: EmsHost, words: list[str]) -> None:
 
 
 async def _wait(host: EmsHost, words: list[str]) -> None:
-    await host.wait_until(lambda: host.printing > 0, within=float(words[0]) if words else 30.0)
+    await host.wait_until(lambda: host.printing > 0, within=float(words[0]) if words else 10.0)
 
 
 async def _sleep(host: EmsHost, words: list[str]) -> None:

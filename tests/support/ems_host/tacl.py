@@ -72,7 +72,10 @@ class Session:
                 return
 
     async def _log_on(self) -> bool:
-        user, password = await self._ask_for_user()
+        return await self._check(*await self._ask_for_user())
+
+    async def _check(self, user: str, password: str | None) -> bool:
+        """Ask for the password where it was not given with the user; tell whether it is right."""
         await self._terminal.reach("user")
         if password is None:
             await self._terminal.send("Password: ")
@@ -121,6 +124,10 @@ class Session:
             raise HungUp
         if word == "EMSDIST":
             await self._run_distributor(command)
+            return
+        logon = _LOGON.fullmatch(command)
+        if logon:
+            await self._check(logon[1], logon[2])
             return
         await self._terminal.reach("command")
         posted = re.search(self._options.posting, command)
