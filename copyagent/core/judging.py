@@ -87,6 +87,8 @@ class Judge:
         self.book.settle_age(record, now)
         self._judge_former_mounts(record, now)
         mount = self.mount_of(record)
+        if mount is not None:
+            self._join_past(record, mount, now)
         overlay = overlay_says(record.evidence, writers=record.writers)
         if overlay is Overlay.NOTHING:
             if mount is not None:
@@ -262,23 +264,32 @@ class Judge:
             return True
         finding = (verdict, overlay, host)
         record.note(now.wall_ns, f"the host spoke late: {host}")
-        there = states.Copied | states.Unmonitored
-        published = all(isinstance(copy.state, there) for copy in record.copies.values())
-        if verdict is Verdict.CONFLICT and published:
-            record.unconfirmed = ()
+        record.unconfirmed = ()
+        if verdict is Verdict.CONFLICT and _published(record):
             self._remember(record, finding, mount, past, now)
             self.book.say(messages.LATE_NO_RING, tape=record.tape, detail=host_detail(mount))
             return True
         again = replace(past, judged_ns=record.judgement.at_ns if record.judgement else 0)
         record.evidence = again
         if verdict is Verdict.CONFLICT and self._is_later(record, mount, now):
-            record.unconfirmed = ()
             self.book.apply_all(record, states.WriterCame(), now)
             self.consider(record, now, at_once=True)
             return True
         record.evidence = past
         self._conclude(record, finding, mount, now)
         return True
+
+    def _join_past(self, record: TapeRecord, mount: HostMount, now: Moment) -> None:
+        """Judge sessions again, together with what came after, if *mount* may forbid their copy.
+
+        Readers come as they like; they must not take a NO RING that was meant for who wrote.
+        """
+        if not record.unconfirmed or record.evidence.empty or mount.ring is not Ring.NO_RING:
+            return
+        if self._concerns_past(record, mount, now) and not _published(record):
+            sessions = record.unconfirmed + record.evidence.sessions
+            record.evidence = replace(record.evidence, sessions=sessions)
+            record.unconfirmed = ()
 
     def _concerns_past(self, record: TapeRecord, mount: HostMount, now: Moment) -> bool:
         """Tell whether *mount* can be that of the sessions that were judged already.
@@ -307,7 +318,9 @@ class Judge:
     ) -> None:
         evidence, verdict = record.evidence, finding[0]
         record.evidence = Evidence()
-        record.unconfirmed = _unconfirmed(evidence, verdict, mount)
+        wrote = any(session.wrote for session in evidence.sessions)
+        earlier = () if wrote else record.unconfirmed
+        record.unconfirmed = earlier + _unconfirmed(evidence, verdict, mount)
         record.warned_open = False
         rivals: tuple[TapeId, ...] = ()
         if mount is not None and verdict in BY_HOST:
@@ -349,6 +362,11 @@ class Judge:
             mount=mount,
         )
         record.note(now.wall_ns, f"verdict: {verdict} (overlay: {overlay}; host: {host})")
+
+
+def _published(record: TapeRecord) -> bool:
+    there = states.Copied | states.Unmonitored
+    return all(isinstance(copy.state, there) for copy in record.copies.values())
 
 
 def _is_of(session: Session, former: HostMount, present: HostMount | None) -> bool:

@@ -91,8 +91,6 @@ def _mounted(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> Non
         signal.session, signal.access, signal.wall_ns, opened=signal.opened or signal.identity
     )
     if signal.access is Access.WRITE:
-        # Whatever was judged without the host is history: this session's verdict counts now.
-        record.unconfirmed = ()
         record.warned_open = False
         book.apply_all(record, states.WriterCame(), now)
         record.note(now.wall_ns, "opened for writing")
@@ -141,6 +139,9 @@ def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment, *, await
         "interrupted while open" if interrupted else f"closed, {signal.bytes_written} bytes written"
     )
     record.note(now.wall_ns, word)
+    if signal.wrote:
+        # Whatever was judged without the host is history: this session's verdict counts now.
+        record.unconfirmed = ()
     _note_companions(book, record, signal, now)
     # Who wrote may have set the time back: what is written is a generation, whatever stat says.
     if signal.wrote or not signal.identity.same_bytes(record.identity):
