@@ -41,6 +41,8 @@ REMIND_S: Final = 3600.0
 PATIENCE_S: Final = 60.0
 """How long trouble must last to be told of as long as nothing but heartbeats waits, in seconds."""
 MAX_ANSWER: Final = 8192
+MOST_UNASKED: Final = 1 << 20
+"""Characters that a host may send without having been asked: more is a flood, and ends the session."""
 MAX_PROMPT: Final = 1024
 
 # TACL's two ways to complain (TACL reference manual 429513-018).
@@ -69,7 +71,8 @@ class HostWriter:
 
     *system* is the name of this system, *vaults* those that the host uses (all, if empty). *dial*
     opens the line, *report* writes to the event log, *chance* gives random numbers from 0 to 1.
-    With *stays* the session is kept for heartbeats.
+    With *stays* the session is kept for heartbeats, else for *linger* seconds after the last word;
+    *most_unasked* is how many characters the host may send at a time without having been asked.
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class HostWriter:
         chance: Callable[[], float],
         vaults: tuple[str, ...] = (),
         stays: bool = False,
+        linger: float = LINGER_S,
+        most_unasked: int = MOST_UNASKED,
     ) -> None:
         # Without a distributor the log-in is over when the host shows its prompt.
         self._settings = replace(settings, plan=replace(settings.plan, distributor=""))
@@ -92,7 +97,8 @@ class HostWriter:
         self._report = report
         self._chance = chance
         self._vaults = vaults
-        self._stays = stays
+        self._linger = math.inf if stays else linger
+        self._most_unasked = most_unasked
         self._outgoing = Outgoing(system)
         self._beats = 0
         self._beat_waits = False
@@ -203,8 +209,7 @@ class HostWriter:
                 failure = await self._tell_next(wire)
                 if failure is not None:
                     return failure
-            linger = math.inf if self._stays else trio.current_time() + LINGER_S
-            await self._idle(wire, linger)
+            await self._idle(wire, trio.current_time() + self._linger)
             if not self._has_something:
                 return None
         # The host closed a session that was idle: the next one begins when it is needed.
@@ -215,8 +220,10 @@ class HostWriter:
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
-                while await wire.receive(math.inf) is not None:
-                    pass
+                room = self._most_unasked
+                while room > 0 and (text := await wire.receive(math.inf)) is not None:
+                    room -= len(text)
+                await wire.close()
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(watch)
@@ -230,7 +237,7 @@ class HostWriter:
         else:
             text = self._outgoing.waiting.popleft()
         posted_at = trio.current_time()
-        answer = _Answer(self._settings, self._notify.wait_timeout)
+        answer = _Answer(self._settings, self._notify.wait_timeout, self._most_unasked)
         for line in notices.lines_to_type(self._notify.command, text):
             failure = await answer.to(wire, line)
             if failure is not None:
@@ -289,6 +296,7 @@ class _Answer:
 
     settings: LinkSettings
     patience: float
+    most: int
     error: str = ""
     _prompt: re.Pattern[str] = field(init=False)
 
@@ -299,13 +307,12 @@ class _Answer:
         """Type *line* and wait for the prompt; say why if it does not come."""
         await wire.type_line(line)
         deadline = trio.current_time() + self.patience
-        heard = ""
+        heard, room = "", self.most
         while True:
             text = await wire.receive(deadline)
             if text is None:
-                return LinkFailure(
-                    LinkTrouble.DISCONNECTED, "after a command", came=self._last(heard)
-                )
+                came = self._shown(self._last(heard))
+                return LinkFailure(LinkTrouble.DISCONNECTED, "after a command", came=came)
             heard = (heard + text)[-MAX_ANSWER:]
             try:
                 with processor_time_limit(SEARCH_S):
@@ -315,7 +322,8 @@ class _Answer:
             if found is not None:
                 self._note_error(heard)
                 return None
-            if trio.current_time() >= deadline:
+            room -= len(text)
+            if trio.current_time() >= deadline or room < 0:
                 return LinkFailure(
                     LinkTrouble.TIMED_OUT, "after a command", f"/{self._prompt.pattern}/",
                     self._shown(self._last(heard)),

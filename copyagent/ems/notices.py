@@ -87,11 +87,6 @@ def heartbeat_number(text: str, system: str) -> int | None:
     return int(found[3])
 
 
-def is_own(text: str, system: str) -> bool:
-    """Tell whether an event's *text* is something that *system* itself has told the host."""
-    return text.lstrip(' "').upper().startswith(f"{PRODUCT} {system.upper()} ")
-
-
 def lines_to_type(command: Iterable[str], text: str) -> list[str]:
     """Fill *text* into the lines of a command; each place gets it as it is."""
     return [line.replace("%text%", text) for line in command]

@@ -24,6 +24,7 @@ STATUS: dict[str, Any] = {
             "protected": 2,
             "unprotected": 1,
             "oldest_unprotected_s": 3700,
+            "behind_since": None,
             "states": {"copied": 2, "held (target changed)": 1},
         }
     ],
@@ -88,6 +89,13 @@ def test_the_overview_tells_pools_links_copies_and_what_is_wrong() -> None:
     assert "the overlay does not answer" in text
     assert "/VAULT00/BILL/X 1" in text
     assert "7 events, last l; 2 tape events not understood, 3 lines were no events" in text
+
+
+def test_a_pool_that_has_fallen_behind_stands_out() -> None:
+    assert "1h 01m BEHIND" not in shown(overview(STATUS, 160))
+    (pool,) = STATUS["pools"]
+    late = STATUS | {"pools": [pool | {"behind_since": "2026-11-22T02:00:00Z"}]}
+    assert "1h 01m BEHIND" in shown(overview(late, 160))
 
 
 def test_a_long_list_is_cut_and_counted() -> None:

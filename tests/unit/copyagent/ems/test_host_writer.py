@@ -1,5 +1,6 @@
 """The second session against the scripted host, over real TCP: told, refused, hung, cut off."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from copyagent.ems.secret import Secret
 from copyagent.ssh.bridge import open_bridge
 from tests.support.ems_host import EmsHost, HostOptions, open_ems_host, ssh_front
 from tests.support.ems_host.options import STEPS
+from tests.support.ems_host.terminal import HungUp
 from tests.support.waiting import wait_until_async
 from vtsfs.contract import messages
 from vtsfs.contract.messages import Message
@@ -99,11 +101,8 @@ async def test_a_failure_is_told_in_a_session_of_its_own(login: str) -> None:
         assert wrote.told == []
 
 
-async def test_it_logs_out_when_there_is_nothing_more_to_tell(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("copyagent.ems.host_writer.LINGER_S", 0.05)
-    async with open_ems_host() as host, writing(host) as (writer, _):
+async def test_it_logs_out_when_there_is_nothing_more_to_tell() -> None:
+    async with open_ems_host() as host, writing(host, linger=0.05) as (writer, _):
         writer.tell(messages.GAVE_UP, GAVE_UP)
         await host.wait_until(lambda: host.connections == 1 and not host.terminals)
         assert host.history[0].typed[-1] == "LOGOUT"
@@ -296,3 +295,37 @@ async def test_many_beats_are_one_when_the_host_is_slow() -> None:
         for _ in range(1000):
             writer.beat()
         await host.wait_until(lambda: host.posted == ["VTS-AUTOCOPY TAPESRV1 HEARTBEAT 1"])
+
+
+@pytest.mark.parametrize("stays", [True, False])
+async def test_a_host_that_floods_the_session_is_hung_up_on(stays: bool) -> None:
+    async with (
+        open_ems_host() as host,
+        writing(host, stays=stays, most_unasked=20_000) as (writer, _),
+    ):
+        writer.tell(messages.GAVE_UP, GAVE_UP)
+        await wait_until_async(lambda: writer.tally.told == 1, 5.0, "it is told")
+        with contextlib.suppress(HungUp):
+            for _ in range(100):
+                await host.history[0].send("x" * 10_000)
+        await host.wait_until(lambda: not host.terminals)
+        writer.tell(messages.CONFLICT, {"tape": "/VAULT00/BILL/X00002", "detail": "x"})
+        await host.wait_until(lambda: len(host.posted) == 2)
+
+
+async def test_an_answer_without_end_is_not_waited_for() -> None:
+    options = HostOptions(silent_at="command")
+    async with (
+        open_ems_host(options) as host,
+        writing(host, notify={"wait_timeout": "1h"}, most_unasked=20_000) as (writer, wrote),
+    ):
+        writer.tell(messages.GAVE_UP, GAVE_UP)
+        await host.wait_until(lambda: bool(host.terminals))
+        terminal = host.history[0]
+        await wait_until_async(
+            lambda: any("VTSNOTE" in line for line in terminal.typed), 5.0, "it is typed"
+        )
+        with contextlib.suppress(HungUp):
+            for _ in range(100):
+                await terminal.send("x" * 10_000)
+        await wait_until_async(lambda: wrote.count(messages.HOST_NOT_TOLD), 5.0, "it is given up")

@@ -13,7 +13,6 @@ from copyagent.ems.notices import (
     Outgoing,
     heartbeat,
     heartbeat_number,
-    is_own,
     lines_to_type,
     notice,
     safe_text,
@@ -124,8 +123,6 @@ def test_a_heartbeat_is_known_again() -> None:
     assert heartbeat_number(f'"{text}"', SYSTEM) == 17
     assert heartbeat_number(f"  {text}\x07", SYSTEM) == 17
     assert safe_text(text) == text
-    assert is_own(text, SYSTEM)
-    assert is_own(notice(SYSTEM, messages.COPIED, COPIED), SYSTEM)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +144,6 @@ def test_what_is_no_heartbeat_of_ours(text: str) -> None:
 @given(st.text(), st.integers(0, 10**17))
 def test_any_text_can_be_looked_at(text: str, number: int) -> None:
     heartbeat_number(text, SYSTEM)
-    is_own(text, SYSTEM)
     assert heartbeat_number(heartbeat(SYSTEM, number), SYSTEM) == number
 
 
