@@ -22,7 +22,7 @@ from copyagent.ems.link_settings import LinkSettings, LinkTally
 from copyagent.ems.listening import Listener
 from copyagent.ems.wire import Wire
 
-PIECE: Final = 200
+PIECE: Final = 500
 """Most events delivered at once: those of other hosts come in between."""
 
 Deliver = Callable[[Sequence[HostEvent]], Awaitable[None]]
