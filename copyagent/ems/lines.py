@@ -39,7 +39,7 @@ KEPT_GARBAGE: Final = 32
 """How many of the latest lines that belong to no event are kept to be shown."""
 
 _PROMPT = r"(?:\\\w+\.)?(?:(?:TACL|\$\w+(?:[ .]\$?\w+)?)[ \t]*)?\d{1,6}>[ \t]*"
-_TIME = r"\d\d-\d\d-\d\d[ \t]+\d\d:\d\d:\d\d"
+_TIME = r"(?:\d\d)?\d\d-\d\d-\d\d[ \t]+\d\d:\d\d:\d\d"
 _SENDER = r"(?:\\\w+\.)?(?:\d{1,4}, ?\d{1,5}|[^\s*]+)"
 _MARK = r"(?:[ \t]+|(?=\*))(?:\*[ \t]*)?"
 _SSID = r"[\w$-]+\.[\w$-]+\.[\w$-]*"
@@ -52,7 +52,7 @@ _WHOLE_HEADER = re.compile(rf"(?<!\d){_TIME}[ \t]+{_SENDER}{_MARK}{_SSID}[ \t]+{
 _BARE_PROMPT = re.compile(rf"{_PROMPT}\Z", re.IGNORECASE)
 _TYPED = re.compile(r"(?:\\\w+\.)?TACL[ \t]*\d{1,6}>", re.IGNORECASE)
 _HEADER = re.compile(
-    r"(?P<printed_at>\d\d-\d\d-\d\d \d\d:\d\d:\d\d) "
+    r"(?:\d\d)?(?P<printed_at>\d\d-\d\d-\d\d \d\d:\d\d:\d\d) "
     r"(?:(?P<node>\\\w+)\.)?(?P<process>\d{1,4}, ?\d{1,5}|[^\s*]+)(?: |(?=\*))"
     r"(?P<critical>\* ?)?"
     r"(?P<ssid>[\w$-]+\.[\w$-]+\.[\w$-]*) "
@@ -73,9 +73,9 @@ _BLANKS: Final = frozenset(" \t")
 class EmsEvent:
     r"""Hold one printed event, its text on one line with single blanks.
 
-    *printed_at* is the header's date and time as printed. *node* has its backslash and is empty
-    where none was printed; *process* is a name (``$ZSVR``) or ``cpu,pin``. *critical* is the mark
-    before the subsystem ID. *amended* tells that this is the event given just before, with more
+    *printed_at* is the header's date and time as printed, the year in two digits. *node* has its
+    backslash and is empty where none was printed; *process* is a name (``$ZSVR``) or ``cpu,pin``.
+    *critical* is the mark before the subsystem ID. *amended* tells that this is the event given just before, with more
     text; *unfinished* that its last line had not ended yet when nothing more came. *uncut* is
     what the event is if the device cut its lines within words, where they look as if it had.
     """

@@ -199,7 +199,7 @@ _EXACTLY = rf"(?: (?:{_FIELD})){{0,8}}(?P<unknown>(?!))? "
 _OTHER = r"(?P<unknown>(?!REEL |DENSITY |WITH )[A-Z][A-Z/-]{2,15} (?!(?:WITH|NO) RING\b)\S+)"
 _LOOSELY = rf"(?: (?:{_FIELD}|{_OTHER})){{1,8}}? "
 _ALIAS = r"(?: ALIAS ?= ?(?P<alias>\S+))?"
-_RING = rf"(?P<ring>WITH|NO) RING(?![^ ]){_ALIAS}"
+_RING = rf"(?P<ring>WITH|NO) RING(?!\w){_ALIAS}"
 _SCRATCH = rf"(?P<scratch>SCRATCH TAPE)(?: (?!(?:REEL|DENSITY|ON|WITH|NO) ){_VOLUME})?"
 # Group "scratch" has to exist in the form without it: it never takes part.
 _NAMED = rf"{_VOLUME}(?P<scratch>(?!))?"

@@ -392,6 +392,12 @@ def test_the_critical_mark_in_any_column(mark: str, sender: str) -> None:
         assert event.process == sender.rpartition(".")[2]
 
 
+def test_a_year_may_have_its_century() -> None:
+    assert decode("20" + header("one") + "\n20" + header("two") + "\n") == decode(
+        header("one") + "\n" + header("two") + "\n"
+    )
+
+
 def test_headers_in_small_letters() -> None:
     (event,) = decode(header("text").lower() + "\n")
     assert (event.node, event.process, event.subsystem) == ("\\dev2", "$zsvr", "TAPE")

@@ -73,6 +73,8 @@ def test_letter_case_makes_no_difference(case: Case, change: Callable[[str], str
         ("0001 MOUNT TMF TMF NO RING", "TMF", Ring.NO_RING),
         ("0001 MOUNT X1 REEL 2 DENSITY 6250 ON $T NO RING WITH RING", "X1", Ring.NO_RING),
         ("0001 MOUNT SCRATCH WITH RING", "SCRATCH", Ring.WITH_RING),
+        ("0001 MOUNT X1 NO RING, URGENT: WITH RING", "X1", Ring.NO_RING),
+        ("0001 MOUNT X1 NO RING.", "X1", Ring.NO_RING),
     ],
 )
 def test_the_ring_is_the_one_after_the_fixed_fields(text: str, volume: str, ring: Ring) -> None:
