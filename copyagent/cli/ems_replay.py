@@ -10,7 +10,8 @@ import click
 
 from copyagent.cli.console import console, is_screen, printable
 from copyagent.cli.display import folded, verdict_lines
-from copyagent.core.host_report import host_named, zone_of
+from copyagent.cli.hosts import host_named
+from copyagent.core.host_report import zone_of
 from copyagent.core.rehearsal import Happening, Rehearsal, Step
 from copyagent.core.timeline import Instant, beginning
 from copyagent.ems.recording import Recording, read_recording
@@ -24,19 +25,10 @@ SCHEMA = 1
 Document = dict[str, Any]
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--overlay", type=click.Path(path_type=Path), metavar="HISTORY", help="The signals.")
-@click.option("--host", metavar="HOST", help="The host whose session FILE is.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
-@click.pass_obj
-def replay(
-    config: Path, file: Path, *, overlay: Path | None, host: str | None, as_json: bool
+def run_replay(
+    config: Path, file: Path, overlay: Path | None, host: str | None, *, as_json: bool
 ) -> None:
-    """Play a recorded session again, with what the overlay saw, and show what comes of it.
-
-    Nothing is connected to, kept or told: the settings alone are read.
-    """
+    """Play *file*, and *overlay* with it; raise `UsageError` for what cannot be played."""
     settings = read_settings(config)
     session = _read(settings, file, _host(settings, host))
     history = Recording() if overlay is None else _read(settings, overlay, None)

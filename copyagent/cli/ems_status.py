@@ -22,11 +22,8 @@ GARBAGE_SHOWN = 3
 Document = dict[str, Any]
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
-@click.pass_obj
-def status(config: Path, as_json: bool) -> None:
-    """Show how the link to each host stands, and what was heard over it."""
+def show_links(config: Path, *, as_json: bool) -> None:
+    """Show the links of the agent that runs, or the last known ones; then the status is 40."""
     settings = read_settings(config)
     try:
         document = ask(settings.control_socket(), Status(), timeout=LOOK_S)

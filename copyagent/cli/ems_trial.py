@@ -10,15 +10,18 @@ from typing import Any
 import click
 import trio
 
+from copyagent.access import dial_of, link_of
 from copyagent.cli.console import printable
 from copyagent.cli.events import event_text
+from copyagent.cli.hosts import host_named
 from copyagent.core.host_events import HostEvent, LinkTrouble
-from copyagent.core.host_report import event_document, host_named, zone_of
+from copyagent.core.host_report import event_document, zone_of
 from copyagent.core.journal import Journal
 from copyagent.core.time import Moment
 from copyagent.ems.dialogue import LinkFailure
 from copyagent.ems.link_settings import LinkSettings
 from copyagent.ems.trial import Trial, last_events, try_link
+from copyagent.ssh.bridge import open_bridge
 from vtsfs.contract.errors import (
     DistributorFailed,
     HostKeyRejected,
@@ -69,25 +72,8 @@ class _Log:
             click.echo(f"{at:+9.3f} s  {printable(step)}")
 
 
-@click.command()
-@click.argument("host", metavar="HOST")
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, 3600),
-    default=10.0,
-    metavar="SECONDS",
-    help="How long to wait for an event (default: 10).",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
-@click.pass_obj
-def trial(config: Path, host: str, *, wait: float, as_json: bool) -> None:
-    """Log on to HOST, start its distributor, wait for an event, and log off.
-
-    No agent is needed, and one that runs is not disturbed. Each step is shown as it is passed.
-    """
-    # The SSH library takes most of a second to import, which no other command should wait for.
-    from copyagent.access import link_of
-
+def run_trial(config: Path, host: str, *, wait: float, as_json: bool) -> None:
+    """Try the link to *host*, waiting up to *wait* seconds; raise the error that ends it."""
     # Before the password is read.
     forbid_core_dumps()
     settings = read_settings(config)
@@ -108,24 +94,19 @@ def trial(config: Path, host: str, *, wait: float, as_json: bool) -> None:
 
 
 async def _run(link: LinkSettings, wait: float, log: _Log) -> Trial:
-    from copyagent.access import dial_of
-    from copyagent.ssh.bridge import open_bridge
-
+    dial = dial_of(link)
     if link.access == "ssh":
         async with open_bridge():
-            return await try_link(link, dial=dial_of(link), wait=wait, told=log)
-    made = await try_link(link, dial=dial_of(link), wait=0, told=log) if link.file else None
-    if made is None:
-        return await try_link(link, dial=dial_of(link), wait=wait, told=log)
-    if made.failure is None and link.file is not None:
+            return await try_link(link, dial=dial, wait=wait, told=log)
+    if link.file is None or link.access != "file":
+        return await try_link(link, dial=dial, wait=wait, told=log)
+    made = await try_link(link, dial=dial, wait=0, told=log)
+    if made.failure is None:
         try:
-            printed, made.events = last_events(link.host, link.file)
+            made.tally.events, made.events = last_events(link.host, link.file)
         except OSError as error:
-            made.failure = LinkFailure(
-                LinkTrouble.FILE_UNREADABLE, f"{link.file}: {error.strerror}"
-            )
-        else:
-            made.tally.events = len(printed)
+            step = f"{link.file}: {error.strerror}"
+            made.failure = LinkFailure(LinkTrouble.FILE_UNREADABLE, step)
     return made
 
 

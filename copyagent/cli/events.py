@@ -10,10 +10,10 @@ import click
 
 from copyagent.cli.console import LOOK_S, console, is_screen, printable
 from copyagent.cli.display import folded
+from copyagent.cli.hosts import host_named
 from copyagent.control.client import ask
 from copyagent.control.protocol import MAX_EVENTS, MAX_WAIT, Events
-from copyagent.core.host_report import host_named
-from copyagent.core.rehearsal import in_words
+from copyagent.core.readings import signal_in_words
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
@@ -102,7 +102,7 @@ def event_text(event: Document, width: int | None) -> str:
     On *width* columns it is a paragraph, without a width (None) one line.
     """
     if "signal" in event:
-        return f"{event['at']} overlay: {in_words(Signal.from_mapping(event['signal']))}"
+        return f"{event['at']} overlay: {signal_in_words(Signal.from_mapping(event['signal']))}"
     tapes = f" -> {', '.join(event['tapes'])}" if event["tapes"] else ""
     head = printable(f"{event['at']} {event['host']}: {event['reading']}{tapes}")
     printed = "" if event["text"] is None else printable(as_printed(event))

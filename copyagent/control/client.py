@@ -19,6 +19,8 @@ from vtsfs.runtime.sockets import check_length
 #: Seconds that question and answer may take together; longer than the agent gives itself.
 TIMEOUT = 100.0
 
+_ENDED = "the agent ended while it was being asked; see its journal"
+
 
 def ask(path: Path, request: Request, *, timeout: float = TIMEOUT) -> Any:
     """Ask the agent that listens on *path* and return its result, decoded JSON.
@@ -46,6 +48,8 @@ def ask(path: Path, request: Request, *, timeout: float = TIMEOUT) -> Any:
                 f"the agent on {path} did not answer {command_of(request)} within {timeout:g} s; "
                 "see its journal"
             ) from error
+        except ConnectionResetError as error:
+            raise AgentUnreachable(_ENDED) from error
         except OSError as error:
             raise AgentUnreachable(
                 f"no agent answers on {path}: {error.strerror}; start it: copyagent run"
@@ -62,7 +66,7 @@ def _read_line(connection: socket.socket, deadline: int) -> bytes:
         connection.settimeout(left)
         piece = connection.recv(1 << 18)
         if not piece:
-            raise AgentUnreachable("the agent ended while it was being asked; see its journal")
+            raise AgentUnreachable(_ENDED)
         received += piece
         if len(received) > MAX_RESPONSE + 1:
             raise FeedError(f"the answer has more than {MAX_RESPONSE} bytes")

@@ -5,7 +5,6 @@ Keys are stable: they are the schema of ``copyagent events --json``, and of the 
 """
 
 import json
-from difflib import get_close_matches
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,6 @@ from copyagent.core.host_clock import in_utc
 from copyagent.core.journal import Entry, Wanted
 from copyagent.core.link import Link
 from copyagent.core.time import Moment
-from vtsfs.contract.errors import UsageError
 from vtsfs.contract.settings import Settings
 
 #: Version of the documents made here.
@@ -104,17 +102,3 @@ def zone_of(settings: Settings, host: str) -> ZoneInfo | None:
     """Return the zone of the clock of *host*, None where the settings name none."""
     known = settings.ems.hosts.get(host)
     return None if known is None or known.timezone is None else ZoneInfo(known.timezone)
-
-
-def host_named(settings: Settings, name: str) -> str:
-    """Return the host that is meant by *name*, in any letter case; raise `UsageError` if none is."""
-    hosts = list(settings.ems.hosts)
-    for host in hosts:
-        if host.upper() == name.upper():
-            return host
-    if not hosts:
-        raise UsageError(f"there is no host {name!r}: ems.hosts of the settings names none")
-    near = get_close_matches(name.upper(), [host.upper() for host in hosts], 1, 0.5)
-    meant = next((h for h in hosts if near and h.upper() == near[0]), None)
-    hint = f"did you mean {meant}?" if meant else "ems.hosts of the settings names them"
-    raise UsageError(f"there is no host {name!r}, but {', '.join(hosts)}; {hint}")

@@ -1,4 +1,4 @@
-"""What a host's event was taken to mean, in an operator's words."""
+"""What a host's event was taken to mean, and what an overlay reported, in an operator's words."""
 
 import re
 from dataclasses import fields
@@ -31,6 +31,7 @@ from copyagent.core.host_events import (
     VolumePassedOver,
     VolumeSubstituted,
 )
+from vtsfs.contract.signals import Access, Kind, Signal
 
 #: What one field of a host event is in a document.
 Scalar = str | int | bool | None
@@ -95,6 +96,23 @@ def in_words(event: HostEvent) -> str:
             return f"{volume} could not be dismounted"
         case _:
             return _of_no_tape(event)
+
+
+def signal_in_words(signal: Signal) -> str:
+    """Say what an overlay reported."""
+    what = f"/{signal.vault}/{signal.pool}" if signal.tape is None else str(signal.tape)
+    match signal.kind:
+        case Kind.MOUNTED:
+            how = "to be read" if signal.access is Access.READ else "to be written"
+            return f"{what} opened {how}"
+        case Kind.DISMOUNTED | Kind.INTERRUPTED:
+            end = "closed" if signal.kind is Kind.DISMOUNTED else "cut off"
+            wrote = f"{signal.bytes_written} bytes written" if signal.wrote else "nothing written"
+            return f"{what} {end}, {wrote}"
+        case _:
+            of = f" from {signal.origin}" if signal.origin else ""
+            cause = f" ({signal.cause})" if signal.cause else ""
+            return f"{what} {signal.kind.value}{of}{cause}"
 
 
 def _of_no_tape(event: HostEvent) -> str:

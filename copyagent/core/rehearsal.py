@@ -36,12 +36,13 @@ from copyagent.core.events import (
 )
 from copyagent.core.host_events import HostEvent, LinkUp
 from copyagent.core.host_report import Document, event_document, zone_of
+from copyagent.core.readings import signal_in_words
 from copyagent.core.records import Judgement
 from copyagent.core.time import Moment
 from vtsfs.contract.feed import Hello
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
-from vtsfs.contract.signals import Access, Identity, Kind, Signal
+from vtsfs.contract.signals import Identity, Kind, Signal
 
 #: How long every copy takes, in seconds of the recording.
 COPY_S: Final = 1.0
@@ -180,7 +181,7 @@ class Rehearsal:
             self._files.pop(tape, None)
         elif tape is not None and signal.identity is not None:
             self._files[tape] = signal.identity
-        self._note("overlay", in_words(signal), kind=signal.kind.value, tape=str(tape or ""))
+        self._note("overlay", signal_in_words(signal), kind=signal.kind.value, tape=str(tape or ""))
         at_ns = self._now.wall_ns
         # A recording that was put on another line of time must not keep the times of the first.
         own_ns = signal.wall_ns if 0 <= at_ns - signal.wall_ns < _LATEST_NS else at_ns
@@ -262,23 +263,6 @@ class Rehearsal:
 
     def _note(self, what: str, text: str, /, **details: object) -> None:
         self.steps.append(Step(self._now.mono - _FIRST_MONO, what, text, details))
-
-
-def in_words(signal: Signal) -> str:
-    """Say what an overlay reported."""
-    what = f"/{signal.vault}/{signal.pool}" if signal.tape is None else str(signal.tape)
-    match signal.kind:
-        case Kind.MOUNTED:
-            how = "to be read" if signal.access is Access.READ else "to be written"
-            return f"{what} opened {how}"
-        case Kind.DISMOUNTED | Kind.INTERRUPTED:
-            end = "closed" if signal.kind is Kind.DISMOUNTED else "cut off"
-            wrote = f"{signal.bytes_written} bytes written" if signal.wrote else "nothing written"
-            return f"{what} {end}, {wrote}"
-        case _:
-            of = f" from {signal.origin}" if signal.origin else ""
-            cause = f" ({signal.cause})" if signal.cause else ""
-            return f"{what} {signal.kind.value}{of}{cause}"
 
 
 def _first_seen(happenings: Sequence[Happening]) -> dict[TapeId, Identity]:

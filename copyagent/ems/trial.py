@@ -15,7 +15,7 @@ import trio
 
 from copyagent.core.host_events import CaughtUp, HostEvent, OthersHeard
 from copyagent.ems.dialogue import LinkFailure
-from copyagent.ems.lines import EmsEvent, EmsLineDecoder
+from copyagent.ems.lines import EmsLineDecoder
 from copyagent.ems.link_settings import LinkSettings, LinkTally
 from copyagent.ems.session import run_session
 from copyagent.ems.tape_events import read_host_event
@@ -83,8 +83,8 @@ async def _wait_for_events(trial: Trial, wait: float) -> None:
             await trio.sleep(_LOOK_S)
 
 
-def last_events(host: str, path: Path) -> tuple[list[EmsEvent], list[HostEvent]]:
-    """Read the end of the file at *path*: all events there, and those about tapes.
+def last_events(host: str, path: Path) -> tuple[int, list[HostEvent]]:
+    """Read the end of the file at *path*: how many events are there, and those about tapes.
 
     Raises `OSError`.
     """
@@ -95,4 +95,4 @@ def last_events(host: str, path: Path) -> tuple[list[EmsEvent], list[HostEvent]]
         printed = lines.feed(file.read(TAIL_BYTES).decode("latin-1"))
     printed += lines.flush(unfinished_too=True)
     found = [read_host_event(host, event) for event in printed]
-    return printed, [event for event in found if event is not None]
+    return len(printed), [event for event in found if event is not None]

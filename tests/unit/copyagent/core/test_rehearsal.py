@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from copyagent.core.host_events import HostEvent, LinkLost, LinkTrouble, LinkUp
-from copyagent.core.rehearsal import COPY_S, Happening, Rehearsal, in_words
+from copyagent.core.readings import signal_in_words
+from copyagent.core.rehearsal import COPY_S, Happening, Rehearsal
 from copyagent.core.timeline import UNDATED_NS
 from tests.support.example_settings import EXAMPLE, example_settings
 from tests.support.histories import (
@@ -119,14 +120,14 @@ def test_what_the_overlay_saw_was_there_before(tmp_path: Path) -> None:
     ],
     ids=lambda value: value.kind.value if isinstance(value, Signal) else "",
 )
-def test_a_signal_in_words(signal: Signal, words: str) -> None:
-    assert in_words(signal) == words
+def test_a_signal_signal_in_words(signal: Signal, words: str) -> None:
+    assert signal_in_words(signal) == words
 
 
-def test_the_end_of_a_session_in_words() -> None:
+def test_the_end_of_a_session_signal_in_words() -> None:
     overlay = Overlay()
     overlay.mounted()
-    assert in_words(overlay.dismounted(wrote=7).signal) == f"{TAPE} closed, 7 bytes written"
+    assert signal_in_words(overlay.dismounted(wrote=7).signal) == f"{TAPE} closed, 7 bytes written"
     overlay.mounted()
     cut = overlay.dismounted(wrote=0, kind=Kind.INTERRUPTED)
-    assert in_words(cut.signal) == f"{TAPE} cut off, nothing written"
+    assert signal_in_words(cut.signal) == f"{TAPE} cut off, nothing written"
