@@ -1,10 +1,11 @@
-"""The ways in to a host, by the setting ``access``."""
+"""The ways in to a host, by the setting ``access``: here is chosen which `Dial` a link has."""
 
 from copyagent.ems.dialogue import LinkFailure
 from copyagent.ems.link_settings import LinkSettings, settings_of_link
+from copyagent.ems.printed_file import FileDial
 from copyagent.ems.secret import Secret
 from copyagent.ems.telnet_wire import open_telnet
-from copyagent.ems.wire import Wire
+from copyagent.ems.wire import Dial, Wire
 from copyagent.ssh.terminal import open_ssh
 from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.password_file import read_password
@@ -27,8 +28,19 @@ def link_of(settings: Settings, name: str) -> LinkSettings:
     return settings_of_link(name, host, password, settings.ems.logins)
 
 
-async def open_wire(settings: LinkSettings, since: int | None = None) -> Wire | LinkFailure:  # noqa: ARG001 - for files
-    """Open the line to a host as its settings say: the `Dial` of the agent."""
-    if settings.access == "ssh":
-        return await open_ssh(settings)
-    return await open_telnet(settings)
+def dial_of(settings: LinkSettings) -> Dial:
+    """Return what opens the line to this host, time and again; one for each link."""
+    if settings.access == "file":
+        return FileDial()
+    return open_wire
+
+
+async def open_wire(settings: LinkSettings, since: int | None = None) -> Wire | LinkFailure:
+    """Open the line to a host as its settings say: once, for a file, else see `dial_of`."""
+    match settings.access:
+        case "telnet":
+            return await open_telnet(settings)
+        case "ssh":
+            return await open_ssh(settings)
+        case "file":
+            return await FileDial()(settings, since)
