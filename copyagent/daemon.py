@@ -11,7 +11,7 @@ from pwd import getpwnam
 
 import trio
 
-from copyagent.access import link_of, open_wire
+from copyagent.access import dial_of, link_of, open_wire
 from copyagent.answers import answer, status_of
 from copyagent.control.protocol import Doorkeeper, Request
 from copyagent.control.server import serve
@@ -126,7 +126,7 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
             run = partial(
                 run_link,
                 link,
-                dial=open_wire,
+                dial=dial_of(link),
                 chance=random.random,
                 tally=tally,
                 memory=runner.engine.book.links[name].memory.copy(),
