@@ -16,7 +16,7 @@ async def connect(address: str, port: int) -> trio.SocketStream | LinkFailure:
     where = f"{address} port {port}"
     try:
         stream = await trio.open_tcp_stream(address, port)
-        _detect_dead_peer(stream)
+        _prepare(stream)
     except OSError as error:
         return LinkFailure(LinkTrouble.UNREACHABLE, f"{where}: {_cause(error)}")
     except UnicodeError:
@@ -41,8 +41,13 @@ def _cause(error: OSError) -> str:
     return best.strerror or str(best)
 
 
-def _detect_dead_peer(stream: trio.SocketStream) -> None:
-    """Let the kernel find within a minute or so that the other side is gone (tcp(7))."""
+def _prepare(stream: trio.SocketStream) -> None:
+    """Let the kernel find within a minute or so that the other side is gone (tcp(7)).
+
+    A Telnet host's data mark comes as urgent data (RFC 854, Synch). Out of line it would be missing
+    from the stream, and the byte after it be taken for half a command.
+    """
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)

@@ -5,8 +5,9 @@ suppress go-ahead (RFC 858), and refuses everything else. Above all it refuses t
 (RFC 1091): a Telserv that is told ``TN6530`` or a relative switches to block mode, in which
 printed events no longer arrive as lines.
 
-Nothing a host sends raises or is kept: what is not text is dropped as it goes by, and the answer
-to one option request is three bytes, so a hostile host cannot make this grow.
+Nothing a host sends raises or is kept: what is not text is dropped as it goes by. The answer to one
+option request is three bytes, what is so already is not answered (RFC 1143), and a host that asks
+without end gets no more than `MOST_ANSWERS`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ SUPPRESS_GO_AHEAD: Final = 3
 MAX_SUBNEGOTIATION: Final = 1024
 """Bytes after which a subnegotiation that does not end is taken for none: a host that loses its
 end must not swallow all events after it. The longest one in use has some dozens."""
+MOST_ANSWERS: Final = 1000
+"""Option requests answered in one connection: there are 256 options, few of them in use."""
 _HOST_MAY: Final = frozenset({ECHO, SUPPRESS_GO_AHEAD})
 _WE_MAY: Final = frozenset({SUPPRESS_GO_AHEAD})
 
@@ -65,6 +68,7 @@ class TelnetDecoder:
         self._verb = 0
         self._room = 0
         self._line_ends = LineEnds()
+        self._answers_left = MOST_ANSWERS
         self._host_does: set[int] = set()
         self._we_do: set[int] = set()
 
@@ -126,8 +130,9 @@ class TelnetDecoder:
         active, allowed = (self._we_do, _WE_MAY) if mine else (self._host_does, _HOST_MAY)
         agree, refuse = (WILL, WONT) if mine else (DO, DONT)
         wanted = verb in {DO, WILL}
-        if wanted == (option in active):
+        if wanted == (option in active) or not self._answers_left:
             return b""
+        self._answers_left -= 1
         if not wanted:
             active.discard(option)
             return bytes((IAC, refuse, option))

@@ -1,8 +1,17 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copyagent.ems.telnet import BREAK, MAX_SUBNEGOTIATION, NOP, TelnetDecoder, encode_line
+from copyagent.ems.telnet import (
+    BREAK,
+    MAX_SUBNEGOTIATION,
+    MOST_ANSWERS,
+    NOP,
+    TelnetDecoder,
+    encode_line,
+)
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 ECHO, SGA, TERMINAL_TYPE, NAWS, BINARY = 1, 3, 24, 31, 0
@@ -102,6 +111,44 @@ def test_garbage_never_raises_and_is_answered_by_no_more_than_it_was(garbage: by
     assert len(text) <= len(garbage)
     assert len(reply) <= len(garbage)
     assert reply.count(bytes((IAC, WILL))) <= 1
+
+
+@pytest.mark.parametrize("verbs", [(WILL, WONT), (DO, DONT), (DO, WILL)])
+@pytest.mark.parametrize("option", [ECHO, SGA, TERMINAL_TYPE])
+def test_a_negotiation_without_end_is_not_answered_without_end(
+    verbs: tuple[int, int], option: int
+) -> None:
+    decoder = TelnetDecoder()
+    request = b"".join(bytes((IAC, verb, option)) for verb in verbs)
+    replies = sum(len(decoder.feed(request * 1000).reply) for _ in range(20))
+    assert replies <= 3 * MOST_ANSWERS
+    assert decoder.feed(b"TACL 1> ").text == b"TACL 1> "
+
+
+def test_a_subnegotiation_without_end_is_not_kept() -> None:
+    decoder = TelnetDecoder()
+    decoder.feed(bytes((IAC, SB, TERMINAL_TYPE)))
+    tracemalloc.start()
+    try:
+        for _ in range(200):
+            # Each piece keeps it going anew.
+            decoder.feed(bytes((IAC, SB)) + b"x" * 900 + bytes((IAC, IAC)) * 60)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 20_000
+
+
+def test_eight_bits_are_text() -> None:
+    eight = bytes(range(0x80, 0xFF))
+    assert decode(eight) == (eight, b"")
+
+
+def test_every_option_but_two_is_refused() -> None:
+    for option in range(256):
+        assert decode(bytes((IAC, DO, option)))[1][1] == (WILL if option == SGA else WONT)
+        agrees = option in {ECHO, SGA}
+        assert decode(bytes((IAC, WILL, option)))[1][1] == (DO if agrees else DONT)
 
 
 def test_a_typed_line_ends_with_both_bytes_and_escapes_its_text() -> None:

@@ -43,6 +43,21 @@ async def test_text_comes_through_and_options_are_answered() -> None:
         await wire.close()
 
 
+async def test_a_data_mark_that_is_urgent_takes_nothing_with_it() -> None:
+    async with await listening() as listener:
+        wire, host = await open_pair(listener)
+        async with host:
+            await host.send_all(b"a\xff")
+            await host.socket.send(b"\xf2", socket.MSG_OOB)
+            await host.send_all(b"TACL 1> ")
+            text = ""
+            with trio.fail_after(5):
+                while not text.endswith("> "):
+                    text += await wire.receive(trio.current_time() + 1) or ""
+            assert text == "aTACL 1> "
+        await wire.close()
+
+
 async def test_waiting_ends_with_nothing_and_loses_nothing() -> None:
     async with await listening() as listener:
         wire, host = await open_pair(listener)
