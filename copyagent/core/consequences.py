@@ -41,7 +41,8 @@ class Consequences:
     def follow(self, record: TapeRecord, ruling: Ruling, now: Moment) -> None:
         """Do what the settings say about *ruling*."""
         rules = self.book.settings.cross_check
-        if ruling.rivals and rules.label_twice == "hold":
+        erased = record.identity is not None and record.identity.size == 0
+        if ruling.rivals and rules.label_twice == "hold" and not erased:
             self._label_twice(record, ruling, now)
             return
         match ruling.verdict:
