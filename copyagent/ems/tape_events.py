@@ -35,11 +35,16 @@ FIRST_TAPE_SERVER_NUMBER: Final = 600
 
 _SENDERS = re.compile(r"(?:(?:\\\w{1,8}\.)?\$[\w#.-]{1,32} ?: ?){1,3}")
 _SENDER = re.compile(r"\$[\w#.-]{1,32}")
-# A job that ended without closing its tape file (1029) leaves the server as it was.
+WRITTEN_BY_ANYBODY: Final = ("EMS", 512)
+"""Subsystem and number of what any program writes to the collector as mere text (EMS manual)."""
+
+_HOW_IT_ENDED = r"(?:ABEND(?:ED)?|TERMINATED ABNORMALLY)\b"
 _ABEND = re.compile(
-    r"(?!.*\bTAPEFILE\b)(?=.*\$ZSVR\b)(?=.*\b(?:ABEND(?:ED)?|TERMINATED ABNORMALLY)\b).*",
+    rf"\$ZSVR:?(?: [^\s$]+){{0,4}}? {_HOW_IT_ENDED}"
+    rf"|\b{_HOW_IT_ENDED}:?(?: [^\s$]+){{0,2}} (?:\\\w{{1,8}}\.)?\$ZSVR\b",
     re.IGNORECASE,
 )
+_OWN_ABEND = re.compile(rf"(?:PROCESS )?(?:\$ZSVR )?{_HOW_IT_ENDED}", re.IGNORECASE)
 
 
 def read_host_event(host: str, event: EmsEvent) -> HostEvent | None:
@@ -73,9 +78,10 @@ def _read(host: str, event: EmsEvent) -> HostEvent | None:
         return replace(command, printed=_printed(event))
     if is_tape_event(event):
         return _read_tape_event(host, event)
-    if TAPE_SERVER in event.text.upper():
-        head = Header(host, event.node, event.printed_at, _printed(event))
-        return _read_abend(head, " ".join(event.text.split()))
+    if TAPE_SERVER in event.text.upper() and _is_of_the_system(event):
+        text = " ".join(event.text.split())
+        if _ABEND.search(text):
+            return _forgotten(Header(host, event.node, event.printed_at, _printed(event)), text)
     return None
 
 
@@ -90,7 +96,9 @@ def _read_tape_event(host: str, event: EmsEvent) -> HostEvent | None:
         return found
     if 0 <= event.number < FIRST_TAPE_SERVER_NUMBER:
         return None
-    return _read_abend(head, text) or Unrecognised(host, event.number, text, **common(head))
+    if _OWN_ABEND.match(body):
+        return _forgotten(head, text)
+    return Unrecognised(host, event.number, text, **common(head))
 
 
 def _printed(event: EmsEvent) -> Printed:
@@ -104,6 +112,11 @@ def _drive_of(process: str, senders: str) -> str | None:
     return drives[-1] if drives else None
 
 
-def _read_abend(head: Header, text: str) -> RequestsForgotten | None:
-    found = _ABEND.match(text)
-    return found and RequestsForgotten(head.host, found[0].strip(), **common(head))
+def _is_of_the_system(event: EmsEvent) -> bool:
+    """Tell whether a part of the system generated *event*, and no site's job or program."""
+    owner = event.ssid.partition(".")[0].upper()
+    return owner == "TANDEM" and (event.subsystem, event.number) != WRITTEN_BY_ANYBODY
+
+
+def _forgotten(head: Header, text: str) -> RequestsForgotten:
+    return RequestsForgotten(head.host, text, **common(head))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ UNITS = (
     *("MOUNT ", "STATUS ", "STATUS 1 - ", "ERROR 1 - ", "VOLUME ", "TAPE ", "TAPE ON DRIVE A "),
     *("ON $T ", "REEL 1 ", "DENSITY 1 ", "TAPEMODE X ", "NO ", "WITH ", "RING ", "NO RING "),
     *("REQUEST FOR ", "UNREQUESTED OLD ", "WRONG TAPE, ", "EMSTEXT ", "EVENT NUMBER = 1 "),
+    *("$ZSVR A ", "ABENDED A $ZSVR", "A$ZSVR"),
     *("No template SUBJECT = ", "$ZSVR ", "ABENDED ", "TAPEFILE ", "VTSPolicy ", "06-09-14 "),
     *("06-09-14 22:00:01 ", "06-09-14 22:00:01 A ", HEADER, HEADER[:-1], "* ", "*", "1> ", "TACL "),
     *(
@@ -50,6 +52,10 @@ def event(text: str, number: int = 601, ssid: str = "TANDEM.TAPE.G06") -> EmsEve
     return EmsEvent("06-09-14 22:00:01", "\\DEV2", "$ZSVR", ssid, number, text)
 
 
+def of_another(text: str) -> EmsEvent:
+    return replace(event(text, 101, "TANDEM.NONSTOP.G06"), process="$NCP")
+
+
 def decode(text: str) -> list[EmsEvent]:
     decoder = EmsLineDecoder()
     return decoder.feed(text) + decoder.flush(unfinished_too=True)
@@ -76,6 +82,8 @@ def assert_linear(work: Callable[[str], object], opening: str, unit: str) -> Non
 def test_meaning_is_found_in_linear_time(unit: str) -> None:
     for opening in OPENINGS:
         assert_linear(lambda text: read_host_event("DEV2", event(text)), opening, unit)
+    for opening in ("", "Process $ZSVR ", "ABENDED "):
+        assert_linear(lambda text: read_host_event("DEV2", of_another(text)), opening, unit)
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -231,6 +231,23 @@ def test_an_abend_of_the_tape_server_forgets_its_requests(text: str, process: st
 
 def test_an_abend_in_a_comment_forgets_nothing() -> None:
     assert isinstance(read("0001 MOUNT X1 WITH RING $ZSVR ABENDED"), MountRequested)
+    text = "$ZSVR: 0001 MOUNT X1 URGENT NO RING AS $ZSVR ABENDED"
+    assert isinstance(read(text, 601), Unrecognised)
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "ssid"),
+    [
+        ("Process $ZSVR abended", 512, "TANDEM.EMS.G06"),
+        ("Process $ZSVR abended", 101, "CUSTOMER.1.J00"),
+        ("$ZSVR asked for X1, $MYJOB ABENDED", 101, "TANDEM.NONSTOP.G06"),
+        ("ABENDED: $MYJOB of $ZSVR", 101, "TANDEM.NONSTOP.G06"),
+    ],
+)
+def test_what_anybody_can_write_of_an_abend_forgets_nothing(
+    text: str, number: int, ssid: str
+) -> None:
+    assert read(text, number, process="$NCP", ssid=ssid) is None
 
 
 def test_the_abend_of_a_job_forgets_nothing() -> None:
