@@ -123,14 +123,30 @@ def _links(document: Document) -> Table:
         remark = "; ".join(filter(None, remarks))
         _link(table, f"vault {vault['vault']}", vault["attached"], vault["since"], remark)
     for host in document["hosts"]:
-        remark = host["trouble"] or f"{host['events']} events, last {host['last_event'] or 'never'}"
-        unread, garbage = host.get("unrecognised", 0), host.get("garbage_lines", 0)
-        if unread or garbage:
-            remark += f"; {unread} tape events not understood, {garbage} lines were no events"
-        _link(table, f"host {host['host']}", host["up"], host["since"], remark)
+        _link(table, f"host {host['host']}", host["up"], host["since"], _host_remark(host))
     for target in document["targets"]:
         _link(table, f"target {target['target']}", target["up"], target["since"], target["trouble"])
     return table
+
+
+def _host_remark(host: Document) -> str:
+    """Tell in short how a host's link fares; ``ems status`` has the rest."""
+    if host["trouble"]:
+        return str(host["trouble"])
+    silent = host.get("silent_s")
+    last = host["last_event"] or "never"
+    remarks = [
+        f"{host['events']} events, last {last}"
+        + (f" ({format_duration(silent)} ago)" if silent is not None else "")
+    ]
+    unread, garbage = host.get("unrecognised", 0), host.get("garbage_lines", 0)
+    if unread or garbage:
+        remarks.append(f"{unread} tape events not understood, {garbage} lines were no events")
+    if host.get("gaps"):
+        remarks.append(f"events may have been missed {host['gaps']} times")
+    if host.get("caught_up") is False:
+        remarks.append("not caught up yet")
+    return "; ".join(remarks)
 
 
 def _link(table: Table, name: str, up: bool, since: str | None, remark: str) -> None:
