@@ -43,6 +43,7 @@ PURE = (
     "copyagent.ems.quoting",
     "copyagent.ems.secret",
     "copyagent.ems.shell_assignments",
+    "copyagent.ems.recording",
     "copyagent.ems.tape_events",
     "copyagent.ems.tape_messages",
     "copyagent.ems.tape_templates",
