@@ -280,6 +280,8 @@ def _suppressed(event: EmsEvent) -> str:
     if found is None:
         return ""
     ssid = found["ssid"]
-    if ssid is not None and ssid.split(".")[1].upper() not in {"TAPE", "EMS"}:
+    subsystem = "" if ssid is None else ssid.split(".")[1].upper()
+    # A subsystem without a name for its number can be any.
+    if subsystem and not subsystem.isdigit() and subsystem not in {"TAPE", "EMS"}:
         return ""
     return "the host suppresses a burst of events"
