@@ -37,22 +37,36 @@ from vtsfs.contract.signals import Access, Kind, Signal
 Scalar = str | int | bool | None
 
 _HEADER: Final = {field.name for field in fields(HostEvent)}
+#: A flood of events is written down, too: each kind is looked at once.
+_FORMS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {}
 _NO_TAPE: Final = "a tape without a label"
 
 
 def kind_of(event: HostEvent) -> str:
     """Name the kind of *event* in lower case: ``mount requested``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
+    return _form(event)[0]
+
+
+def _form(event: HostEvent) -> tuple[str, tuple[str, ...]]:
+    """Return a kind's name in words, and the names of its fields beside header and printed text."""
+    name = type(event).__name__
+    form = _FORMS.get(name)
+    if form is None:
+        names = (field.name for field in fields(event))
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower()
+        read = tuple(name for name in names if name not in _HEADER and name != "text")
+        form = _FORMS[name] = words, read
+    return form
 
 
 def fields_of(event: HostEvent) -> dict[str, Scalar]:
     """Return what was read from *event* beside its header, by name; texts as printed are left out."""
-    found = {
-        field.name: _scalar(getattr(event, field.name))
-        for field in fields(event)
-        if field.name not in _HEADER and field.name != "text"
-    }
-    return {name: value for name, value in found.items() if value not in (None, False)}
+    found: dict[str, Scalar] = {}
+    for name in _form(event)[1]:
+        value = getattr(event, name)
+        if value is not None and value is not False:
+            found[name] = _scalar(value)
+    return found
 
 
 def volumes_in(event: HostEvent) -> tuple[str, ...]:
