@@ -44,6 +44,7 @@ _ABEND = re.compile(
     rf"|\b{_HOW_IT_ENDED}:?(?: [^\s$]+){{0,2}} (?:\\\w{{1,8}}\.)?\$ZSVR\b",
     re.IGNORECASE,
 )
+_NAMES = ("volume", "drive", "wanted", "used", "process", "alias")
 _OWN_ABEND = re.compile(rf"(?:PROCESS )?(?:\$ZSVR )?{_HOW_IT_ENDED}", re.IGNORECASE)
 
 
@@ -51,9 +52,14 @@ def read_host_event(host: str, event: EmsEvent) -> HostEvent | None:
     """Say what *event*, printed over the link named *host*, means.
 
     None for events that do not concern tapes. `Unrecognised` for a tape server's event that no
-    template fits; a cut-off event is one, or is read as far as its template goes.
+    template fits; a cut-off event is one, or is read as far as its template goes, but for a name
+    at its very end, which may be part of a longer one.
     """
     found = _read(host, event)
+    if event.unfinished and found is not None:
+        text, _, last = event.text.rstrip().rpartition(" ")
+        if last.upper().rstrip(",;:.") in _names_in(found):
+            found = _read(host, replace(event, text=text))
     if event.uncut is not None and not _is_told(found):
         # Nothing was read from the lines as EMSTEXT breaks them: perhaps the device broke them.
         other = _read(host, event.uncut)
@@ -65,6 +71,11 @@ def read_host_event(host: str, event: EmsEvent) -> HostEvent | None:
 def is_tape_event(event: EmsEvent) -> bool:
     """Tell whether the tape server, or a tape process in its name, generated *event*."""
     return event.subsystem in TAPE_SUBSYSTEMS or event.process.upper() == TAPE_SERVER
+
+
+def _names_in(found: HostEvent) -> set[str]:
+    values = (getattr(found, name, None) for name in _NAMES)
+    return {value.upper() for value in values if value}
 
 
 def _is_told(found: HostEvent | None) -> bool:

@@ -9,6 +9,7 @@ from copyagent.core.host_events import (
     RequestsForgotten,
     TapeNotice,
     TapeRefused,
+    Unrecognised,
 )
 from copyagent.ems.lines import EmsEvent
 from copyagent.ems.tape_events import read_host_event
@@ -85,3 +86,20 @@ def test_every_number_of_a_mount_request_is_in_the_table() -> None:
     assert {606, 607, 608, 634, 637, *range(638, 645), *range(648, 654)} < {
         t.number for t in TEMPLATES
     }
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=names)
+def test_half_an_event_says_what_the_whole_one_says_or_less(template: Template) -> None:
+    for words in list(every_form(template))[:12]:
+        number, text, meant = template.case(words)
+        for end in range(len(text)):
+            half = EmsEvent("", "", "$ZSVR", "TANDEM.TAPE.G06", number, text[:end])
+            # Lines end between words; one that has not ended may have stopped in any.
+            found = read_host_event(HOST, replace(half, unfinished=text[end] != " "))
+            if found is None or isinstance(found, Unrecognised | TapeNotice):
+                continue
+            assert type(found) is type(meant)
+            for field in fields(found):
+                told = getattr(found, field.name)
+                whole = field.name in AS_PRINTED or told is None
+                assert whole or told == getattr(meant, field.name), text[:end]
