@@ -12,6 +12,7 @@ without end gets no more than `MOST_ANSWERS`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -37,8 +38,15 @@ MAX_SUBNEGOTIATION: Final = 1024
 end must not swallow all events after it. The longest one in use has some dozens."""
 MOST_ANSWERS: Final = 1000
 """Option requests answered in one connection: there are 256 options, few of them in use."""
+MOST_REQUESTS: Final = 4096
+"""Option requests looked at in one connection; the rest is passed over as fast as text is, so that
+a host that asks without end keeps nobody else waiting."""
 _HOST_MAY: Final = frozenset({ECHO, SUPPRESS_GO_AHEAD})
 _WE_MAY: Final = frozenset({SUPPRESS_GO_AHEAD})
+# Whole runs of what needs no look at each: options, commands of one byte, doubled escapes.
+_REQUESTS: Final = re.compile(rb"(?:\xff[\xfb-\xfe][\x00-\xff])+")
+_COMMANDS: Final = re.compile(rb"(?:\xff[\xf0-\xf9])+")
+_DOUBLED: Final = re.compile(rb"(?:\xff\xff)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class TelnetDecoder:
         self._room = 0
         self._line_ends = LineEnds()
         self._answers_left = MOST_ANSWERS
+        self._requests_left = MOST_REQUESTS
         self._host_does: set[int] = set()
         self._we_do: set[int] = set()
 
@@ -80,6 +89,10 @@ class TelnetDecoder:
         reply = bytearray()
         position = 0
         while position < len(data):
+            if self._at is _At.TEXT and data[position] == IAC:
+                position = self._pass_over(data, position, text)
+                if position == len(data):
+                    break
             if self._at is _At.TEXT or self._at is _At.SUBNEGOTIATION:
                 position = self._run(data, position, text)
             else:
@@ -106,6 +119,18 @@ class TelnetDecoder:
             return end + 1
         return stop
 
+    def _pass_over(self, data: bytes, start: int, text: bytearray) -> int:
+        """Take runs of commands that get no answer; return where to go on."""
+        doubled = _DOUBLED.match(data, start)
+        if doubled:
+            text += doubled[0][::2]
+            start = doubled.end()
+        commands = _COMMANDS.match(data, start)
+        if commands:
+            start = commands.end()
+        requests = None if self._requests_left else _REQUESTS.match(data, start)
+        return requests.end() if requests else start
+
     def _command_byte(self, byte: int, text: bytearray, reply: bytearray) -> None:
         if self._at is _At.OPTION:
             reply += self._negotiate(self._verb, byte)
@@ -126,6 +151,9 @@ class TelnetDecoder:
 
     def _negotiate(self, verb: int, option: int) -> bytes:
         """Answer one request; a request for what is so already gets none, or both sides loop."""
+        if not self._requests_left:
+            return b""
+        self._requests_left -= 1
         mine = verb in {DO, DONT}
         active, allowed = (self._we_do, _WE_MAY) if mine else (self._host_does, _HOST_MAY)
         agree, refuse = (WILL, WONT) if mine else (DO, DONT)

@@ -11,7 +11,8 @@ from copyagent.ems.link_settings import LinkSettings
 from copyagent.ems.tcp import connect, no_answer
 from copyagent.ems.telnet import BREAK, NOP, TelnetDecoder, encode_line
 
-RECEIVE_BYTES: Final = 65536
+RECEIVE_BYTES: Final = 8192
+"""Taken at a time: a host that floods us must let others have their turn in between."""
 
 
 class TelnetWire:

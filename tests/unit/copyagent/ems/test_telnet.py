@@ -1,4 +1,7 @@
+import copy
+import time
 import tracemalloc
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -8,6 +11,7 @@ from copyagent.ems.telnet import (
     BREAK,
     MAX_SUBNEGOTIATION,
     MOST_ANSWERS,
+    MOST_REQUESTS,
     NOP,
     TelnetDecoder,
     encode_line,
@@ -123,6 +127,53 @@ def test_a_negotiation_without_end_is_not_answered_without_end(
     replies = sum(len(decoder.feed(request * 1000).reply) for _ in range(20))
     assert replies <= 3 * MOST_ANSWERS
     assert decoder.feed(b"TACL 1> ").text == b"TACL 1> "
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        bytes((IAC, DO, TERMINAL_TYPE)),
+        bytes((IAC, WILL, ECHO)),
+        bytes((IAC, WILL, ECHO, IAC, DO, TERMINAL_TYPE, IAC, WONT, ECHO)),
+        bytes((IAC, IAC)),
+        NOP,
+    ],
+)
+def test_a_flood_of_commands_costs_little_more_than_text(piece: bytes) -> None:
+    """Else whoever floods us keeps the copies waiting: what takes long is done for all at once."""
+
+    def seconds(data: bytes, decoder: TelnetDecoder) -> float:
+        began = time.process_time()
+        decoder.feed(data)
+        return time.process_time() - began
+
+    decoder = TelnetDecoder()
+    decoder.feed(piece * (MOST_REQUESTS + 1))
+    lines = b"x" * 38 + b"\r\n"
+    flood = min(seconds(piece * (4_000_000 // len(piece)), decoder) for _ in range(3))
+    text = min(seconds(lines * 100_000, TelnetDecoder()) for _ in range(3))
+    assert flood < 20 * text + 0.01
+
+
+@cache
+def nearly_tired(left: int) -> TelnetDecoder:
+    """Make a decoder that looks at *left* more requests."""
+    decoder = TelnetDecoder()
+    decoder.feed(bytes((IAC, DO, TERMINAL_TYPE)) * (MOST_REQUESTS - left))
+    return decoder
+
+
+@given(st.integers(0, 3), st.data())
+def test_what_is_passed_over_in_runs_is_what_is_passed_over_byte_by_byte(
+    left: int, data: st.DataObject
+) -> None:
+    telnet = st.sampled_from([IAC, IAC, IAC, DO, WILL, WONT, SB, SE, 241, ECHO, 24, 13, 10])
+    stream = bytes(data.draw(st.lists(telnet, max_size=80)))
+    whole, bytewise = (copy.deepcopy(nearly_tired(left)) for _ in range(2))
+    pieces = [bytewise.feed(byte) for byte in one_by_one(stream)]
+    decoded = whole.feed(stream)
+    assert decoded.text == b"".join(piece.text for piece in pieces)
+    assert decoded.reply == b"".join(piece.reply for piece in pieces)
 
 
 def test_a_subnegotiation_without_end_is_not_kept() -> None:
