@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from copyagent.control.client import ask
+from copyagent.control.protocol import Events
 from tests.support.processes import Program, identify, send_signal
 from tests.support.world import World, content, open_world
+from vtsfs.contract.naming import TapeId
 
 pytestmark = [pytest.mark.mount, pytest.mark.ssh]
 
@@ -21,12 +24,12 @@ def world() -> Iterator[World]:
         yield opened
 
 
-def events(world: World, *options: str) -> list[dict[str, Any]]:
-    """Return what ``copyagent events --json`` prints."""
-    return [
-        json.loads(line)
-        for line in world.site.must("copyagent", "events", "--json", *options).splitlines()
-    ]
+def events(world: World, label: str | None = None, *, unknown: bool = False) -> list[Any]:
+    """Return what ``copyagent events --json`` prints, without a process for each look."""
+    tape = None if label is None else TapeId.parse(world.name(label))
+    request = Events(tape=tape, unknown=unknown)
+    told: list[Any] = ask(world.root / "src" / "run" / "copyagent.sock", request)["events"]
+    return told
 
 
 @contextmanager
@@ -40,7 +43,7 @@ def follow(world: World, output: Path) -> Iterator[Program]:
 
 def test_a_mount_is_told_from_its_request_to_its_dismount(world: World) -> None:
     world.protect("SEEN01", content(1000))
-    told = events(world, "--tape", world.name("SEEN01"))
+    told = events(world, "SEEN01")
     assert [event["kind"] for event in told] == [
         "mount requested",
         "volume mounted",
@@ -61,8 +64,11 @@ def test_a_mount_is_told_from_its_request_to_its_dismount(world: World) -> None:
 def test_what_nobody_understood_is_found(world: World) -> None:
     text = "SEEN02 DID SOMETHING NEW"
     world.host.say(f"print 699 {text}")
-    world.site.wait(lambda: events(world, "--unknown"), "the event is kept")
-    (event,) = events(world, "--unknown", "--since", "10m")
+    world.site.wait(lambda: events(world, unknown=True), "the event is kept")
+    (line,) = world.site.must(
+        "copyagent", "events", "--json", "--unknown", "--since", "10m"
+    ).splitlines()
+    event = json.loads(line)
     assert event["kind"] == "unrecognised"
     assert text in event["text"]
 
@@ -82,8 +88,7 @@ def test_events_are_followed_as_they_come(world: World, tmp_path: Path) -> None:
 
 
 def test_the_link_is_shown_with_its_history(world: World) -> None:
-    document = json.loads(world.site.must("copyagent", "ems", "status", "--json"))
-    (host,) = document["hosts"]
+    (host,) = world.site.status()["hosts"]
     assert (host["host"], host["up"], host["access"]) == ("DEV2", True, "telnet")
     assert host["events"] > 0
     assert host["connections"] == 1
@@ -111,22 +116,20 @@ def test_a_case_is_recorded_and_played_again(world: World, tmp_path: Path) -> No
     world.wait_for(label, "held (conflict)")
     case = tmp_path / "case.jsonl"
     case.write_text(world.site.must("copyagent", "events", "--json", "--overlay", "--last", "5000"))
-    replay = ("copyagent", "ems", "replay", str(case), "--json")
-    played = json.loads(world.site.must(*replay))
+    played = json.loads(world.site.must("copyagent", "ems", "replay", str(case), "--json"))
     verdicts = [
         step["details"]["verdict"]
         for step in played["steps"]
         if step["what"] == "verdict" and step["details"]["tape"] == world.name(label)
     ]
     assert verdicts == ["agreed", "conflict"]
-    assert world.site.must(*replay) == world.site.must(*replay)
 
 
 def test_what_was_said_survives_a_crash_and_a_follower_is_told_of_it(
     world: World, tmp_path: Path
 ) -> None:
     world.protect("SEEN05", content(1000))
-    before = events(world, "--tape", world.name("SEEN05"))
+    before = events(world, "SEEN05")
     with follow(world, tmp_path / "output") as listener:
         world.kill_agent()
         assert listener.wait(10.0) == 40
@@ -135,4 +138,4 @@ def test_what_was_said_survives_a_crash_and_a_follower_is_told_of_it(
     assert ended.returncode == 40
     assert "The agent is NOT running" in ended.stdout
     world.start_agent()
-    assert events(world, "--tape", world.name("SEEN05"))[: len(before)] == before
+    assert events(world, "SEEN05")[: len(before)] == before
