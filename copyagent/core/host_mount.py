@@ -48,6 +48,11 @@ class HostMount:
         )
 
     @property
+    def last_ns(self) -> int:
+        """The last sign of the mount that is known to be one."""
+        return max(self.began_ns, self.dismounted_ns)
+
+    @property
     def by_drive(self) -> bool:
         """Whether only the drive was named, so that a ring will never be told."""
         return "/" in self.volume

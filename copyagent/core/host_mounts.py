@@ -45,14 +45,17 @@ MOST_REMEMBERED = 10_000
 #: How many of the oldest are forgotten together: finding the oldest of a dict again and again costs.
 _FORGOTTEN_AT_ONCE = 100
 
+#: How many mounts of one volume that are over are remembered.
+_FORMERS = 4
+
 
 @dataclass(slots=True)
 class HostMounts:
     """Requests that name no volume yet, and mounts, by host and volume. Durable with the state.
 
     *requests* are the open ones by host and number, *met* the volumes that met numbers of which no
-    request was heard yet. *mounts* has each host's present mount of a volume, *formers* the one
-    before, while a tape may still be open from it. *since_ns*: from when on each host's link has
+    request was heard yet. *mounts* has each host's present mount of a volume, *formers* the last
+    ones that are over: an overlay's word may come late. *since_ns*: from when on each host's link has
     been up.
     """
 
@@ -60,7 +63,7 @@ class HostMounts:
     requested_ns: dict[str, int] = field(default_factory=dict)
     mounts: dict[str, HostMount] = field(default_factory=dict)
     met: dict[str, HostMount] = field(default_factory=dict)
-    formers: dict[str, HostMount] = field(default_factory=dict)
+    formers: dict[str, tuple[HostMount, ...]] = field(default_factory=dict)
     since_ns: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -97,16 +100,21 @@ class HostMounts:
         """Return what is known of the present mount of *volume* by *host*."""
         return self.mounts.get(_key(host, volume))
 
-    def former(self, host: str, volume: str) -> HostMount | None:
-        """Return the mount before the present one, while it matters."""
-        return self.formers.get(_key(host, volume))
+    def formers_of(self, host: str, volume: str) -> tuple[HostMount, ...]:
+        """Return the last mounts of *volume* by *host* that are over, the oldest first."""
+        return self.formers.get(_key(host, volume), ())
 
-    def consume(self, mount: HostMount) -> None:
-        """Forget *mount*, which has been judged to its end."""
+    def retire(self, mount: HostMount) -> None:
+        """Put *mount* to those that are over: it says nothing any more of what comes after it."""
         key = _key(mount.host, mount.volume)
-        for where in (self.mounts, self.formers):
-            if where.get(key) == mount:
-                del where[key]
+        if self.mounts.get(key) == mount:
+            del self.mounts[key]
+            _remember(self.formers, key, (*self.formers.get(key, ()), mount)[-_FORMERS:])
+
+    def _drop(self, mount: HostMount) -> tuple[str, ...]:
+        """Forget *mount*, which never was one."""
+        del self.mounts[_key(mount.host, mount.volume)]
+        return (mount.volume,)
 
     # ---- requests --------------------------------------------------------------------------------
 
@@ -176,7 +184,7 @@ class HostMounts:
             return
         known = self.of(event.host, request.volume)
         if known is not None and known.request == event.request and not known.took_place:
-            self.consume(known)
+            self._drop(known)
 
     def _ended(self, event: RequestEnded, tape: str | None) -> tuple[str, ...]:
         key = _key(event.host, event.request)
@@ -188,8 +196,7 @@ class HostMounts:
             return ()
         if known.request is not None and known.request != event.request:
             return ()
-        self.consume(known)
-        return (known.volume,)
+        return self._drop(known)
 
     # ---- use -------------------------------------------------------------------------------------
 
@@ -239,7 +246,7 @@ class HostMounts:
         wanted, used = self.of(event.host, event.wanted), _plain(event.used)
         if wanted is None or used is None:
             return ()
-        self.consume(wanted)
+        self._drop(wanted)
         known = self.of(event.host, used)
         if known is None or known.asked_by(_request_of(wanted), now_ns):
             known = replace(known or HostMount(event.host, used), ring=wanted.ring)
@@ -255,8 +262,7 @@ class HostMounts:
         known = self.of(host, volume)
         if known is None or (known.ring is not None and known.took_place):
             return ()
-        self.consume(known)
-        return (volume,)
+        return self._drop(known)
 
     def _still_there(self, event: DismountFailed) -> tuple[str, ...]:
         known = self.of(event.host, event.volume)
@@ -319,7 +325,7 @@ class HostMounts:
         self._forget_numbers(host)
         gone = [m for m in self.mounts.values() if m.host == host and not m.took_place]
         for mount in gone:
-            self.consume(mount)
+            self._drop(mount)
         return tuple(mount.volume for mount in gone)
 
     def _forget_numbers(self, host: str) -> None:
@@ -338,7 +344,8 @@ class HostMounts:
         if before is not None:
             implied = not before.dismounted_ns
             over = replace(before, dismounted_ns=before.dismounted_ns or now_ns, implied=implied)
-            _remember(self.formers, key, over)
+            self.mounts[key] = over
+            self.retire(over)
         return self._put(mount)
 
     def _put(self, mount: HostMount) -> tuple[str, ...]:
@@ -347,10 +354,13 @@ class HostMounts:
 
     def drop_older(self, than_ns: int) -> None:
         """Forget what has shown no sign of life since *than_ns*; most is of other machines' tapes."""
-        for where in (self.mounts, self.formers, self.met):
+        for where in (self.mounts, self.met):
             for key, mount in list(where.items()):
-                if max(mount.began_ns, mount.dismounted_ns) < than_ns:
+                if mount.last_ns < than_ns:
                     del where[key]
+        for key, mounts in list(self.formers.items()):
+            if mounts[-1].last_ns < than_ns:
+                del self.formers[key]
         for key, asked_ns in list(self.requested_ns.items()):
             if asked_ns < than_ns:
                 del self.requested_ns[key]

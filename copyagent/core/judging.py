@@ -37,9 +37,6 @@ _NS = 1_000_000_000
 #: The soonest that a tape which the host still has is looked at again, in seconds.
 SOONEST_S = 1.0
 
-#: No tape is dismounted and mounted again within this time; that nearly meets is one mount.
-_NEXT_NS = _NS
-
 #: Verdicts by which sessions were copied, so that another mount's NO RING can come late for them.
 _COPIED_BY = frozenset({Verdict.AGREED, Verdict.RING_UNTOLD})
 
@@ -73,7 +70,7 @@ class Judge:
         """
         began_ns = min((s.opened_ns for s in record.evidence.sessions), default=0)
         mounts = self.meant.mounts_of(record)
-        fitting = [m for m in mounts if not 0 < m.dismounted_ns < began_ns - _NEXT_NS]
+        fitting = [m for m in mounts if not 0 < m.dismounted_ns < began_ns]
         return max(fitting, key=lambda mount: mount.caution, default=None)
 
     # ---- judging -----------------------------------------------------------------------------------
@@ -203,15 +200,6 @@ class Judge:
                 self._conclude(record, (judge(overlay, host), overlay, host), former, now)
                 if rest:
                     record.evidence = replace(whole, sessions=rest, changes=(), received=False)
-            self.forget_former(former, present)
-
-    def forget_former(self, former: HostMount, present: HostMount | None) -> None:
-        """Forget a mount that is over, unless a tape may still be open from it."""
-        for record in self.meant.addressed(former.host, former.volume):
-            if record.writers or any(_is_of(s, former, present) for s in record.evidence.sessions):
-                return
-        self.book.mounts.consume(former)
-        self.book.mounts_dirty = True
 
     def _consider_unseen(self, record: TapeRecord, mount: HostMount, now: Moment) -> None:
         """A host speaks of a tape, and the overlay has nothing to be judged.
@@ -224,7 +212,7 @@ class Judge:
         if not mount.dismounted_ns or self._seen_elsewhere(record, mount):
             return
         if _was_interrupted(record, mount):
-            self._consume(record, mount)
+            self._retire(mount)
             return
         if not record.evidence.quiet_since:
             record.evidence = replace(record.evidence, began=now.mono, quiet_since=now.mono)
@@ -237,7 +225,7 @@ class Judge:
             self._conclude(record, (verdict, Overlay.NOTHING, host), mount, now)
         else:
             record.evidence = Evidence()
-            self._consume(record, mount)
+            self._retire(mount)
 
     def _seen_elsewhere(self, record: TapeRecord, mount: HostMount) -> bool:
         """Tell whether a tape that the host can have meant is open, or is being judged."""
@@ -326,7 +314,7 @@ class Judge:
         if mount is not None and verdict in BY_HOST:
             rivals = tuple(self.meant.rivals(record, mount))
         if mount is not None and mount.dismounted_ns:
-            self._consume(record, mount)
+            self._retire(mount)
         self._remember(record, finding, mount, evidence, now)
         heard = self.listening(record.tape.vault)
         ruling = Ruling(verdict, evidence, mount, rivals, heard)
@@ -334,12 +322,8 @@ class Judge:
         self.book.dirty.add(record.tape)
         self.book.settle_age(record, now)
 
-    def _consume(self, record: TapeRecord, mount: HostMount) -> None:
-        """Forget *mount*, unless another tape that it can be of is not judged yet."""
-        for other in self.meant.addressed(mount.host, mount.volume):
-            if other is not record and (other.writers or not other.evidence.empty):
-                return
-        self.book.mounts.consume(mount)
+    def _retire(self, mount: HostMount) -> None:
+        self.book.mounts.retire(mount)
         self.book.mounts_dirty = True
 
     def _remember(
@@ -371,7 +355,7 @@ def _published(record: TapeRecord) -> bool:
 
 def _is_of(session: Session, former: HostMount, present: HostMount | None) -> bool:
     """Tell whether *session* was over before the present mount, and not begun after the former."""
-    if present is not None and session.closed_ns > present.began_ns:
+    if present is not None and session.closed_ns >= present.began_ns:
         return False
     return session.opened_ns <= former.dismounted_ns
 

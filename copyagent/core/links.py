@@ -77,9 +77,6 @@ class Links:
         for volume in volumes:
             for record in self.judge.meant.addressed(event.host, volume):
                 self._host_spoke(record, event, now)
-            former = self.book.mounts.former(event.host, volume)
-            if former is not None:
-                self.judge.forget_former(former, self.book.mounts.of(event.host, volume))
 
     def due(self, now: Moment) -> None:
         """Tell what time has made worth telling."""

@@ -54,12 +54,14 @@ class Meant:
         return [mount for mount in found if mount is not None]
 
     def formers_of(self, record: TapeRecord) -> list[tuple[HostMount, HostMount | None]]:
-        """Return the mounts before the present ones, each with the one that came after it."""
-        mounts = self.book.mounts
-        if not mounts.formers:
-            return []
-        pairs = ((mounts.former(*name), mounts.of(*name)) for name in self._names(record))
-        return [(former, present) for former, present in pairs if former is not None]
+        """Return the mounts that are over, each with the one of its host that came after it."""
+        found: list[tuple[HostMount, HostMount | None]] = []
+        for name in self._names(record):
+            formers = self.book.mounts.formers_of(*name)
+            if formers:
+                nexts = (*formers[1:], self.book.mounts.of(*name))
+                found += zip(formers, nexts, strict=True)
+        return found
 
     def _names(self, record: TapeRecord) -> Iterator[tuple[str, str]]:
         label, whole = record.tape.label.upper(), str(record.tape)

@@ -16,7 +16,7 @@ from copyagent.core.book import Book
 from copyagent.core.commands import Command, Say, StartCopy
 from copyagent.core.copying import CopyJob
 from copyagent.core.engine import Engine
-from copyagent.core.events import AgentStarted, Event, WakeupDue
+from copyagent.core.events import AgentStarted, Event, SignalSeen, WakeupDue
 from copyagent.core.host_events import HostEvent
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.tape import Copied, State
@@ -56,8 +56,13 @@ class Playbook:
     lines: list[str] = field(default_factory=list)
 
     def __rshift__(self, event: Event | HostEvent) -> Self:
-        """Hand *event* to the engine; whatever it asked for before must have been expected."""
+        """Hand *event* to the engine; whatever it asked for before must have been expected.
+
+        A signal handed over so is of this very moment.
+        """
         self.nothing_open()
+        if isinstance(event, SignalSeen):
+            event = replace(event, signal=replace(event.signal, wall_ns=self.now.wall_ns))
         self.hand(event)
         return self
 

@@ -58,9 +58,9 @@ def test_a_mount_from_request_to_dismount(mounts: HostMounts) -> None:
     assert mounts.requested_ns == {}
     found = mounts.of(HOST, V)
     assert found is not None
-    mounts.consume(found)
+    mounts.retire(found)
     assert mounts.of(HOST, V) is None
-    mounts.consume(found)
+    mounts.retire(found)
 
 
 def test_the_same_again_changes_nothing_that_counts(mounts: HostMounts) -> None:
@@ -109,7 +109,7 @@ def test_a_mount_judged_early_is_known_again_by_its_requests_number(mounts: Host
     mounts.handle(no_ring(request=7), 1)
     found = mounts.of(HOST, V)
     assert found is not None
-    mounts.consume(found)
+    mounts.retire(found)
     mounts.handle(volume_mounted(request=7), 2)
     assert ring(mounts) is Ring.NO_RING
 

@@ -13,6 +13,7 @@ from copyagent.core.host_events import HostEvent, Ring, TapeInUse, TapeOpened
 from copyagent.core.tape import Clean, Copied, Held, Retrying
 from tests.support.histories import (
     HOST,
+    START_NS,
     TAPE,
     Overlay,
     done,
@@ -42,7 +43,7 @@ def session(wrote: int) -> list[SignalSeen]:
 
 def known_tape() -> Overlay:
     """A vault with one tape that has content."""
-    overlay = Overlay()
+    overlay = Overlay(tick=START_NS - 1_000_000)
     overlay.write(TAPE)
     return overlay
 

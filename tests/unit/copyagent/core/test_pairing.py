@@ -159,9 +159,12 @@ def test_a_whole_no_ring_mount_before_any_signal_still_counts(
     with play:
         play >> overlay.mounted() >> overlay.dismounted(wrote=0)
         play.wait(600.0)
+        overlay.tick = play.now.wall_ns
+        late = [overlay.mounted(), overlay.dismounted()]
         play >> no_ring() >> volume_mounted() >> tape_dismounted()
         play.wait(5.0)
-        play >> overlay.mounted() >> overlay.dismounted()
+        for signal in late:
+            play.hand(signal)
         play.wait(600.0)
         assert play.verdict() == "conflict"
 
