@@ -88,8 +88,9 @@ class Engine:
                 self.targets.probed(event, now)
             case HostEvent():
                 self.links.heard(event, now)
-                if isinstance(event, PolicyCommand):
+                if isinstance(event, PolicyCommand) and event.host in self.requests.asked:
                     self.requests.heard(event, now)
+                    self.book.journal.conclude(self.requests.asked[event.host].latest)
             case WakeupDue():
                 pass
 

@@ -159,6 +159,11 @@ class Journal(Ring[Entry]):
         )
         self._put(entry, now)
 
+    def conclude(self, outcome: str) -> None:
+        """Add to the newest entry what became of it; it was added in this very moment."""
+        entry = replace(self.entries[-1], reading=_cut(f"{self.entries[-1].reading}, {outcome}"))
+        self.entries[-1] = self.unsaved[-1] = entry
+
     def find(self, wanted: Wanted) -> tuple[list[Entry], int]:
         """Return the newest entries that are *wanted*, oldest first, and how many more there are."""
         found = [entry for entry in self.after(wanted.after) if _fits(entry, wanted)]

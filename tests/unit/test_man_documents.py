@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "man" / "copyagent.8"
 #: Counted by the link's own task, and added to the document in `copyagent.answers`.
 TALLIED = {
     *("connections", "events_of_all_kinds", "unrecognised", "garbage_lines", "garbage"),
-    *("other_events", "notify"),
+    *("asked", "other_events", "notify"),
 }
 
 

@@ -73,6 +73,17 @@ def test_a_link_that_is_down(tmp_path: Path) -> None:
     assert "    last event: none" in text
 
 
+def test_what_the_host_asked_for(tmp_path: Path) -> None:
+    asked = {
+        "obeyed": 2, "refused": 1, "too_many": 3, "left_alone": 4, "elsewhere": 5,
+        "latest": "queued", "latest_at": "2023-11-14T22:13:20Z",
+    }  # fmt: skip
+    assert (
+        "    asked by VTSPolicy: 2 obeyed, 4 refused, 4 left alone, 5 for other systems;"
+        " the latest, 2023-11-14T22:13:20Z: queued"
+    ) in shown(tmp_path, Link(), asked=asked)
+
+
 def test_what_an_older_agent_left_behind_can_be_shown() -> None:
     older = {
         "host": "DEV2", "up": False, "since": None, "trouble": "connecting", "events": 0,

@@ -10,6 +10,7 @@ from copyagent.core.host_events import (
     HostEvent,
     LinkUp,
     OthersHeard,
+    PolicyCommand,
     Printed,
     TapeDismounted,
     Unrecognised,
@@ -76,6 +77,15 @@ def test_what_other_subsystems_say_is_not_written_down() -> None:
     journal = Journal()
     journal.add(OthersHeard("DEV2", 40), [], at(1))
     assert (journal.newest, journal.unsaved) == (0, [])
+
+
+def test_what_became_of_an_event_is_added_to_it() -> None:
+    journal = filled(2)
+    journal.add(PolicyCommand("DEV2", "VTSPolicy TSM x"), [], at(3))
+    journal.conclude("left alone: only IDR is obeyed here")
+    assert journal.entries[-1].reading == ("VTSPolicy command, left alone: only IDR is obeyed here")
+    assert journal.unsaved[-1] == journal.entries[-1]
+    assert journal.newest == 3
 
 
 def test_only_the_newest_are_kept_and_numbers_go_on() -> None:
