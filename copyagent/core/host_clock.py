@@ -13,7 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 _FORMAT: Final = "%y-%m-%d %H:%M:%S"
-_PIVOT: Final = 80
+PIVOT: Final = 80
 """Two-digit years from here on are of the twentieth century; NonStop systems are no older."""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - civil time has no zone
@@ -25,7 +25,7 @@ def local_time(printed_at: str) -> datetime | None:
         read = datetime.strptime(" ".join(printed_at.split()), _FORMAT)  # noqa: DTZ007 - it has none
     except ValueError:
         return None
-    century = 1900 if int(printed_at.split("-", 1)[0]) >= _PIVOT else 2000
+    century = 1900 if int(printed_at.split("-", 1)[0]) >= PIVOT else 2000
     try:
         return read.replace(year=century + read.year % 100)
     except ValueError:
