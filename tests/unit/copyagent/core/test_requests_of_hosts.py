@@ -36,6 +36,7 @@ HOUR = 3600.0
 def begin(*targets: str, enabled: bool = True, names: str = "vts1", **host: Any) -> Playbook:
     policy = {"enabled": enabled, "per_hour": 3}
     entry = {"address": "dev2", "user": "VTS.EMS", "password_file": "/etc/dev2"}
+    entry["lost_after"] = "0s"  # nobody waits for a lost link
     settings = make_settings(
         targets=targets or (TARGET,), ems={"hosts": {HOST: entry | {"policy": policy} | host}}
     )
