@@ -30,11 +30,12 @@ def run_replay(
 ) -> None:
     """Play *file*, and *overlay* with it; raise `UsageError` for what cannot be played."""
     settings = read_settings(config)
-    session = _read(settings, file, _host(settings, host))
+    name = _host(settings, host)
+    session = _read(settings, file, name)
     history = Recording() if overlay is None else _read(settings, overlay, None)
     rehearsal = Rehearsal(settings, _in_order([*session.happened, *history.happened]))
     rehearsal.play()
-    document = _document(settings, rehearsal, session)
+    document = _document(settings, rehearsal, session, name)
     if as_json:
         click.echo(json.dumps(document, indent=1))
         return
@@ -53,12 +54,11 @@ def _host(settings: Settings, name: str | None) -> str | None:
 
 def _read(settings: Settings, file: Path, host: str | None) -> Recording:
     try:
-        # A terminal log holds whatever the host printed; as the link does, byte by byte.
-        text = file.read_bytes().decode("latin-1")
+        data = file.read_bytes()
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     zone = None if host is None else zone_of(settings, host)
-    recording = read_recording(text, str(file), host, zone)
+    recording = read_recording(data, str(file), host, zone)
     unknown = {h.host for _, h in recording.happened if hasattr(h, "host")} - set(
         settings.ems.hosts
     )
@@ -78,11 +78,22 @@ def _in_order(happened: list[tuple[Instant | None, Any]]) -> list[Happening]:
     return placed
 
 
-def _document(settings: Settings, rehearsal: Rehearsal, session: Recording) -> Document:
+def _clock(settings: Settings, session: Recording, host: str | None) -> str:
+    """Say where the times of the events are from: a guess that puts both witnesses wrong is seen."""
+    if not session.guessed or host is None:
+        return "arrival"
+    zone = settings.ems.hosts[host].timezone
+    return f"the host's own, as {zone}" if zone else "the host's own, taken for UTC"
+
+
+def _document(
+    settings: Settings, rehearsal: Rehearsal, session: Recording, host: str | None
+) -> Document:
     return {
         "schema": SCHEMA,
         "system": settings.system.name,
         "begins": rehearsal.begins,
+        "clock": _clock(settings, session, host),
         "steps": [_step(step) for step in rehearsal.steps],
         "other_events": dict(sorted(session.others.items())),
         "garbage_lines": session.garbage_count,
@@ -99,6 +110,8 @@ def _step(step: Step) -> Document:
 
 def _lines(document: Document) -> Iterator[str]:
     yield f"{document['system']}: a recording from {document['begins'] or 'no time'}"
+    if document["clock"] != "arrival":
+        yield f"No arrival is recorded: the clock is {document['clock']}."
     yield ""
     for step in document["steps"]:
         yield f"{step['at_s']:+12.3f} {step['what']:<8} {step['text']}"

@@ -33,9 +33,12 @@ from copyagent.core.host_events import (
 from copyagent.core.timeline import Instant, printed_instant, read_instant
 from copyagent.ems.lines import EmsEvent, EmsLineDecoder
 from copyagent.ems.tape_events import read_host_event
+from copyagent.ems.telnet import TelnetDecoder
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.signals import MALFORMED, Signal
 
+# What terminal programs write into their logs for colours and the like (ECMA-48, CSI).
+_ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _MARK: Final = re.compile(r"@ +(\S+)(?: +(.*?))? *\Z")
 
 
@@ -58,7 +61,7 @@ _LINK: Final[dict[str, Callable[[str, str], HostEvent]]] = {
 class Recording:
     """What was recorded, in the order of the file; *at* None where nothing tells the time.
 
-    *others* counts events of other subsystems by subsystem; *garbage* holds the latest lines that
+    *guessed* says that the host's printed times were taken for arrivals. *others* counts events of other subsystems by subsystem; *garbage* holds the latest lines that
     belong to no event, *garbage_count* says how many there were.
     """
 
@@ -66,6 +69,7 @@ class Recording:
     others: Counter[str] = field(default_factory=Counter)
     garbage: list[str] = field(default_factory=list)
     garbage_count: int = 0
+    guessed: bool = False
 
     def take(self, at: Instant | None, host: str, event: EmsEvent) -> None:
         """Read one printed event."""
@@ -76,11 +80,13 @@ class Recording:
             self.happened.append((at, found))
 
 
-def read_recording(text: str, name: str, host: str | None, zone: ZoneInfo | None) -> Recording:
-    """Read the content of file *name*; raise `UsageError` for what is not in one of its forms.
+def read_recording(data: bytes, name: str, host: str | None, zone: ZoneInfo | None) -> Recording:
+    """Read *data*, which is in file *name*; raise `UsageError` for what is in none of its forms.
 
     *host* is whose session it is; lines of JSON name theirs. *zone* is the one of that host's clock.
     """
+    # As the link does: Telnet's escapes, if the bytes were caught on their way, are no text.
+    text = _ESCAPES.sub("", TelnetDecoder().feed(data).text.decode("latin-1"))
     if text.lstrip().startswith("{"):
         return _read_json(text, name)
     if host is None:
@@ -125,6 +131,7 @@ def _take_all(
     events: list[EmsEvent],
     zone: ZoneInfo | None,
 ) -> None:
+    recording.guessed = recording.guessed or (at is None and bool(events))
     for event in events:
         recording.take(at or printed_instant(event.printed_at, zone), host, event)
 

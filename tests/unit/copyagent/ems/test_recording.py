@@ -42,7 +42,7 @@ SIGNAL = Signal(Kind.RECEIVED, "VAULT00", "BILL", "X00001", "boot", 17, 0, None)
 
 
 def read(text: str, zone: ZoneInfo | None = None) -> Recording:
-    return read_recording(text, "case", "DEV2", zone)
+    return read_recording(text.encode("latin-1"), "case", "DEV2", zone)
 
 
 def kinds(recording: Recording) -> list[type]:
@@ -66,6 +66,19 @@ def test_without_marks_the_hosts_clock_tells() -> None:
     assert second is not None
     assert first.dated
     assert second.ns - first.ns == 59 * 10**9
+
+
+def test_it_is_known_whose_clock_it_is() -> None:
+    assert read(MOUNT).guessed
+    assert not read(f"@ 0\n{MOUNT}").guessed
+    assert read(f"{MOUNT}@ 5\n{DISMOUNT}").guessed
+
+
+def test_bytes_caught_on_their_way_and_a_terminals_colours_are_no_text() -> None:
+    caught = b"\xff\xfb\x01" + MOUNT.replace("X00001", "X00\x1b[1;31m001\x1b[0m").encode()
+    recording = read_recording(caught, "case", "DEV2", None)
+    assert kinds(recording) == [MountRequested]
+    assert recording.garbage == []
 
 
 def test_a_mark_can_say_what_happened_to_the_link() -> None:
@@ -101,7 +114,7 @@ def test_what_cannot_be_read_is_told_with_its_line(text: str, told: str) -> None
 
 def test_a_session_has_to_be_somebodys() -> None:
     with pytest.raises(UsageError, match="--host"):
-        read_recording(MOUNT, "case", None, None)
+        read_recording(MOUNT.encode(), "case", None, None)
 
 
 def test_signals_are_read_in_the_feeds_encoding() -> None:
@@ -137,7 +150,7 @@ def test_what_the_events_command_prints_can_be_read_again() -> None:
     for event in told:
         journal.add(event, [], Moment(0.0, 1_795_369_483_120_000_000))
     lines = [json.dumps(event_document(entry, None)) for entry in journal.entries]
-    recording = read_recording("\n".join(lines), "case", None, None)
+    recording = read_recording("\n".join(lines).encode(), "case", None, None)
     assert kinds(recording) == [type(event) for event in told]
     assert PolicyCommand in kinds(recording)
     assert Unrecognised in kinds(recording)
