@@ -123,6 +123,7 @@ class Judge:
                 verdict = judge(overlay, Host.SILENT)
                 record.note(now.wall_ns, f"{mount.host}: the no-ring mount is a later one")
                 self._conclude(record, (verdict, overlay, Host.SILENT), None, now)
+                record.unconfirmed = ()
         elif access is Access.WRITE and 0 < mount.dismounted_ns <= opened_ns:
             self.consider(record, now, at_once=True)
 
