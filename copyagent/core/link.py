@@ -115,8 +115,8 @@ class Link:
     *since_ns* is when it last came or went, *trouble* why it is down. *events* counts what the host
     said about tapes in this run, *last_ns* is when it said something last, and *printed_at* what its
     own clock showed then. *gaps* counts the times at which events may have been missed, the last at
-    *gap_ns* because of *gap*; *losses* how often the link went down. *caught_up* says that nothing
-    is missing since the link came up.
+    *gap_ns* because of *gap*; *losses* how often the link went down. *caught_up* says that what was
+    missed before the link came up is told, or is told to be missing.
     """
 
     up: bool = False

@@ -126,7 +126,7 @@ class Links:
 
     def _missed(self, event: EventsMissed, link: Link, now: Moment) -> None:
         link.gaps += 1
-        link.gap_ns, link.gap = now.wall_ns, event.why
+        link.gap_ns, link.gap, link.caught_up = now.wall_ns, event.why, link.up
         link.memory.settle()
         self.book.links_dirty = True
         about = f"{event.host}: {event.why}"
@@ -138,7 +138,9 @@ class Links:
             case News.BACK:
                 self.book.say(messages.LINK_UP, host=host)
             case News.LOST:
-                self._say_lost(host, link)
+                is_known = link.kind in _TOLD_AS
+                if not is_known or link.alarm.may_tell_refusal(now, self._remind_every(host)):
+                    self._say_lost(host, link)
                 self._expect_nothing_of(host, now)
             case News.STILL_LOST:
                 since = datetime.fromtimestamp(link.alarm.since_ns // 10**9, UTC)

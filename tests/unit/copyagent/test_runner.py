@@ -19,6 +19,8 @@ from copyagent.core.book import Book
 from copyagent.core.commands import Say
 from copyagent.core.engine import Engine
 from copyagent.core.events import FeedOpened, SignalSeen, VaultSwept
+from copyagent.core.host_clock import printed_second
+from copyagent.core.host_events import LinkUp, MountRequested, Printed, Ring
 from copyagent.core.tape import Copying, Failed, Retrying, State
 from copyagent.core.time import Moment
 from copyagent.ems.dialogue import LinkFailure, LoginPlan
@@ -29,7 +31,7 @@ from copyagent.ems.secret import Secret
 from copyagent.runner import Runner
 from copyagent.state.store import Changes, Store, open_store
 from copyagent.transfer.target import Target, TargetUnreachable
-from tests.support.example_settings import example_settings
+from tests.support.example_settings import EXAMPLE, example_settings
 from tests.support.expected_logs import ExpectedLogs
 from vtsfs.contract import messages, settings
 from vtsfs.contract.errors import RequestFailed, StateError
@@ -54,6 +56,7 @@ class Bench:
     """A runner over a real store and event log, and a target that is never there."""
 
     root: Path
+    text: str = EXAMPLE
     attempts: list[float] = field(default_factory=list)
     hang: bool = False
 
@@ -66,7 +69,7 @@ class Bench:
         self, writers: Mapping[str, HostWriter] | None = None
     ) -> AsyncIterator[Runner]:
         """Run one life of the agent; leaving the block is its sudden death."""
-        made = example_settings(self.root)
+        made = example_settings(self.root, self.text)
         (self.root / "backing" / "BILL").mkdir(parents=True, exist_ok=True)
         store, _ = open_store(self.root / "agent.sqlite", "now")
         known = store.load()
@@ -76,6 +79,7 @@ class Bench:
             mounts=known.mounts,
             acks=known.acks,
             baselines=known.baselines,
+            links=known.links,
             behind=known.behind,
         )
         log = EventLog(made.paths.event_log, made.system, program="copyagent")
@@ -279,6 +283,33 @@ async def test_messages_that_a_crash_kept_back_are_written_at_the_next_start(
     async with bench.running() as runner:
         await runner.ask(lambda _: None)
     assert len(bench.events(messages.LINK_UP)) == 1
+
+
+async def test_what_a_host_said_is_durable_when_its_link_reads_on(bench: Bench) -> None:
+    """Together with how far the host was heard: a crash can part neither from the other."""
+    bench.text = EXAMPLE.replace(
+        "ems: {required: false}",
+        "ems: {hosts: {DEV2: {address: dev2, user: VTS.EMS, password_file: ROOT/pass}}}",
+    )
+    said = [
+        MountRequested("DEV2", n, f"X{n:05}", Ring.NO_RING, printed_at=f"06-09-14 22:00:{n:02}",
+                       printed=Printed("$ZSVR", "TANDEM.TAPE.G06", 601, f"MOUNT X{n:05} NO RING"))
+        for n in range(1, 4)
+    ]  # fmt: skip
+    async with bench.running() as runner:
+        await runner.post(LinkUp("DEV2"))
+        await runner.post_heard(said)
+    async with bench.running() as runner:
+        book = runner.engine.book
+        for event in said:
+            assert event.volume is not None
+            mount = book.mounts.of("DEV2", event.volume)
+            assert mount is not None
+            assert mount.ring is Ring.NO_RING
+        memory = book.links["DEV2"].memory
+        assert len(memory.told) == 3
+        assert memory.last is not None
+        assert memory.last.second == printed_second("06-09-14 22:00:03")
 
 
 async def test_a_question_that_raises_is_the_askers_problem(

@@ -143,6 +143,11 @@ def test_a_refusal_that_comes_and_goes_is_told_once_an_hour(play: Playbook) -> N
         play >> LoginRefused(HOST, "wrong password") >> link_lost() >> link_up()
         play.wait(100.0)
     assert said(play).count(REFUSED) == 1
+    play >> LoginRefused(HOST, "wrong password")
+    play.wait(100.0)
+    assert said(play) == []
+    play.wait(HOUR)
+    assert said(play) == [REFUSED]
 
 
 def test_what_was_told_is_known_to_the_next_run(play: Playbook) -> None:
@@ -256,7 +261,9 @@ def test_what_other_subsystems_say_concerns_no_tape(play: Playbook) -> None:
 
 def test_the_first_link_of_all_has_nothing_to_catch_up_with(play: Playbook) -> None:
     seen = []
-    for event in (link_up(), link_lost(), link_up(), CaughtUp(HOST)):
+    for event in (link_up(), link_lost(), link_up(), CaughtUp(HOST), link_lost(), link_up()):
         play >> event
         seen.append(play.engine.links.state[HOST].caught_up)
-    assert seen == [True, False, False, True]
+    assert seen == [True, False, False, True, False, False]
+    play >> EventsMissed(HOST, "the log was emptied")
+    assert play.engine.links.state[HOST].caught_up

@@ -10,9 +10,16 @@ from copyagent.core import tape as states
 from copyagent.core.book import Acknowledged
 from copyagent.core.commands import Say
 from copyagent.core.copying import HoldReason, PublishedCopy, TargetStamp, WaitReason
-from copyagent.core.host_events import MountRequested, Printed, Ring, TapeDismounted
+from copyagent.core.host_events import (
+    LinkTrouble,
+    MountRequested,
+    Printed,
+    Ring,
+    TapeDismounted,
+)
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import KEPT, Journal, Reports
+from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.time import Moment
@@ -78,6 +85,19 @@ def test_every_state_is_tried() -> None:
     assert {type(state) for state in EVERY_STATE} == set(states.State.__args__)
 
 
+def heard_link() -> Link:
+    """A link that was up, said something, and was lost long enough to be told."""
+    link = Link(up=True, since_ns=5, gaps=2, gap="a burst", trouble="gone")
+    link.kind = LinkTrouble.DISCONNECTED
+    link.memory.came_up()
+    printed = Printed("$ZSVR", "TANDEM.TAPE.G06", 659, "STATUS 1512 - X00001 TAPE DISMOUNTED")
+    at = "06-09-14 22:00:01"
+    link.memory.heard(TapeDismounted("DEV2", "X00001", None, printed_at=at, printed=printed))
+    link.alarm.lost(Moment(5.0, 5 * 10**9), 60.0)
+    link.alarm.due(Moment(65.0, 65 * 10**9), 60.0, 3600.0)
+    return link
+
+
 def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "agent.sqlite"
     store, aside = open_store(path, "now")
@@ -90,6 +110,8 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
     changes.put_baselines({"VAULT00"})
     behind = {(TAPE.pool_id, "drsite"): BehindAlarm(1, 2)}
     changes.put_behind(behind)
+    links = {"DEV2": heard_link()}
+    changes.put_links(links)
     store.commit(changes)
     store.close()
     store, aside = open_store(path, "now")
@@ -101,6 +123,7 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
     assert known.acks == {"VAULT00": Acknowledged("box", 17)}
     assert known.baselines == {"VAULT00"}
     assert known.behind == behind
+    assert known.links == links
 
 
 def test_a_dropped_record_is_gone(tmp_path: Path) -> None:
