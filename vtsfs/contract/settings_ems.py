@@ -29,6 +29,7 @@ from vtsfs.contract.settings_logins import (
     LoginName,
     LoginScope,
     StepName,
+    User,
     problems_of_login,
 )
 
@@ -101,6 +102,16 @@ class Notify(Model):
         return self
 
 
+_FOREIGN: dict[str, tuple[str, ...]] = {
+    "telnet": ("key", "known_hosts", "ssh_user", "ssh_command", "file"),
+    "ssh": ("file",),
+    "file": (
+        *("address", "port", "user", "password_file", "key", "known_hosts"),
+        *("ssh_user", "ssh_command"),
+    ),
+}
+
+
 class EmsHost(Model):
     """One NonStop host, and how its EMS events are had.
 
@@ -114,7 +125,7 @@ class EmsHost(Model):
     address: Annotated[str, Field(min_length=1)] | None = None
     port: Port | None = None
     login: LoginName = "TACL"
-    user: Line | None = None
+    user: User | None = None
     password_file: AbsolutePath | None = None
     key: AbsolutePath | None = None
     known_hosts: AbsolutePath | None = None
@@ -155,6 +166,12 @@ class EmsHost(Model):
             raise ValueError("access ssh needs key, or password_file")
         if self.access == "file" and self.notify is not None:
             raise ValueError("a file cannot be told anything: leave notify out, or log on")
+        if self.access == "ssh" and self.ssh_user is None and self.user is None:
+            raise ValueError("access ssh needs ssh_user, or user")
+        # Above all: who gives a key and forgets access: ssh must not send a password in the clear.
+        foreign = [name for name in _FOREIGN[self.access] if getattr(self, name) is not None]
+        if foreign:
+            raise ValueError(f"access {self.access} has no use for {', '.join(foreign)}")
         return self
 
     def port_or_default(self) -> int:

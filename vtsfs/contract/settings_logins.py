@@ -55,8 +55,17 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _user(value: str) -> str:
+    # A user's number is two: group and member.
+    if "," in value and not re.fullmatch(r"\d{1,3},\d{1,3}", value):
+        raise ValueError(f"should be a user alone; {_BEHIND_A_COMMA}")
+    return value
+
+
+_BEHIND_A_COMMA = "what may be a password behind a comma belongs into password_file"
 Expression = Annotated[str, BeforeValidator(_expression), Field(min_length=1, max_length=500)]
 Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
+User = Annotated[Line, AfterValidator(_user)]
 
 
 class Login(Model):
@@ -80,6 +89,8 @@ def fault_of_answer(step: str, answer: str) -> str | None:
     for placeholder, only in _ONLY_AT.items():
         if placeholder in answer and step != only:
             return f"{placeholder} may be typed at the step {only} alone"
+    if step in {"service", "tacl", "user"} and re.search(r",\s*[^\s\d]", answer):
+        return f"would be shown by the host; {_BEHIND_A_COMMA}"
     return None
 
 

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copyagent.core.host_events import LinkTrouble
@@ -382,6 +382,7 @@ def test_what_takes_too_long_is_named() -> None:
 WRAPS = st.sampled_from(["", "\r\n", "\n        ", "\0", "\b", " ", "\x1b[1m", "\x1b[0m"])
 
 
+@settings(deadline=None)
 @given(
     # None of these words stands in what we say ourselves.
     st.text(st.sampled_from("Q#7zJ%$(.*^Ü|é"), min_size=4, max_size=16),
@@ -423,6 +424,7 @@ def test_no_random_password_comes_into_a_failure_however_it_is_echoed(
                 assert "|" in password or folded[at : at + 4] not in read
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_random_text_never_raises_nor_shows_the_password(data: st.DataObject) -> None:
     piece = st.one_of(

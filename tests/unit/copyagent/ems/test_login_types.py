@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_what_cannot_be_replaced_is_named() -> None:
 
 
 def made(logins: dict[str, dict[str, object]] | None = None, **host: object) -> LoginType:
-    entry = {"address": "h", "user": "VTS.EMS", "password_file": "/p", "known_hosts": "/k"}
+    entry = {"address": "h", "user": "VTS.EMS", "password_file": "/p"}
     words = {scope: Login.model_validate(login) for scope, login in (logins or {}).items()}
     return login_of(EmsHost.model_validate(entry | host), words)  # type: ignore[arg-type]  # scopes
 
@@ -155,9 +156,10 @@ def test_anys_words_for_a_step_that_a_type_lacks_do_not_concern_it() -> None:
 
 @pytest.mark.parametrize("login", LOGIN_TYPES)
 def test_after_ssh_a_host_need_not_ask_for_anything(login: str) -> None:
-    steps = made(access="ssh", login=login).steps
+    steps = made(access="ssh", known_hosts="/k", login=login).steps
     assert [step.name for step in steps] == [step.name for step in LOGIN_TYPES[login].steps]
     assert [step.name for step in steps if not step.optional] == ["ready"]
-    for without in ({"password_file": None, "key": "/key"}, {"user": None}):
-        fewer = made(access="ssh", login=login, **without).steps
+    no_password: dict[str, Any] = {"password_file": None, "key": "/key"}
+    for without in (no_password, {"user": None, "ssh_user": "v"}):
+        fewer = made(access="ssh", known_hosts="/k", login=login, **without).steps
         assert [step.name for step in fewer] == ["service", "ready"]

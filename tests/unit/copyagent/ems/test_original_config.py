@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copyagent.ems.original_config import (
@@ -217,6 +217,7 @@ def test_hosts_get_names_that_are_names_here() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_random_bytes_never_raise(content: bytes) -> None:
     imported = import_config(content.decode("latin-1"))
@@ -236,6 +237,7 @@ NAMES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=12))
 def test_whatever_is_carried_over_is_in_order_once_it_is_complete(
     given_values: list[tuple[str, str]],

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copyagent.ems.perl_expressions import python_expression
@@ -68,6 +68,7 @@ def test_a_dollar_is_the_end_as_it_is_in_perl() -> None:
 PIECES = st.sampled_from([*r"\/[](){}$^*+?|.:<>-", *"abQEGKxZz19&~ mi", "[:", ":]", "(?<", "(?"])
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=20).map("".join))
 def test_whatever_stands_there_there_is_an_expression_or_a_reason(perl: str) -> None:
     try:

@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copyagent.ems.secret import NOT_SHOWN, PIECE, Secret
@@ -88,6 +88,7 @@ PASSWORDS = st.text(
 )
 
 
+@settings(deadline=None)
 @given(PASSWORDS, st.data())
 def test_no_piece_of_a_password_is_left(password: str, data: st.DataObject) -> None:
     noise = st.text(st.sampled_from("\r\n\0\b \t\x1b"), max_size=3)

@@ -2,7 +2,7 @@ import shlex
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copyagent.ems.shell_assignments import Assignment, Stray, read_assignments
@@ -92,11 +92,13 @@ def test_what_is_no_assignment_is_told_by_its_line() -> None:
     assert strays[0] == Stray(1, "is no assignment")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
     read_assignments(text)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab='\"\\\n\r#;$` \t")))
 def test_any_text_of_what_matters_can_be_read(text: str) -> None:
     found, strays = read_assignments(text)
@@ -106,6 +108,7 @@ def test_any_text_of_what_matters_can_be_read(text: str) -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"])))
 def test_what_a_shell_would_have_quoted_is_read_as_a_shell_reads_it(value: str) -> None:
     assert values(f"a={shlex.quote(value)}") == [value]

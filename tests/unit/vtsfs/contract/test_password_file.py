@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copyagent.ems.telnet import encode_line
@@ -51,6 +51,7 @@ def test_what_is_none_is_told_without_quoting_it(content: bytes, reason: str) ->
     assert refused.value.__cause__ is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_whatever_is_taken_can_be_typed(content: bytes) -> None:
     try:

@@ -19,12 +19,48 @@ ems:
 """
 
 
+def host_problems(text: str) -> list[str]:
+    found = examine_settings(BASE[: BASE.index("  logins")] + f"  hosts: {{D: {{{text}}}}}", "x")[1]
+    return [problem.removeprefix("x: ems.hosts.D") for problem in found]
+
+
+TELNET = "address: h, user: u, password_file: /p"
+SSH = "access: ssh, address: h, user: u, known_hosts: /k, key: /key"
+
+
+@pytest.mark.parametrize("text", [TELNET, SSH, "access: file, file: /f", f"{SSH}, ssh_user: v"])
+def test_a_host_that_is_complete(text: str) -> None:
+    assert host_problems(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("address: h", ": access telnet needs user, password_file"),
+        (f"{TELNET}, key: /key, known_hosts: /k", ": access telnet has no use for key, known_ho"),
+        (f"{SSH}, file: /f", ": access ssh has no use for file"),
+        (SSH.replace("user: u, ", ""), ": access ssh needs ssh_user, or user"),
+        (SSH.replace(", key: /key", ""), ": access ssh needs key, or password_file"),
+        (SSH.replace("known_hosts: /k, ", ""), ": access ssh needs known_hosts"),
+        ("access: file, file: /f, user: u", ": access file has no use for user"),
+        ("access: file", ": access file needs file"),
+        (TELNET.replace("user: u", "user: 'VTS.EMS,Hush'"), ".user: should be a user alone"),
+        (TELNET.replace("user: u", 'user: "u\\n"'), ".user: should be one line"),
+    ],
+)
+def test_a_host_says_what_its_access_needs_and_nothing_else(text: str, problem: str) -> None:
+    (found,) = host_problems(text)
+    assert found.startswith(problem)
+    assert "Hush" not in found
+
+
 def problems(logins: str = "{}", host: str = "login: TACL") -> list[str]:
     text = BASE.replace("LOGINS", logins).replace("HOST", host)
     return [problem.removeprefix("x: ems.") for problem in examine_settings(text, "x")[1]]
 
 
 def test_what_is_in_order() -> None:
+    assert problems(host="answers: {user: 'LOGON 12,115'}") == []
     logins = "{ANY: {answers: {tacl: logon}}, SAFEGUARD: {prompts: {tacl: 'T>'}}}"
     assert problems(logins, "login: SAFEGUARD, prompts: {tacl: 'T>'}, answers: {tacl: logon}") == []
     assert problems("{TACL: {answers: {user: 'LOGON %username%', ready: '%distributor%'}}}") == []
@@ -40,6 +76,7 @@ def test_what_is_in_order() -> None:
         ("{}", "answers: {user: '%password%'}", "hosts.DEV2.answers.user: %password% may be typed"),
         ("{ANY: {answers: {user: 'a,%password%'}}}", "port: 23", "logins.ANY.answers.user: %passw"),
         ("{}", "answers: {service: '%distributor%'}", "hosts.DEV2.answers.service: %distributor%"),
+        ("{}", "answers: {user: 'LOGON VTS.EMS,Hush'}", "hosts.DEV2.answers.user: would be shown"),
         ("{}", "service: A, answers: {service: B}", "hosts.DEV2.answers.service: is given as serv"),
         ("{}", "prompts: {user: '('}", "hosts.DEV2.prompts.user: is no regular expression"),
         ("{}", "prompts: {user: 'x*'}", "hosts.DEV2.prompts.user: matches an empty line"),
