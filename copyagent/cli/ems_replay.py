@@ -35,7 +35,7 @@ def run_replay(
     history = Recording() if overlay is None else _read(settings, overlay, None)
     rehearsal = Rehearsal(settings, _in_order([*session.happened, *history.happened]))
     rehearsal.play()
-    document = _document(settings, rehearsal, session, name)
+    document = replay_document(settings, rehearsal, session, name)
     if as_json:
         click.echo(json.dumps(document, indent=1))
         return
@@ -86,9 +86,10 @@ def _clock(settings: Settings, session: Recording, host: str | None) -> str:
     return f"the host's own, as {zone}" if zone else "the host's own, taken for UTC"
 
 
-def _document(
+def replay_document(
     settings: Settings, rehearsal: Rehearsal, session: Recording, host: str | None
 ) -> Document:
+    """Return all that came of a recording; *session* was the one of *host*, if of one alone."""
     return {
         "schema": SCHEMA,
         "system": settings.system.name,

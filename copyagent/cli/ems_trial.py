@@ -83,7 +83,7 @@ def run_trial(config: Path, host: str, *, wait: float, as_json: bool) -> None:
         where = link.file if link.access == "file" else f"{link.address} port {link.port}"
         click.echo(f"{name}: {link.access} {where}")
     made = trio.run(_run, link, wait, log, strict_exception_groups=True)
-    document = _document(settings, name, log, made)
+    document = trial_document(settings, name, log.steps, made)
     if as_json:
         click.echo(json.dumps(document, indent=1))
     else:
@@ -110,14 +110,15 @@ async def _run(link: LinkSettings, wait: float, log: _Log) -> Trial:
     return made
 
 
-def _document(settings: Settings, name: str, log: _Log, made: Trial) -> Document:
+def trial_document(settings: Settings, name: str, steps: list[Document], made: Trial) -> Document:
+    """Return how a trial of the link to host *name* went."""
     failure = made.failure
     return {
         "schema": SCHEMA,
         "host": name,
         "access": settings.ems.hosts[name].access,
         "ok": failure is None,
-        "steps": log.steps,
+        "steps": steps,
         "events": made.tally.events,
         "garbage_lines": made.tally.garbage_lines,
         "garbage": made.tally.latest_garbage,

@@ -3,12 +3,18 @@
 import re
 from pathlib import Path
 
+from copyagent.cli.ems_replay import replay_document
+from copyagent.cli.ems_trial import trial_document
 from copyagent.core.host_events import LinkUp
 from copyagent.core.host_report import event_document, link_document
 from copyagent.core.journal import Journal
 from copyagent.core.link import Link
+from copyagent.core.rehearsal import Rehearsal
 from copyagent.core.time import Moment
+from copyagent.ems.recording import Recording
+from copyagent.ems.trial import Trial
 from tests.support.example_settings import EXAMPLE, example_settings
+from vtsfs.contract.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "man" / "copyagent.8"
 #: Counted by the link's own task, and added to the document in `copyagent.answers`.
@@ -26,6 +32,11 @@ def keys_between(begin: str, end: str) -> set[str]:
     return {key for title in titles for key in title.replace(" , ", " ").split()}
 
 
+def settings_with_a_host(root: Path) -> Settings:
+    hosts = "ems: {hosts: {DEV2: {address: h, user: A.B, password_file: ROOT/password}}}"
+    return example_settings(root, EXAMPLE.replace("ems: {required: false}", hosts))
+
+
 def test_an_events_keys() -> None:
     journal = Journal()
     journal.add(LinkUp("DEV2"), [], Moment(0.0, 1))
@@ -35,7 +46,17 @@ def test_an_events_keys() -> None:
 
 
 def test_a_hosts_keys(tmp_path: Path) -> None:
-    hosts = "ems: {hosts: {DEV2: {address: h, user: A.B, password_file: ROOT/password}}}"
-    settings = example_settings(tmp_path, EXAMPLE.replace("ems: {required: false}", hosts))
+    settings = settings_with_a_host(tmp_path)
     document = link_document(settings, "DEV2", Link(), Moment(0.0, 1))
     assert keys_between(".It Ic ems status", ".It Ic ems test") == set(document) | TALLIED
+
+
+def test_the_keys_of_a_trial(tmp_path: Path) -> None:
+    document = trial_document(settings_with_a_host(tmp_path), "DEV2", [], Trial())
+    assert keys_between(".It Ic ems test", ".It Ic ems replay") == set(document)
+
+
+def test_the_keys_of_a_replay(tmp_path: Path) -> None:
+    settings = settings_with_a_host(tmp_path)
+    document = replay_document(settings, Rehearsal(settings, []), Recording(), "DEV2")
+    assert keys_between(".It Ic ems replay", ".It Ic check") == set(document)
