@@ -94,6 +94,26 @@ def test_a_second_session_that_hangs_delays_neither_copies_nor_the_first(world: 
     world.site.wait(lambda: world.events(TOLD_AGAIN), "the host is told again")
 
 
+def test_an_open_tape_is_not_copied_whatever_is_asked(world: World) -> None:
+    world.protect("OPEN01", content())
+    before = world.copy("OPEN01").read_bytes()
+    heard = len(world.events(ASKED))
+    request = world.host.begin_mount("OPEN01", ring=True)
+    with world.tape("OPEN01").open("r+b", buffering=0) as tape:
+        tape.write(b"half a block")
+        world.wait_for("OPEN01", "mounted (read/write)")
+        world.host.say(f"mounted {request} OPEN01")
+        world.host.end_mount("OPEN01")  # forged: the engine has it still
+        ask(world, f"{POOL}/OPEN01 s={world.site.name}")
+        ask(world, f"{POOL}")
+        world.site.wait(lambda: len(world.events(ASKED)) == heard + 2, "both are heard")
+        assert world.copy("OPEN01").read_bytes() == before
+        assert world.state("OPEN01") == "mounted (read/write)"
+        tape.write(b"the other half")
+    world.wait_for("OPEN01", "copied")
+    assert world.copy("OPEN01").read_bytes() == world.backing("OPEN01").read_bytes()
+
+
 def test_a_copy_that_was_given_up_is_told_at_the_host(world: World) -> None:
     world.sshd.stop()
     try:
