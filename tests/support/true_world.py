@@ -258,6 +258,9 @@ class TrueWorld:
         """The engine opens a tape to write, for whoever has it mounted."""
         truth = self.tapes[tape]
         truth.opener = truth.mount if truth.mount and truth.mount.fulfilled else None
+        if truth.opener is None:
+            # Of a session that no host knows, a late word can be meant as well as not.
+            truth.unplain = True
         self._report(self._overlay(tape).mounted(tape, Access.WRITE))
 
     def close(self, tape: TapeId, *, wrote: bool) -> None:
@@ -270,6 +273,8 @@ class TrueWorld:
         def told() -> None:
             if version is not None and mount is not None:
                 version.expected = mount.sure and not mount.over_told
+                # Words that come after the deed can be of this mount or of the next one.
+                truth.unplain = truth.unplain or not mount.told
 
         size = 4096 + truth.version if wrote else 0
         self._report(self._overlay(tape).dismounted(tape, wrote=size), told)
