@@ -6,7 +6,9 @@ from copyagent.core.host_events import (
     CaughtUp,
     DeviceRequested,
     DeviceUse,
+    DismountFailed,
     EventsMissed,
+    LinkUp,
     MountRequested,
     RequestsForgotten,
     Ring,
@@ -15,11 +17,13 @@ from copyagent.core.host_events import (
     TapeOnline,
     TapeOpened,
     Unrecognised,
+    VolumePassedOver,
     VolumeSubstituted,
 )
 from copyagent.core.host_events import LabelType as Label
-from copyagent.core.host_mount import HostMount
+from copyagent.core.host_mount import LATE_NS, HostMount
 from copyagent.core.host_mounts import MOST_REMEMBERED, HostMounts
+from copyagent.state.encoding import MOUNTS, decode, encode
 from tests.support.histories import (
     HOST,
     cancelled,
@@ -218,3 +222,160 @@ def test_old_mounts_are_forgotten(mounts: HostMounts) -> None:
     mounts.drop_older(20)
     assert [m.volume for m in mounts.mounts.values()] == ["X00002"]
     assert list(mounts.requests) == []
+
+
+# ---- several hosts, several mounts, words in another order -----------------------------------------
+
+
+def told(mounts: HostMounts, host: str = HOST, volume: str = V) -> HostMount:
+    found = mounts.of(host, volume)
+    assert found is not None
+    return found
+
+
+def test_hosts_do_not_overwrite_each_other(mounts: HostMounts) -> None:
+    mounts.handle(MountRequested("DEV1", 1, V, Ring.WITH_RING), 1)
+    mounts.handle(MountRequested("DEV2", 1, V, Ring.NO_RING), 2)
+    mounts.handle(TapeDismounted("DEV2", V, "$T"), 3)
+    assert (told(mounts, "DEV1").ring, told(mounts, "DEV1").dismounted_ns) == (Ring.WITH_RING, 0)
+    assert (told(mounts, "DEV2").ring, told(mounts, "DEV2").dismounted_ns) == (Ring.NO_RING, 3)
+
+
+def test_a_state_of_an_earlier_release_is_read() -> None:
+    """Then, mounts lay under their volumes alone, and less was known of each."""
+    text = """{"requests": {}, "requested_ns": {}, "mounts": {"X00001": {
+        "host": "DEV2", "volume": "X00001", "ring": "no ring", "request": 7, "drive": "$T",
+        "requested_ns": 1, "mounted_ns": 2, "opened_ns": 0, "dismounted_ns": 0, "lost": false}}}"""
+    read = decode(MOUNTS, text, "mounts")
+    assert told(read).ring is Ring.NO_RING
+    assert decode(MOUNTS, encode(MOUNTS, read), "mounts") == read
+
+
+def test_a_completion_that_came_before_its_scratch_request(mounts: HostMounts) -> None:
+    mounts.handle(volume_mounted(request=7), 1)
+    mounts.handle(tape_dismounted(), 2)
+    assert mounts.handle(no_ring(None, request=7), 3) == (V,)
+    found = told(mounts)
+    assert (found.ring, found.request, found.dismounted_ns) == (Ring.NO_RING, 7, 2)
+    # The number is used again, long after.
+    mounts.handle(requested(None, request=7), 10**15)
+    assert told(mounts).ring is Ring.NO_RING
+
+
+def test_a_request_that_comes_after_the_other_words_is_theirs(mounts: HostMounts) -> None:
+    mounts.handle(TapeOpened(HOST, V, "$T"), 1)
+    mounts.handle(tape_dismounted(), 2)
+    mounts.handle(no_ring(request=7), 3)
+    found = told(mounts)
+    assert (found.ring, found.opened_ns, found.dismounted_ns) == (Ring.NO_RING, 1, 2)
+
+
+def test_a_request_much_later_is_another_mount_s(mounts: HostMounts) -> None:
+    mounts.handle(TapeOpened(HOST, V, "$T"), 1)
+    mounts.handle(no_ring(request=7), 1 + LATE_NS)
+    assert (told(mounts).opened_ns, told(mounts).ring) == (0, Ring.NO_RING)
+    (former,) = mounts.formers_of(HOST, V)
+    assert former.implied
+    assert (former.opened_ns, former.ring, former.dismounted_ns) == (1, None, 1 + LATE_NS)
+
+
+def test_a_mount_that_nobody_asked_for_gets_no_later_request(mounts: HostMounts) -> None:
+    mounts.handle(TapeOnline(HOST, V, "$T", Label.ANSI), 1)
+    mounts.handle(tape_dismounted(), 2)
+    assert told(mounts).told_all
+    mounts.handle(no_ring(request=7), 3)
+    assert told(mounts).dismounted_ns == 0
+    assert [m.ring for m in mounts.formers_of(HOST, V)] == [None]
+
+
+@pytest.mark.parametrize(("later_ns", "again"), [(3599 * 10**9, False), (3601 * 10**9, True)])
+def test_a_number_that_is_used_again_is_another_request(
+    mounts: HostMounts, later_ns: int, *, again: bool
+) -> None:
+    mounts.handle(requested(request=7), 1)
+    mounts.handle(volume_mounted(request=7), 2)
+    mounts.handle(requested(request=7), later_ns)
+    assert bool(mounts.formers_of(HOST, V)) == again
+
+
+def test_an_open_request_may_be_printed_again_at_any_time(mounts: HostMounts) -> None:
+    mounts.handle(requested(request=7), 1)
+    assert mounts.handle(requested(request=7), 10**15) == ()
+    assert told(mounts).requested_ns == 1
+
+
+def test_a_completion_of_another_number_is_another_mount(mounts: HostMounts) -> None:
+    """Its request was lost, so its ring is not known; the one before was with ring."""
+    mounts.handle(requested(request=7), 1)
+    mounts.handle(volume_mounted(request=7), 2)
+    mounts.handle(tape_dismounted(), 3)
+    mounts.handle(volume_mounted(request=8), 4)
+    assert (told(mounts).ring, told(mounts).request) == (None, 8)
+
+
+def test_a_no_ring_wish_is_not_forgotten_for_a_completion_of_another_number(
+    mounts: HostMounts,
+) -> None:
+    mounts.handle(no_ring(request=7), 1)
+    mounts.handle(volume_mounted(request=8), 2)
+    assert (told(mounts).ring, told(mounts).mounted_ns) == (Ring.NO_RING, 2)
+
+
+def test_a_take_over_forgets_wishes_and_not_mounts(mounts: HostMounts) -> None:
+    mounts.handle(no_ring(request=7), 1)
+    mounts.handle(requested("X00002", request=8), 1)
+    mounts.handle(volume_mounted("X00002", request=8), 2)
+    assert mounts.handle(RequestsForgotten(HOST, "take-over"), 3) == (V,)
+    assert mounts.of(HOST, V) is None
+    assert told(mounts, volume="X00002").ring is Ring.WITH_RING
+
+
+def test_a_substitute_keeps_a_no_ring_of_its_own(mounts: HostMounts) -> None:
+    mounts.handle(no_ring(V, request=1), 1)
+    mounts.handle(requested("X00002", request=2), 2)
+    mounts.handle(VolumeSubstituted(HOST, "X00002", V), 3)
+    assert ring(mounts) is Ring.NO_RING
+    assert mounts.of(HOST, "X00002") is None
+
+
+def test_a_volume_that_is_passed_over_is_not_mounted(mounts: HostMounts) -> None:
+    mounts.handle(requested(), 1)
+    assert mounts.handle(VolumePassedOver(HOST, V), 2) == (V,)
+    assert mounts.of(HOST, V) is None
+    assert mounts.handle(VolumePassedOver(HOST, V), 3) == ()
+
+
+def test_a_failed_dismount_of_nothing_known_says_nothing(mounts: HostMounts) -> None:
+    assert mounts.handle(DismountFailed(HOST, V), 1) == ()
+    mounts.handle(requested(), 1)
+    assert mounts.handle(DismountFailed(HOST, V), 2) == ()
+
+
+def test_a_forged_volume_cannot_be_a_drive_s_tape(mounts: HostMounts) -> None:
+    whole = "/VAULT00/NL/T00001"
+    for event in (requested(whole), volume_mounted(whole), tape_dismounted(whole)):
+        mounts.handle(event, 1)
+    assert mounts.mounts == {}
+
+
+def test_only_a_few_mounts_that_are_over_are_remembered(mounts: HostMounts) -> None:
+    for request in range(20):
+        mounts.handle(requested(request=request), request * LATE_NS)
+        mounts.handle(volume_mounted(request=request), request * LATE_NS)
+    assert [m.request for m in mounts.formers_of(HOST, V)] == [15, 16, 17, 18]
+    mounts.drop_older(18 * LATE_NS)
+    assert len(mounts.formers_of(HOST, V)) == 4
+    mounts.drop_older(30 * LATE_NS)
+    assert mounts.formers_of(HOST, V) == ()
+
+
+def test_a_request_is_live_when_the_link_has_been_up_for_long(mounts: HostMounts) -> None:
+    mounts.handle(requested("A", request=1), 1)
+    mounts.handle(LinkUp(HOST), 10)
+    mounts.handle(requested("B", request=2), 10 + LATE_NS)
+    mounts.handle(requested("C", request=3), 11 + LATE_NS)
+    mounts.handle(EventsMissed(HOST, "burst"), 12 + LATE_NS)
+    mounts.handle(requested("D", request=4), 13 + LATE_NS)
+    mounts.handle(link_lost(), 14 + LATE_NS)
+    mounts.handle(requested("E", request=5), 9 * LATE_NS)
+    assert [told(mounts, volume=v).live for v in "ABCDE"] == [False, False, True, False, False]
