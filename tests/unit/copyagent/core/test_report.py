@@ -6,7 +6,8 @@ import pytest
 
 from copyagent.core.commands import StartCopy
 from copyagent.core.copying import CopyHeld, CopyWaits, HoldReason, SourceErased, WaitReason
-from copyagent.core.report import HOLDS, Document, Progress, explain, iso, status
+from copyagent.core.dates import iso
+from copyagent.core.report import HOLDS, Document, Progress, explain, status
 from tests.support.histories import (
     HOST,
     SECOND,
