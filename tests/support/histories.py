@@ -50,12 +50,13 @@ START_NS = 1_795_000_000 * 10**9
 
 def make_settings(*, pools: tuple[str, ...] = ("BILL", "PAY"), **changes: Any) -> Settings:
     """Settings of one vault, one host and one target; *changes* replace or extend sections."""
+    vaults = {VAULT: {"backing": "/backing/VAULT00", "mountpoint": "/VAULT00"}}
     target = {
         "host": "dr.example.com",
         "user": "vts",
         "key": "/etc/vts-autocopy/id",
         "known_hosts": "/etc/vts-autocopy/known_hosts",
-        "vaults": {VAULT: "/VAULT00"},
+        "vaults": {vault: f"/{vault}" for vault in changes.get("vaults", vaults)},
         "parallel": 2,
     }
     ems_host = {
@@ -68,7 +69,7 @@ def make_settings(*, pools: tuple[str, ...] = ("BILL", "PAY"), **changes: Any) -
     targets: tuple[str, ...] = changes.pop("targets", (TARGET,))
     data: dict[str, Any] = {
         "system": {"name": "TAPESRV1"},
-        "vaults": {VAULT: {"backing": "/backing/VAULT00", "mountpoint": "/VAULT00"}},
+        "vaults": vaults,
         "targets": dict.fromkeys(targets, target),
         "autocopy": [
             {"pool": f"/VAULT00/{pool}", "target": name, "target_pool": f"/VAULT00/{pool}"}
