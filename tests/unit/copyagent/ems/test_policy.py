@@ -2,9 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copyagent.core.host_events import PolicyCommand
+from copyagent.core.host_events import HostEvent, PolicyCommand
+from copyagent.core.host_memory import HostMemory, Resumption
 from copyagent.core.policy_commands import SyncOrder, read_command
 from copyagent.ems.lines import EmsEvent, EmsLineDecoder
+from copyagent.ems.link_settings import LinkTally
+from copyagent.ems.listening import Listener
 from copyagent.ems.policy import read_policy_command
 from copyagent.ems.tape_events import read_host_event
 from tests.support.ems_host.layout import Layout
@@ -87,3 +90,21 @@ def test_what_the_collector_cuts_at_102_bytes_is_not_obeyed() -> None:
     found = read(long[:102])
     assert found is not None
     assert not isinstance(read_command(found.text), SyncOrder)
+
+
+def test_half_a_line_is_no_command_yet_even_if_it_reads_like_one() -> None:
+    """What follows may be ``s=OTHER``, or the line may never end: it is handed over when it has."""
+    head = "06-09-14 22:00:01 \\DEV2.$FUP  TANDEM.EMS.G06  000512 "
+    decoder = EmsLineDecoder()
+    listener = Listener("DEV2", HostMemory(), Resumption(None, first=True), LinkTally(), 0.0)
+    heard: list[HostEvent] = list(listener.begin())
+    for now, piece in enumerate((head + 'VTSPolicy IDR "/VAULT', '00/BILL"'), 1):
+        heard += listener.take(decoder.feed(piece), float(now))
+        heard += listener.take_open(decoder.flush(), now + 0.3)
+        heard += listener.take_open(decoder.flush(unfinished_too=True), now + 0.6)
+    assert [e for e in heard if isinstance(e, PolicyCommand)] == []
+    heard += listener.take(decoder.feed("\r\n"), 10.0)
+    heard += listener.take_open(decoder.flush(), 10.3)
+    heard += listener.take(decoder.feed(f"{head}something else\r\n{head}"), 11.0)
+    commands = [e.text for e in heard if isinstance(e, PolicyCommand)]
+    assert commands == ['VTSPolicy IDR "/VAULT00/BILL"']
