@@ -44,7 +44,6 @@ _ABEND = re.compile(
     rf"|\b{_HOW_IT_ENDED}:?(?: [^\s$]+){{0,2}} (?:\\\w{{1,8}}\.)?\$ZSVR\b",
     re.IGNORECASE,
 )
-_NAMES = ("volume", "drive", "wanted", "used", "process", "alias")
 _OWN_ABEND = re.compile(rf"(?:PROCESS )?(?:\$ZSVR )?{_HOW_IT_ENDED}", re.IGNORECASE)
 
 
@@ -52,8 +51,8 @@ def read_host_event(host: str, event: EmsEvent) -> HostEvent | None:
     """Say what *event*, printed over the link named *host*, means.
 
     None for events that do not concern tapes. `Unrecognised` for a tape server's event that no
-    template fits; a cut-off event is one, or is read as far as its template goes, but for a name
-    at its very end, which may be part of a longer one.
+    template fits; a cut-off event is one, or is read as far as its template goes. The name that it is
+    about is not believed at the very end of half a line, where it may be part of a longer one.
     """
     found = _read(host, event)
     if event.unfinished and found is not None:
@@ -74,8 +73,10 @@ def is_tape_event(event: EmsEvent) -> bool:
 
 
 def _names_in(found: HostEvent) -> set[str]:
-    values = (getattr(found, name, None) for name in _NAMES)
-    return {value.upper() for value in values if value}
+    """Give the names that *found* is about: volumes, or the drive where no volume is named."""
+    volumes: set[str | None] = {getattr(found, name, None) for name in ("volume", "wanted", "used")}
+    drive: str | None = getattr(found, "drive", None)
+    return {name for name in volumes if name} or ({drive} if drive else set())
 
 
 def _is_told(found: HostEvent | None) -> bool:

@@ -249,7 +249,7 @@ _TEMPLATES: Final = (
         prefix=_STATUS,
     ),
     _template(
-        rf"(?:{_VOLUME} )?TAPE DISMOUNTED(?: FROM (?:DRIVE )?(?P<drive>(?!DRIVE\b)\S+))?(?![^ .])",
+        rf"(?:{_VOLUME} )?TAPE DISMOUNTED(?: FROM (?:DRIVE )?(?P<drive>[$\\]\S+|(?<=DRIVE )\S+))?(?![^ .])",
         _tape_dismounted,
         prefix=_STATUS,
     ),

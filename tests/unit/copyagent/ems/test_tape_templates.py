@@ -101,5 +101,9 @@ def test_half_an_event_says_what_the_whole_one_says_or_less(template: Template) 
             assert type(found) is type(meant)
             for field in fields(found):
                 told = getattr(found, field.name)
-                whole = field.name in AS_PRINTED or told is None
-                assert whole or told == getattr(meant, field.name), text[:end]
+                if field.name in AS_PRINTED or told is None:
+                    continue
+                if field.name in {"drive", "process"} and getattr(found, "volume", None):
+                    assert getattr(meant, field.name).startswith(told)
+                else:
+                    assert told == getattr(meant, field.name), text[:end]
