@@ -90,6 +90,7 @@ async def _run(settings: Settings, store: Store) -> None:
         detail = f"by an error: {error!r}"
         raise
     finally:
+        runner.save_news()
         event_log.write(messages.AGENT_STOPPED, detail=detail)
         event_log.close()
 

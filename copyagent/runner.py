@@ -131,6 +131,16 @@ class Runner:
             while True:
                 await self._process(await self._next_batch())
 
+    def save_news(self) -> None:
+        """Save what waited for a commit with another reason; blocks, and is for the very end."""
+        changes = Changes()
+        self._put_news(changes, math.inf, along=True)
+        try:
+            if not changes.empty:
+                self.store.commit(changes)
+        except StateError as error:
+            log.warning("what was heard last is not kept: %s", error)
+
     # ---- the way in ------------------------------------------------------------------------------
 
     async def post(self, event: Event | HostEvent) -> None:
@@ -243,13 +253,17 @@ class Runner:
             changes.put_behind(book.behind)
         for say in says:
             changes.put_message(say, now.wall_ns)
-        along = not changes.empty
-        changes.put_heard(book.journal.news(now.mono, along=along))
-        changes.put_reported(book.reports.news(now.mono, along=along))
+        self._put_news(changes, now.mono, along=not changes.empty)
         book.dirty.clear()
         book.dropped.clear()
         book.mounts_dirty = book.links_dirty = book.behind_dirty = False
         return changes
+
+    def _put_news(self, changes: Changes, mono: float, *, along: bool) -> None:
+        """Save what was heard, if there is a commit anyway, or if it is much or has waited long."""
+        book = self.engine.book
+        changes.put_heard(book.journal.news(mono, along=along))
+        changes.put_reported(book.reports.news(mono, along=along))
 
     async def _commit(self, changes: Changes) -> list[int]:
         """Nothing is done before it is recorded: a full disk makes the agent wait, not forget."""

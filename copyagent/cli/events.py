@@ -65,7 +65,9 @@ def events(
     document = ask(settings.control_socket(), request, timeout=LOOK_S)
     if document["left_out"] and last is None and not follow:
         click.echo(f"{document['left_out']} older ones are not shown (--last N)", err=True)
-    told = sorted([*document["events"], *document["signals"]], key=lambda entry: str(entry["at"]))
+    told = sorted(
+        [*document["events"], *document.get("signals", ())], key=lambda entry: str(entry["at"])
+    )
     _show(told, as_json=as_json)
     if follow:
         _follow(settings, request, document["newest"], as_json=as_json)

@@ -20,7 +20,8 @@ from copyagent.core.commands import Say
 from copyagent.core.engine import Engine
 from copyagent.core.events import FeedOpened, SignalSeen, VaultSwept
 from copyagent.core.host_clock import printed_second
-from copyagent.core.host_events import LinkUp, MountRequested, Printed, Ring
+from copyagent.core.host_events import LinkUp, MountRequested, Printed, Ring, TapeNotice
+from copyagent.core.journal import HOLD_S
 from copyagent.core.tape import Copying, Failed, Retrying, State
 from copyagent.core.time import Moment
 from copyagent.ems.dialogue import LinkFailure, LoginPlan
@@ -80,6 +81,8 @@ class Bench:
             acks=known.acks,
             baselines=known.baselines,
             links=known.links,
+            journal=known.journal,
+            reports=known.reports,
             behind=known.behind,
         )
         log = EventLog(made.paths.event_log, made.system, program="copyagent")
@@ -405,3 +408,47 @@ class Counting(Store):
         """Count, and commit."""
         self.commits += 1
         return self._real.commit(changes)
+
+
+# ---- what was heard ------------------------------------------------------------------------------
+
+WITH_HOST = EXAMPLE.replace(
+    "ems: {required: false}",
+    "ems: {hosts: {DEV2: {address: dev2, user: VTS.EMS, password_file: ROOT/pass}}}",
+)
+NOTICE = TapeNotice("DEV2", "WARNING", 904, "DENSITY CHANGED")
+
+
+def kept(root: Path) -> list[str]:
+    """Return the kinds of what is in the journal of the state, and close it again."""
+    store, _ = open_store(root / "agent.sqlite", "now")
+    entries = store.load().journal.entries
+    store.close()
+    return [entry.kind for entry in entries]
+
+
+async def test_what_has_no_effect_is_saved_a_little_later(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    bench = Bench(tmp_path, WITH_HOST)
+    async with bench.running() as runner:
+        await runner.ask(lambda _: None)
+        counting = Counting(runner.store)
+        runner.store = counting
+        await runner.post(NOTICE)
+        mock_clock.jump(HOLD_S / 2)
+        await runner.ask(lambda _: None)
+        assert counting.commits == 0
+        mock_clock.jump(HOLD_S)
+        await runner.ask(lambda _: None)
+        assert counting.commits == 1
+    assert kept(tmp_path) == ["tape notice"]
+
+
+async def test_at_the_end_nothing_that_was_heard_is_lost(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WITH_HOST)
+    async with bench.running() as runner:
+        await runner.post(NOTICE)
+        await runner.ask(lambda _: None)
+        runner.save_news()
+    assert kept(tmp_path) == ["tape notice"]
