@@ -13,6 +13,7 @@ from copyagent.core.host_events import LinkTrouble
 from tests.support.example_settings import EXAMPLE
 from tests.support.nonstop import TREE, NonStop
 from tests.support.scratch import scratch_directory
+from tests.support.sshd import ADDRESS
 from vtsfs.contract.errors import LinkFailed
 
 
@@ -77,3 +78,25 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert ended.returncode == 60
     document = json.loads(ended.stdout)
     assert document["failure"]["trouble"] == "file of events cannot be read"
+
+
+@pytest.mark.ssh
+def test_over_ssh_an_unknown_host_key_has_a_status_of_its_own(
+    tmp_path: Path, host: NonStop
+) -> None:
+    with scratch_directory() as directory, host.ssh_front(directory / "front") as front:
+        link = {
+            "access": "ssh",
+            "address": ADDRESS,
+            "port": front.port,
+            "ssh_user": front.user,
+            "key": str(front.key),
+            "known_hosts": str(front.known_hosts),
+        }
+        ended = tried(tmp_path, "--wait", "0", **link)
+        assert ended.returncode == 0, ended.stderr
+        assert "distributor runs" in ended.stdout
+        nobody = directory / "known_hosts"
+        nobody.touch()
+        ended = tried(tmp_path, "--wait", "0", **link | {"known_hosts": str(nobody)})
+        assert ended.returncode == 64, ended.stderr
