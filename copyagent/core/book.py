@@ -67,6 +67,7 @@ class Book:
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
 
     owed: Owed = field(default_factory=Owed)
+    pools: frozenset[PoolId] = field(init=False)
     by_label: dict[str, set[TapeId]] = field(default_factory=dict)
     pending: set[CopyKey] = field(default_factory=set)
     failed: set[CopyKey] = field(default_factory=set)
@@ -82,6 +83,7 @@ class Book:
     said: dict[tuple[int, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.pools = frozenset(entry.pool for entry in self.settings.autocopy)
         for record in self.records.values():
             self._follow_settings(record)
             self._index(record)
@@ -93,7 +95,7 @@ class Book:
 
     def watches(self, pool: PoolId) -> bool:
         """Tell whether *pool* is copied anywhere."""
-        return bool(self.settings.copies_of(pool))
+        return pool in self.pools
 
     def pools_of(self, vault: str) -> set[str]:
         """Return the names of the watched pools of *vault*."""

@@ -48,6 +48,10 @@ _FORGOTTEN_AT_ONCE = 100
 #: How many mounts of one volume that are over are remembered.
 _FORMERS = 4
 
+#: How many mounts of other machines' tapes that are over are remembered: one may turn out to be ours
+#: when the overlay's word comes. More would only be written down again and again.
+_ELSEWHERE = 200
+
 
 @dataclass(slots=True)
 class HostMounts:
@@ -55,7 +59,8 @@ class HostMounts:
 
     *requests* are the open ones by host and number, *met* the volumes that met numbers of which no
     request was heard yet. *mounts* has each host's present mount of a volume, *formers* the last
-    ones that are over: an overlay's word may come late. *since_ns*: from when on each host's link has
+    ones that are over: an overlay's word may come late. *elsewhere* are those of volumes that no
+    tape here has, as far as is known. *since_ns*: from when on each host's link has
     been up.
     """
 
@@ -64,6 +69,7 @@ class HostMounts:
     mounts: dict[str, HostMount] = field(default_factory=dict)
     met: dict[str, HostMount] = field(default_factory=dict)
     formers: dict[str, tuple[HostMount, ...]] = field(default_factory=dict)
+    elsewhere: dict[str, int] = field(default_factory=dict)
     since_ns: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,6 +116,21 @@ class HostMounts:
         if self.mounts.get(key) == mount:
             del self.mounts[key]
             _remember(self.formers, key, (*self.formers.get(key, ()), mount)[-_FORMERS:])
+
+    def is_elsewhere(self, host: str, volume: str) -> None:
+        """Take in that no tape here has the name *volume*, whose mount by *host* may be over."""
+        key = _key(host, volume)
+        mount = self.mounts.get(key)
+        if mount is None or not mount.dismounted_ns:
+            return
+        self.elsewhere[key] = mount.dismounted_ns
+        if len(self.elsewhere) > 2 * _ELSEWHERE:
+            for oldest in list(self.elsewhere)[:_ELSEWHERE]:
+                over_ns = self.elsewhere.pop(oldest)
+                mount = self.mounts.get(oldest)
+                if mount is not None and mount.dismounted_ns == over_ns:
+                    del self.mounts[oldest]
+                    self.formers.pop(oldest, None)
 
     def _drop(self, mount: HostMount) -> tuple[str, ...]:
         """Forget *mount*, which never was one."""

@@ -73,10 +73,16 @@ class Links:
                 link.events += 1
         volumes = self.book.mounts.handle(event, now.wall_ns, self.judge.meant.tape_on(event))
         self.book.mounts_dirty = self.book.mounts_dirty or bool(volumes)
-        self._write_down(event, volumes, now)
+        meant = {
+            volume: self.judge.meant.addressed(event.host, volume)
+            for volume in dict.fromkeys((*volumes_in(event), *volumes))
+        }
+        self.book.journal.add(event, [str(r.tape) for rs in meant.values() for r in rs], now)
         for volume in volumes:
-            for record in self.judge.meant.addressed(event.host, volume):
+            for record in meant[volume]:
                 self._host_spoke(record, event, now)
+            if not meant[volume]:
+                self.book.mounts.is_elsewhere(event.host, volume)
 
     def due(self, now: Moment) -> None:
         """Tell what time has made worth telling."""
@@ -167,15 +173,6 @@ class Links:
         return self.book.settings.ems.hosts[host].remind_every
 
     # ---- the tapes -------------------------------------------------------------------------------
-
-    def _write_down(self, event: HostEvent, volumes: tuple[str, ...], now: Moment) -> None:
-        """Keep what was said, with the tapes it concerns here, to be shown."""
-        tapes = [
-            str(record.tape)
-            for volume in dict.fromkeys((*volumes_in(event), *volumes))
-            for record in self.judge.meant.addressed(event.host, volume)
-        ]
-        self.book.journal.add(event, tapes, now)
 
     def _host_spoke(self, record: TapeRecord, event: HostEvent, now: Moment) -> None:
         self.book.dirty.add(record.tape)

@@ -12,6 +12,7 @@ from copyagent.core.host_events import HostEvent
 from copyagent.core.host_mount import HostMount
 from copyagent.core.records import TapeRecord
 from copyagent.core.tape import Kept
+from vtsfs.contract.errors import NameInvalid
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.signals import Kind, Signal
@@ -74,9 +75,15 @@ class Meant:
     def addressed(self, host: str, volume: str) -> list[TapeRecord]:
         """Return the watched tapes that *host* can mean by *volume*."""
         if "/" in volume:
-            record = self.book.records.get(TapeId.parse(volume))
-            return [record] if record and self.book.watches(record.tape.pool_id) else []
+            return self._by_name(volume)
         return [r for r in self.book.called(volume) if self.concerns(host, r.tape.vault)]
+
+    def _by_name(self, name: str) -> list[TapeRecord]:
+        try:
+            record = self.book.records.get(TapeId.parse(name))
+        except NameInvalid:
+            return []  # a host can print whatever it likes in the place of a volume
+        return [record] if record and self.book.watches(record.tape.pool_id) else []
 
     def rivals(self, record: TapeRecord, mount: HostMount) -> list[TapeId]:
         """Return the other tapes here that *mount* can be of."""

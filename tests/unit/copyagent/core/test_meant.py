@@ -481,3 +481,23 @@ def test_where_no_host_is_asked_nothing_is_waited_for(overlay: Overlay) -> None:
         assert play.state() != Clean()
         assert play.verdict() == "unconfirmed, unchanged"
     assert play.times_said(messages.OVERLAY_ONLY) == 0
+
+
+@pytest.mark.parametrize("volume", ["/", "//", "/VAULT00/BILL/X00001", "/VAULT00/../X", "a/b"])
+def test_whatever_a_host_prints_for_a_volume_is_taken(play: Playbook, volume: str) -> None:
+    with play:
+        play >> requested(volume) >> volume_mounted(volume) >> tape_dismounted(volume)
+    assert play.engine.book.mounts.mounts == {}
+
+
+def test_mounts_of_other_machines_tapes_are_not_kept_for_long(play: Playbook) -> None:
+    with play:
+        play >> requested("OPEN")
+        for request in range(2, 2000):
+            name = f"V{request}"
+            play >> requested(name, request=request) >> volume_mounted(name, request=request)
+            play >> tape_dismounted(name)
+    mounts = play.engine.book.mounts
+    assert mounts.of(HOST, "OPEN") is not None
+    assert mounts.of(HOST, "V1999") is not None
+    assert len(mounts.mounts) < 500
