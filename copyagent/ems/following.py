@@ -6,6 +6,7 @@ done about it:
 =========================  ======================================================================
 renamed, and created anew  the old one is read on until the new one has something in it
 rotated twice meanwhile    the files in between are read, in order
+written anew, and longer   it is read on from the same place (a mirror that renames its copies)
 deleted                    as if renamed; absent for too long, it counts as unreadable
 a link set to another      as if renamed
 truncated (copytruncate)   the rest is read from the copy, if there is one, then the file from its
@@ -171,10 +172,11 @@ class Follower:
         """Go on to the next file; a line that the last one left without an end is ended."""
         done = self._source
         self._source = self._next.popleft()
+        goes_on = self._source.offset == done.offset and self._source.tail == done.tail != b""
         self.gap = self._source.gap or self.gap
         if done.fd != self._source.fd:
             os.close(done.fd)
-        return _end_of_line(done)
+        return b"" if goes_on else _end_of_line(done)
 
     def _look_at_the_name(self, now: float) -> None:
         """See whether the name stands for another file by now, and prepare to read that."""
@@ -195,8 +197,23 @@ class Follower:
             os.close(fd)
             return
         live = _Source(self._path, fd)
-        self._next.extend(self._between(live))
+        if not self._goes_on_in(live):
+            self._next.extend(self._between(live))
         self._next.append(live)
+
+    def _goes_on_in(self, other: _Source) -> bool:
+        """Tell whether *other* is the present file once more, and longer; if so, skip what was read.
+
+        A mirror writes its copy anew and renames it.
+        """
+        mine = self._source
+        if not mine.tail or identity_of(other.fd)[2] != identity_of(mine.fd)[2]:
+            return False
+        edition = _Source(other.path, other.fd, mine.offset, mine.tail)
+        if not _goes_on(edition):
+            return False
+        other.offset, other.tail = edition.offset, edition.tail
+        return True
 
     def _is_named(self, fd: int) -> bool:
         try:
@@ -206,13 +223,24 @@ class Follower:
 
     def _between(self, live: _Source) -> list[_Source]:
         """Open what was begun after the present file and rotated away before *live*, in order."""
-        self._known.add(identity_of(self._source.fd), identity_of(live.fd))
+        mine = identity_of(self._source.fd)
         last_written = os.fstat(self._source.fd).st_mtime_ns
         rotated = rotated_files(self._path)
-        new = [found for found in self._known.without(rotated) if found.mtime_ns >= last_written]
+        self._known.add(mine, identity_of(live.fd))
+        opened: list[_Source] = []
+        for found in rotated:
+            is_mine = found.identity[:2] == mine[:2]
+            is_new = found.mtime_ns >= last_written and not self._known.has(found.identity)
+            source = None if is_mine else _open(found)
+            if source is None:
+                continue
+            if self._goes_on_in(source) or (is_new and found.identity[2]):
+                opened.append(source)
+            else:
+                os.close(source.fd)
         self._known = Known(found.identity for found in rotated)
-        self._known.add(identity_of(self._source.fd), identity_of(live.fd))
-        return [opened for found in new if (opened := _open(found)) is not None]
+        self._known.add(mine, identity_of(live.fd))
+        return opened
 
     def _was_copied_before(self) -> bool:
         """Tell whether the file was copied and truncated before anything of it was read.
@@ -235,7 +263,7 @@ class Follower:
         """Read the rest from the copy that was made, if one is found, then begin anew."""
         lost = self._source
         anew = _anew(lost)
-        for found in reversed(self._known.without(rotated_files(self._path))):
+        for found in reversed(rotated_files(self._path)):
             copy = _open(found)
             if copy is None:
                 continue

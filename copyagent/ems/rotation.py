@@ -88,10 +88,14 @@ class Rotated:
 
 
 class Known:
-    """Remember files, those that had something in them: what comes into an empty one is new."""
+    """Remember files, those that had something in them: what comes into an empty one is new.
+
+    A copy of one is the same file: two files of events do not begin with the same event.
+    """
 
     def __init__(self, identities: Iterable[Identity] = ()) -> None:
         self._beginnings: dict[tuple[int, int], bytes] = {}
+        self._whole: set[bytes] = set()
         self.add(*identities)
 
     def add(self, *identities: Identity) -> None:
@@ -99,12 +103,14 @@ class Known:
         for device, inode, beginning in identities:
             if beginning:
                 self._beginnings[device, inode] = beginning
+            if len(beginning) == BEGINNING:
+                self._whole.add(beginning)
 
     def has(self, identity: Identity) -> bool:
         """Tell whether this is one of them, which may have grown since."""
         device, inode, beginning = identity
         known = self._beginnings.get((device, inode))
-        return known is not None and beginning.startswith(known)
+        return beginning in self._whole or (known is not None and beginning.startswith(known))
 
     def without(self, found: Iterable[Rotated]) -> list[Rotated]:
         """Return those that are none of them, and in which there is something."""

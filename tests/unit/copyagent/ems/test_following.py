@@ -189,6 +189,43 @@ def test_compressed_and_other_files_beside_it_are_no_part_of_it(
     assert followed.read() == b"2\n"
 
 
+def test_a_longer_edition_in_its_place_is_gone_on_with(path: Path, followed: Followed) -> None:
+    for number in range(100):
+        append(path, b"%d\n" % number)
+    followed.read()
+    edition = path.with_name("ems.log.tmp")
+    edition.write_bytes(path.read_bytes() + b"new\n")
+    edition.rename(path)
+    assert followed.read() == b"new\n"
+    append(path, b"newer\n")
+    assert followed.read() == b"newer\n"
+    assert followed.gaps == []
+
+
+def test_a_mirror_of_a_rotated_file_is_gone_on_with(path: Path, followed: Followed) -> None:
+    """Every file is written anew, the rotated ones as well."""
+
+    def mirror(name: str, data: bytes) -> None:
+        edition = path.with_name("edition")
+        edition.write_bytes(data)
+        edition.rename(path.with_name(name))
+
+    def lines(first: int, last: int) -> bytes:
+        return b"".join(b"%070d\n" % number for number in range(first, last))
+
+    mirror("ems.log", lines(0, 10))
+    followed.read()
+    mirror("ems.log.1", lines(0, 15))
+    mirror("ems.log", lines(15, 20))
+    followed.read()
+    mirror("ems.log.2", lines(0, 15))
+    mirror("ems.log.1", lines(15, 25))
+    mirror("ems.log", lines(25, 30))
+    followed.read()
+    assert followed.text == lines(0, 30)
+    assert followed.gaps == []
+
+
 # ---- copied and truncated -------------------------------------------------------------------------
 
 
