@@ -1,6 +1,8 @@
 """``copyagent events``: what the hosts said, and how it was read."""
 
 import json
+import select
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +92,18 @@ def _follow(settings: Settings, request: Events, newest: int, *, as_json: bool) 
             click.echo(f"{missed} events came too fast to be shown", err=True)
         _show(document["events"], as_json=as_json)
         newest = document["newest"]
+        if not _is_read():
+            raise BrokenPipeError
+
+
+def _is_read() -> bool:
+    """Tell whether somebody still reads what is printed: a quiet host must not keep us here."""
+    try:
+        output = select.poll()
+        output.register(sys.stdout, 0)
+        return not any(event & select.POLLERR for _, event in output.poll(0))
+    except (OSError, ValueError):
+        return True  # no file at all
 
 
 def _show(listed: list[Document], *, as_json: bool) -> None:

@@ -1,7 +1,9 @@
 """What operators see of the hosts, on a real link: events, links, a trial, a case played again."""
 
 import json
+import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from copyagent.control.client import ask
 from copyagent.control.protocol import Events
+from tests.support.nonstop import TREE
 from tests.support.processes import Program, identify, send_signal
 from tests.support.world import World, content, open_world
 from vtsfs.contract.naming import TapeId
@@ -85,6 +88,22 @@ def test_events_are_followed_as_they_come(world: World, tmp_path: Path) -> None:
         send_signal(process, signal.SIGINT)
         assert listener.wait(5.0) == 130
         assert "Traceback" not in listener.output()
+
+
+def test_a_follower_whose_reader_went_away_ends_quietly(world: World) -> None:
+    reader, writer = os.pipe()
+    with subprocess.Popen(
+        world.site.command("copyagent", "events", "--follow", "--last", "1"),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        cwd=TREE,
+    ) as listener:
+        os.close(writer)
+        assert os.read(reader, 1)
+        os.close(reader)
+        world.host.say("print 699 NOBODY READS THIS")
+        _, told = listener.communicate(timeout=20)
+    assert (listener.returncode, told) == (1, b"")
 
 
 def test_the_link_is_shown_with_its_history(world: World) -> None:
