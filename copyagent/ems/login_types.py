@@ -102,6 +102,8 @@ _REFUSALS: Final = (
     r"(?i)\bsecurity violation\b",
 )
 _SERVICE = Step("service", r"(?i)^\s*Enter Choice>\s*$", "TACL", optional=True)
+# "Last login: Mon" can arrive cut off behind its colon.
+_NOT_NEWS = r"(?<!last )"
 # A host that asks for a new password would be given the old one, and show or keep it.
 _NEW = r"(?i)\b(?:new|re-?enter|re-?type|verify|confirm|again)\b"
 _PASSWORD = Step("password", r"(?i)password(?:\s+for\s[^:]{1,60})?\s*:\s*$", PASSWORD, unless=_NEW)
@@ -118,7 +120,12 @@ LOGIN_TYPES: Final[Mapping[str, LoginType]] = {
         # A TACL that asks for the user by itself before it gives a prompt.
         LoginType(
             "TACLS",
-            (_SERVICE, Step("user", r"(?i)login:\s*$", "%username%"), _PASSWORD, _START),
+            (
+                _SERVICE,
+                Step("user", rf"(?i){_NOT_NEWS}login:\s*$", "%username%"),
+                _PASSWORD,
+                _START,
+            ),
             _REFUSALS,
         ),
         LoginType(
@@ -131,7 +138,11 @@ LOGIN_TYPES: Final[Mapping[str, LoginType]] = {
             (
                 _SERVICE,
                 Step("tacl", _TACL, "logon"),
-                Step("user", r"(?i)(?:user|log-?[io]n)[^:>?]{0,40}[:>?]\s*$", "%username%"),
+                Step(
+                    "user",
+                    rf"(?i){_NOT_NEWS}(?:user|log-?[io]n)[^:>?]{{0,40}}[:>?]\s*$",
+                    "%username%",
+                ),
                 _PASSWORD,
                 _START,
             ),

@@ -28,6 +28,7 @@ from vtsfs.contract.settings_logins import (
     Login,
     LoginName,
     LoginScope,
+    PasswordFile,
     StepName,
     User,
     problems_of_login,
@@ -126,7 +127,7 @@ class EmsHost(Model):
     port: Port | None = None
     login: LoginName = "TACL"
     user: User | None = None
-    password_file: AbsolutePath | None = None
+    password_file: PasswordFile | None = None
     key: AbsolutePath | None = None
     known_hosts: AbsolutePath | None = None
     ssh_user: Annotated[str, Field(min_length=1)] | None = None

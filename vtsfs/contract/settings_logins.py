@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from vtsfs.contract.setting_values import Model
+from vtsfs.contract.setting_values import AbsolutePath, Model
 
 LoginName = Literal["TACL", "TACLS", "XYGATE", "SAFEGUARD"]
 LoginScope = Literal["ANY", "TACL", "TACLS", "XYGATE", "SAFEGUARD"]
@@ -62,10 +62,18 @@ def _user(value: str) -> str:
     return value
 
 
+def _file_not_password(value: object) -> object:
+    # Who writes the password itself here must not find it in a log.
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError("should be the absolute path of a file that holds the password")
+    return value
+
+
 _BEHIND_A_COMMA = "what may be a password behind a comma belongs into password_file"
 Expression = Annotated[str, BeforeValidator(_expression), Field(min_length=1, max_length=500)]
 Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
 User = Annotated[Line, AfterValidator(_user)]
+PasswordFile = Annotated[AbsolutePath, BeforeValidator(_file_not_password)]
 
 
 class Login(Model):

@@ -92,6 +92,14 @@ def test_a_prompt_after_the_log_on(line: str, is_ready: bool) -> None:
     assert (found is not None) is is_ready
 
 
+@pytest.mark.parametrize("name", ["TACLS", "SAFEGUARD"])
+def test_news_of_the_last_log_on_is_no_prompt_where_it_is_cut(name: str) -> None:
+    (step,) = [step for step in LOGIN_TYPES[name].steps if step.name == "user"]
+    assert re.search(step.prompt, "login: ")
+    for news in ("Last login:", "LAST LOGIN: "):
+        assert not re.search(step.prompt, news)
+
+
 def test_steps_are_replaced_by_name() -> None:
     changed = with_steps_replaced(
         LOGIN_TYPES["TACL"], {"password": r"Kennwort:\s*$"}, {"service": "TACL2"}, ("^Nein",)

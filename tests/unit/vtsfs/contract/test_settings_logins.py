@@ -45,6 +45,7 @@ def test_a_host_that_is_complete(text: str) -> None:
         ("access: file, file: /f, user: u", ": access file has no use for user"),
         ("access: file", ": access file needs file"),
         (TELNET.replace("user: u", "user: 'VTS.EMS,Hush'"), ".user: should be a user alone"),
+        (TELNET.replace("/p", "Hush.4Ever"), ".password_file: should be the absolute path of a f"),
         (TELNET.replace("user: u", 'user: "u\\n"'), ".user: should be one line"),
     ],
 )
