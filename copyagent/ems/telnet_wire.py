@@ -11,7 +11,7 @@ from copyagent.ems.link_settings import LinkSettings
 from copyagent.ems.tcp import connect, no_answer
 from copyagent.ems.telnet import BREAK, NOP, TelnetDecoder, encode_line
 
-RECEIVE_BYTES: Final = 8192
+RECEIVE_BYTES: Final = 65536
 """Taken at a time: a host that floods us must let others have their turn in between."""
 
 
