@@ -66,14 +66,19 @@ class Listener:
         self._tally = tally
         self._quotes = quotes
         self._is_heartbeat = is_heartbeat
-        self.latest = latest
-        """What was told last, repeated events aside."""
+        self._before = latest
+        self._latest: HostEvent | None = None
         self._latest_mark: Mark | None = None
         self._held: EmsEvent | None = None
         self._others = 0
         self._other: EmsEvent | None = None
         self._position_at = now + POSITION_S
         self._is_settled = False
+
+    @property
+    def latest(self) -> HostEvent | None:
+        """What was told last, of all up to which nothing is missing."""
+        return self._latest if self._is_settled and self._latest is not None else self._before
 
     @property
     def deadline(self) -> float:
@@ -219,10 +224,11 @@ class Listener:
         found: list[HostEvent],
     ) -> None:
         # What was printed takes no part in this comparison.
-        is_same = (event.amended or fate is Fate.LONGER) and read == self.latest
+        is_same = event.amended and read == self._latest
         if is_same and mark == self._latest_mark:
             return
-        self.latest, self._latest_mark = read, mark
+        is_same = is_same or (fate is Fate.LONGER and read == self._before)
+        self._latest, self._latest_mark = read, mark
         if fate is Fate.REPEATED:
             read = _set_aside(read, REPEATED)
         elif is_same:

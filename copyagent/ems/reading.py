@@ -24,6 +24,8 @@ from copyagent.ems.wire import Wire
 
 PIECE: Final = 500
 """Most events delivered at once: those of other hosts come in between."""
+TOO_LONG_S: Final = 60.0
+"""How often it is told that lines were too long: a host can send nothing else."""
 
 Deliver = Callable[[Sequence[HostEvent]], Awaitable[None]]
 """Takes events in order, and returns when they were taken for good."""
@@ -63,6 +65,7 @@ class Reader:
         self._lines = EmsLineDecoder()
         self._counted_garbage = self._counted_shortened = 0
         self._quiet_at = self._stalled_at = self._silent_at = math.inf
+        self._too_long_at, self._too_long_told_at = math.inf, -math.inf
         self._keep_alive = settings.keep_alive or math.inf
         self._ping_at = trio.current_time() + self._keep_alive
         self._pulse = _Pulse(heartbeat, settings, trio.current_time())
@@ -93,6 +96,7 @@ class Reader:
             self._stalled_at,
             self._silent_at,
             self._ping_at,
+            self._too_long_at,
             self._listener.deadline,
             self._pulse.deadline,
         )
@@ -114,6 +118,9 @@ class Reader:
             self._stalled_at = math.inf
             found = self._listener.take_open(self._lines.flush(unfinished_too=True), now)
             await self._hand_over([*found, *self._listener.let_go(now)])
+        if now >= self._too_long_at:
+            self._too_long_at, self._too_long_told_at = math.inf, now
+            await self._hand_over(self._listener.missed("lines too long to be read whole"))
         if now >= self._listener.deadline:
             await self._hand_over(self._listener.tick(now))
         if now >= self._silent_at:
@@ -135,10 +142,9 @@ class Reader:
         self._count_garbage()
         found = self._told_gap()
         found += self._listener.take(events, now)
-        shortened = self._lines.shortened_count - self._counted_shortened
-        if shortened:
-            self._counted_shortened += shortened
-            found += self._listener.missed(f"{shortened} lines or events too long to be read whole")
+        if self._lines.shortened_count != self._counted_shortened:
+            self._counted_shortened = self._lines.shortened_count
+            self._too_long_at = max(now, self._too_long_told_at + TOO_LONG_S)
         await self._hand_over(found)
 
     def _told_gap(self) -> list[HostEvent]:

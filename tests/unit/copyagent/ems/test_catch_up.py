@@ -314,8 +314,10 @@ def cut(event: EmsEvent, length: int) -> EmsEvent:
 
 def test_an_event_that_the_break_cut_off_is_known_again_and_told_whole() -> None:
     whole = dismounted(START + 1)
-    # Without its drive it was told as far as it went; whole, it says more.
-    for length, times in ((30, 1), (len(whole.text) - 14, 2), (len(whole.text), 1)):
+    known = len(whole.text)
+    whole = replace(whole, text=f"{whole.text} AT LAST")
+    # Without its drive it was told as far as it went; with it, no more is said by the rest.
+    for length, times in ((30, 1), (known - 14, 2), (known, 1), (known + 3, 1)):
         link = linked(dismounted(START, "X00009"), cut(whole, length))
         link.begin()
         link.hear(dismounted(START, "X00009"), whole, other(START + 2))
@@ -358,12 +360,12 @@ def test_half_an_event_is_given_when_its_rest_does_not_come() -> None:
 def test_the_rest_of_an_event_that_changes_nothing_is_set_aside_and_remembered() -> None:
     short = dismounted(START)
     longer = replace(short, text=f"{short.text} AT LAST", amended=True)
-    link = linked(short, longer)
+    link = linked(short, longer, dismounted(START + 1, "X00002"))
     assert [e.why for e in link.told if isinstance(e, SetAside)] == [LENGTHENED]
     link.crash()
     link.begin()
-    link.hear(replace(longer, amended=False))
-    assert len(link.dismounts) == 1
+    link.hear(replace(longer, amended=False), dismounted(START + 1, "X00002"))
+    assert len(link.dismounts) == 2
     assert link.catch_ups == 1
 
 
