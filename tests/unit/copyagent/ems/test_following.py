@@ -10,33 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copyagent.core.host_clock import printed_second
-from copyagent.ems.following import CHUNK, TRUNCATED, Follower
+from copyagent.ems.following import TRUNCATED, Follower
 from copyagent.ems.rotation import FileTrouble
-
-PATIENCE = 10.0
-
-
-class Followed:
-    """A follower and all that it has read."""
-
-    def __init__(self, path: Path, since: int | None = None, *, is_new: bool = False) -> None:
-        self.follower = Follower(path, since, patience=PATIENCE, is_new=is_new)
-        self.text = b""
-        self.gaps: list[str] = []
-        self.now = 0.0
-
-    def read(self) -> bytes:
-        """Read all that there is now; return what was new."""
-        found = b""
-        while data := self.follower.read(self.now):
-            assert len(data) <= CHUNK + 1
-            if self.follower.gap:
-                self.gaps.append(self.follower.gap)
-                self.follower.gap = ""
-            found += data
-        self.text += found
-        return found
+from tests.support.followed import PATIENCE, Followed, append, rotate
 
 
 @pytest.fixture
@@ -51,20 +27,6 @@ def followed(path: Path) -> Iterator[Followed]:
     followed = Followed(path)
     yield followed
     followed.follower.close()
-
-
-def append(path: Path, data: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(data)
-
-
-def rotate(path: Path) -> None:
-    """Rename as logrotate(8) does: 2 to 3, 1 to 2, and the file itself to 1."""
-    for number in range(8, 0, -1):
-        old = path.with_name(f"{path.name}.{number}")
-        if old.exists():
-            old.rename(path.with_name(f"{path.name}.{number + 1}"))
-    path.rename(path.with_name(f"{path.name}.1"))
 
 
 # ---- growing and being renamed --------------------------------------------------------------------
@@ -374,85 +336,6 @@ def test_no_file_stays_open(path: Path) -> None:
     with pytest.raises(FileTrouble):
         Followed(path.with_name("missing"))
     assert len(os.listdir("/proc/self/fd")) == before
-
-
-# ---- taking up again ------------------------------------------------------------------------------
-
-
-def line(second: int, text: str = "EVENT") -> bytes:
-    return rb"26-11-22 %02d:%02d:%02d \DEV2.$ZSVR TANDEM.TAPE.G06 000659 %s" % (
-        second // 3600,
-        second // 60 % 60,
-        second % 60,
-        f"{text}\n".encode(),
-    )
-
-
-def at(second: int) -> int:
-    found = printed_second(
-        f"26-11-22 {second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
-    )
-    assert found is not None
-    return found
-
-
-def begun_at(path: Path, second: int) -> bytes:
-    followed = Followed(path, at(second))
-    try:
-        return followed.read()
-    finally:
-        followed.follower.close()
-
-
-def test_it_begins_where_the_host_s_clock_says(path: Path) -> None:
-    for second in range(0, 1000, 10):
-        append(path, line(second) + b"        MORE OF IT\n")
-    text = path.read_bytes()
-    for second in (0, 5, 500, 985, 990):
-        expected = line(-(-second // 10) * 10)
-        assert begun_at(path, second) == text[text.index(expected) :]
-    assert begun_at(path, 991) == b""
-
-
-def test_late_events_near_the_place_are_not_left_out(path: Path) -> None:
-    lines = [line(second) for second in (100, 200, 260, 255, 240, 261, 250, 300)]
-    append(path, b"".join(lines))
-    assert begun_at(path, 256) == b"".join(lines[2:])
-
-
-def test_it_begins_in_a_file_rotated_away(path: Path) -> None:
-    for second in range(1000):
-        append(path, line(second))
-        if second % 100 == 99:
-            rotate(path)
-    append(path, line(1000))
-    expected = b"".join(line(second) for second in range(750, 1001))
-    assert begun_at(path, 750) == expected
-    assert begun_at(path, 1000) == line(1000)
-    assert begun_at(path, 1001) == b""
-
-
-def test_what_is_not_there_any_more_begins_with_what_is(path: Path) -> None:
-    append(path, line(500) + line(501))
-    rotate(path)
-    append(path, line(502))
-    assert begun_at(path, 400) == line(500) + line(501) + line(502)
-
-
-def test_a_long_way_back_through_more_than_a_block(path: Path) -> None:
-    filler = b"        " + b"x" * 90 + b"\n"
-    with path.open("wb") as file:
-        for second in range(60):
-            file.write(line(second))
-            file.write(filler * 1000)
-    text = path.read_bytes()
-    for second in (0, 1, 17, 59):
-        assert begun_at(path, second) == text[text.index(line(second)) :]
-
-
-def test_what_has_no_times_is_read_from_its_end(path: Path) -> None:
-    append(path, b"99-99-99 99:99:99 nonsense\n\xff\xfe\0\0 26-11-22 17:00:00 not at the edge\n")
-    assert begun_at(path, 0) == b""
 
 
 # ---- any schedule ---------------------------------------------------------------------------------
