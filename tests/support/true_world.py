@@ -22,7 +22,7 @@ from copyagent.core.copying import (
     SourceErased,
     WaitReason,
 )
-from copyagent.core.events import CopyIntended, SignalSeen
+from copyagent.core.events import CopyIntended, Event, SignalSeen
 from copyagent.core.host_events import (
     EventsMissed,
     HostEvent,
@@ -149,9 +149,9 @@ class TrueWorld:
 
     # ---- the agent's side ------------------------------------------------------------------------
 
-    def hand(self, event: object) -> None:
+    def hand(self, event: Event | HostEvent) -> None:
         """Hand an event to the engine, and take up its orders."""
-        self.obey(self.play.hand(event))  # type: ignore[arg-type]
+        self.obey(self.play.hand(event))
 
     def obey(self, commands: list[Command]) -> None:
         """Begin the copies that were ordered; a copier reads what lies there when it begins."""
