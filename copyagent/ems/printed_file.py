@@ -101,6 +101,8 @@ class PrintedFile:
         self.is_open = True
         self.gap = ""
         self.ended: LinkFailure | None = None
+        self.was_absent = False
+        """Whether it ended because there was no file any more."""
 
     async def receive(self, deadline: float) -> str | None:
         await trio.sleep_until(min(deadline, self._next_look))
@@ -114,6 +116,7 @@ class PrintedFile:
             )
         except FileTrouble as trouble:
             self.ended = LinkFailure(LinkTrouble.FILE_UNREADABLE, str(trouble))
+            self.was_absent = trouble.absent
             await self.close()
             return None
         self.gap = gap or self.gap
@@ -152,6 +155,7 @@ class FileDial:
     def __init__(self) -> None:
         self._limiter = trio.CapacityLimiter(2)
         self._was_absent = False
+        self._latest: PrintedFile | None = None
 
     async def __call__(
         self, settings: LinkSettings, since: int | None
@@ -159,7 +163,8 @@ class FileDial:
         """Open the settings' ``file`` where the host's clock shows *since*, or say why not."""
         if settings.file is None:
             raise ValueError(f"{settings.host}: no file, which the settings require")
-        begin = _Beginning(settings.file, since, settings.connect_timeout, self._was_absent)
+        is_new = self._was_absent or (self._latest is not None and self._latest.was_absent)
+        begin = _Beginning(settings.file, since, settings.connect_timeout, is_new)
         try:
             follower = await _in_thread(begin, self._limiter, HANG_S)
         except FileTrouble as trouble:
@@ -168,7 +173,8 @@ class FileDial:
         finally:
             begin.is_over = True
         self._was_absent = False
-        return PrintedFile(follower, self._limiter)
+        self._latest = PrintedFile(follower, self._limiter)
+        return self._latest
 
 
 @dataclass

@@ -215,6 +215,17 @@ async def test_a_file_that_came_after_a_vain_attempt_is_read_whole(tmp_path: Pat
     await wire.close()
 
 
+async def test_a_file_that_came_after_it_had_been_away_is_read_whole(path: Path) -> None:
+    dial = FileDial()
+    wire = await opened(dial, path)
+    path.unlink()
+    assert await read(wire) is None
+    path.write_bytes(b"new\n")
+    wire = await opened(dial, path)
+    assert await read(wire) == "new\n"
+    await wire.close()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives up its rights, which only root can")
 async def test_permission_denied_then_granted(path: Path) -> None:
     path.chmod(0)
