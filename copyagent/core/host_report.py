@@ -5,13 +5,14 @@ Keys are stable: they are the schema of ``copyagent events --json``, and of the 
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from copyagent.core.book import Book
 from copyagent.core.dates import iso, iso_ms
 from copyagent.core.host_clock import in_utc
-from copyagent.core.journal import Entry, Wanted
+from copyagent.core.journal import Entry, Report, Wanted
 from copyagent.core.link import Link
 from copyagent.core.time import Moment
 from vtsfs.contract.settings import Settings
@@ -22,23 +23,50 @@ SCHEMA = 1
 Document = dict[str, Any]
 
 
-def events(book: Book, wanted: Wanted, now: Moment, *, overlay: bool = False) -> Document:
-    """Return what hosts said, as *wanted*; *left_out* older entries fit, too, and are not shown.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in the journal at *now*; nothing of it changes any more."""
 
-    With *overlay*, also what overlays reported, as a recording has it.
+    settings: Settings
+    now: Moment
+    oldest: int
+    newest: int
+    entries: list[Entry]
+    left_out: int
+    reports: list[Report]
+
+
+def find(book: Book, wanted: Wanted, now: Moment, *, overlay: bool = False) -> Found:
+    """Look for what hosts said as *wanted* and, with *overlay*, for what overlays reported."""
+    entries, left_out = book.journal.find(wanted)
+    return Found(
+        book.settings,
+        now,
+        book.journal.oldest,
+        book.journal.newest,
+        entries,
+        left_out,
+        book.reports.find(wanted) if overlay else [],
+    )
+
+
+def events(found: Found) -> Document:
+    """Return what hosts said, and overlays reported, as a recording has it.
+
+    *left_out* older events fit, too, and are not shown.
     """
-    found, left_out = book.journal.find(wanted)
+    settings = found.settings
     return {
         "schema": SCHEMA,
-        "system": book.settings.system.name,
-        "at": iso_ms(now.wall_ns),
-        "oldest": book.journal.oldest,
-        "newest": book.journal.newest,
-        "left_out": left_out,
-        "events": [event_document(entry, zone_of(book.settings, entry.host)) for entry in found],
+        "system": settings.system.name,
+        "at": iso_ms(found.now.wall_ns),
+        "oldest": found.oldest,
+        "newest": found.newest,
+        "left_out": found.left_out,
+        "events": [event_document(entry, zone_of(settings, entry.host)) for entry in found.entries],
         "signals": [
             {"at": iso_ms(report.at_ns), "signal": json.loads(report.signal.to_json())}
-            for report in (book.reports.find(wanted) if overlay else ())
+            for report in found.reports
         ],
     }
 
