@@ -204,8 +204,8 @@ class Rehearsal:
     def _show_verdicts(self) -> None:
         for tape in sorted(self._book.dirty):
             record = self._book.records[tape]
-            if record.judgement is not self._verdicts.get(tape):
-                self._verdicts[tape] = record.judgement
+            known, self._verdicts[tape] = self._verdicts.get(tape), record.judgement
+            if record.judgement is not None and record.judgement is not known:
                 document = report.explain(self._engine, tape, self._now)["verdict"]
                 text = f"{tape}: {document['verdict']}"
                 self._note("verdict", text, tape=str(tape), **document)

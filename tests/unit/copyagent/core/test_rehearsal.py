@@ -1,18 +1,32 @@
 """A history played to an engine that is connected to nothing."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from copyagent.core.host_events import HostEvent, LinkLost, LinkTrouble, LinkUp
+from copyagent.core.host_events import (
+    CaughtUp,
+    EventsMissed,
+    HostEvent,
+    LinkLost,
+    LinkTrouble,
+    LinkUp,
+)
 from copyagent.core.readings import signal_in_words
 from copyagent.core.rehearsal import COPY_S, Happening, Rehearsal
 from copyagent.core.timeline import UNDATED_NS
 from tests.support.example_settings import EXAMPLE, example_settings
 from tests.support.histories import (
     HOST,
+    SECOND,
     Overlay,
+    cancelled,
+    link_lost,
+    link_up,
     no_ring,
     requested,
     tape_dismounted,
@@ -131,3 +145,26 @@ def test_the_end_of_a_session_signal_in_words() -> None:
     overlay.mounted()
     cut = overlay.dismounted(wrote=0, kind=Kind.INTERRUPTED)
     assert signal_in_words(cut.signal) == f"{TAPE} cut off, nothing written"
+
+
+def _all_kinds() -> list[HostEvent | Signal]:
+    overlay = Overlay()
+    signals = [overlay.mounted(), overlay.dismounted(), overlay.mounted(), overlay.interrupted()]
+    signals += [*overlay.read(), overlay.changed(), overlay.moved(TAPE, SECOND)]
+    signals += [overlay.received(), overlay.removed(), overlay.pool_moved("BILL")]
+    said = [requested(), no_ring(), volume_mounted(), tape_dismounted(), cancelled(), link_up()]
+    said += [requested(None), link_lost(), EventsMissed(HOST, "a gap"), CaughtUp(HOST)]
+    return [*(seen.signal for seen in signals), *said]
+
+
+ALL_KINDS = _all_kinds()
+
+
+@settings(max_examples=60, deadline=None)
+@given(told=st.lists(st.tuples(st.floats(0, 200), st.sampled_from(ALL_KINDS)), max_size=25))
+def test_any_recording_can_be_played(told: list[tuple[float, HostEvent | Signal]]) -> None:
+    rehearsal = play(Path("/nowhere"), *told)
+    assert [step.at for step in rehearsal.steps] == sorted(step.at for step in rehearsal.steps)
+    signals = [event for _, event in told if isinstance(event, Signal)]
+    assert sum(step.what == "overlay" for step in rehearsal.steps) == len(signals)
+    json.dumps(rehearsal.tapes())
