@@ -40,6 +40,7 @@ from copyagent.core.time import Moment
 from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link_settings import LinkTally
 from copyagent.feed_client import FeedClient
+from copyagent.state.mount_rows import MountRows
 from copyagent.state.store import Changes, Store
 from copyagent.sweep import sweep_vault
 from copyagent.transfer.attempt import Route
@@ -110,11 +111,13 @@ class Runner:
     _acked: dict[str, Acknowledged] = field(default_factory=dict)
     _saved_acks: dict[str, Acknowledged] = field(default_factory=dict)
     _saved_baselines: set[str] = field(default_factory=set)
+    _saved_mounts: MountRows = field(init=False)
     _nursery: trio.Nursery = field(init=False)
     _send: trio.MemorySendChannel[_Posted] = field(init=False)
     _receive: trio.MemoryReceiveChannel[_Posted] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._saved_mounts = MountRows.of(self.engine.book.mounts)
         self._send, self._receive = trio.open_memory_channel[_Posted](1000)
         for vault in {entry.pool.vault for entry in self.engine.book.settings.autocopy}:
             path = self.engine.book.settings.feed_socket(vault)
@@ -242,7 +245,7 @@ class Runner:
         for tape in book.dropped:
             changes.drop_record(tape)
         if book.mounts_dirty:
-            changes.put_mounts(book.mounts)
+            changes.put_mounts(book.mounts, self._saved_mounts)
         if book.links_dirty:
             changes.put_links(book.links)
         if book.acks != self._saved_acks or book.baselines != self._saved_baselines:

@@ -3,8 +3,8 @@
 Tables (schema version 1, in ``meta``):
 
 ``tapes``      one row per tape: its name and its record as JSON (`copyagent.state.encoding`)
-``knowledge``  what concerns no single tape, JSON by name: ``mounts`` (what hosts said, by request
-               and volume), ``acks`` (how far each outbox was taken in), ``baselines`` (pools whose
+``mounts``     what hosts said, one row per request and mount (`copyagent.state.mount_rows`)
+``knowledge``  what concerns no single tape, JSON by name: ``acks`` (how far each outbox was taken in), ``baselines`` (pools whose
                tapes were all seen once), ``behind`` (of which pools it was told that they have
                fallen behind), ``links`` (how far each host was heard, and what was told of its link)
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
@@ -37,6 +37,7 @@ from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
 from copyagent.state import encoding
 from copyagent.state.encoding import decode, encode
+from copyagent.state.mount_rows import MountRows, Row, mounts_of
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.messages import CATALOGUE
 from vtsfs.contract.naming import TapeId
@@ -63,6 +64,7 @@ CREATE TABLE messages (
 _LATELY = (
     "CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, entry TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS reported (number INTEGER PRIMARY KEY, at_ns INTEGER, signal TEXT)",
+    "CREATE TABLE IF NOT EXISTS mounts (kind TEXT, key TEXT, value TEXT, PRIMARY KEY (kind, key))",
 )
 
 
@@ -98,6 +100,7 @@ class Changes:
     """
 
     records: dict[str, str | None] = field(default_factory=dict)
+    mounts: list[Row] = field(default_factory=list)
     knowledge: dict[str, str] = field(default_factory=dict)
     heard: list[tuple[int, str]] = field(default_factory=list)
     reported: list[tuple[int, int, str]] = field(default_factory=list)
@@ -107,7 +110,7 @@ class Changes:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to commit."""
-        lately = self.heard or self.reported
+        lately = self.heard or self.reported or self.mounts
         return not (self.records or self.knowledge or lately or self.messages or self.written)
 
     def put_record(self, record: TapeRecord) -> None:
@@ -118,9 +121,9 @@ class Changes:
         """Forget *tape*."""
         self.records[str(tape)] = None
 
-    def put_mounts(self, mounts: HostMounts) -> None:
-        """Save what the hosts said."""
-        self.knowledge["mounts"] = encode(encoding.MOUNTS, mounts)
+    def put_mounts(self, mounts: HostMounts, saved: MountRows) -> None:
+        """Save what the hosts said, as far as it is not *saved* yet."""
+        self.mounts += saved.news(mounts)
 
     def put_links(self, links: Mapping[str, Link]) -> None:
         """Save how far each host was heard, and what was told of its link."""
@@ -166,11 +169,12 @@ class Store:
             knowledge = dict(self._db.execute("SELECT name, value FROM knowledge").fetchall())
             heard = self._db.execute("SELECT entry FROM heard ORDER BY number").fetchall()
             reported = self._db.execute("SELECT * FROM reported ORDER BY number").fetchall()
+            mounts = self._mounts(knowledge)
         loaded = [decode(encoding.RECORD, text, tape) for tape, text in rows]
         behind = _known(knowledge, "behind", encoding.BEHIND, [])
         return Remembered(
             records={record.tape: record for record in loaded},
-            mounts=_known(knowledge, "mounts", encoding.MOUNTS, HostMounts()),
+            mounts=mounts,
             acks=_known(knowledge, "acks", encoding.ACKS, {}),
             baselines=_known(knowledge, "baselines", encoding.NAMES, set()),
             links=_known(knowledge, "links", encoding.LINKS, {}),
@@ -179,12 +183,24 @@ class Store:
             behind={(pool, target): alarm for pool, target, alarm in behind},
         )
 
+    def _mounts(self, knowledge: Mapping[str, str]) -> HostMounts:
+        """Read the mounts; what an earlier release wrote as one document becomes rows first."""
+        if "mounts" in knowledge:
+            rows = MountRows().news(decode(encoding.MOUNTS, knowledge["mounts"], "mounts"))
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._put_mounts(rows)
+                self._db.execute("DELETE FROM knowledge WHERE name = 'mounts'")
+        # What is replaced gets a new row ID: oldest first, as in the dictionaries.
+        return mounts_of(self._db.execute("SELECT kind, key, value FROM mounts ORDER BY rowid"))
+
     def commit(self, changes: Changes) -> list[int]:
         """Make *changes* durable in one transaction; return the new messages' numbers."""
         numbers = []
         with _translated("written"), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._put_records(changes.records)
+            self._put_mounts(changes.mounts)
             self._db.executemany(
                 "INSERT OR REPLACE INTO knowledge VALUES (?, ?)", changes.knowledge.items()
             )
@@ -208,6 +224,12 @@ class Store:
         if heard:
             self._db.executemany("INSERT OR REPLACE INTO heard VALUES (?, ?)", heard)
             self._db.execute("DELETE FROM heard WHERE number <= ?", (heard[-1][0] - KEPT,))
+
+    def _put_mounts(self, rows: list[Row]) -> None:
+        kept = [row for row in rows if row[2] is not None]
+        gone = [(kind, key) for kind, key, value in rows if value is None]
+        self._db.executemany("DELETE FROM mounts WHERE kind = ? AND key = ?", gone)
+        self._db.executemany("INSERT OR REPLACE INTO mounts VALUES (?, ?, ?)", kept)
 
     def _put_records(self, records: Mapping[str, str | None]) -> None:
         kept = [(tape, text) for tape, text in records.items() if text is not None]

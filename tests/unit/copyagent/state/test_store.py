@@ -25,7 +25,8 @@ from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.time import Moment
 from copyagent.core.witness import Evidence, Session, Verdict
 from copyagent.state import store as store_module
-from copyagent.state.encoding import RECORD, decode, encode
+from copyagent.state.encoding import MOUNTS, RECORD, decode, encode
+from copyagent.state.mount_rows import MountRows
 from copyagent.state.store import Changes, open_store
 from vtsfs.contract import messages
 from vtsfs.contract.errors import StateError
@@ -105,7 +106,7 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
     mounts.handle(MountRequested("DEV2", 42, "X00001", Ring.WITH_RING), 5)
     changes = Changes()
     changes.put_record(full_record(states.Queued(3)))
-    changes.put_mounts(mounts)
+    changes.put_mounts(mounts, MountRows())
     changes.put_acks({"VAULT00": Acknowledged("box", 17)})
     changes.put_baselines({"VAULT00"})
     behind = {(TAPE.pool_id, "drsite"): BehindAlarm(1, 2)}
@@ -247,3 +248,20 @@ def test_what_overlays_reported_comes_back_without_its_extents(tmp_path: Path) -
     assert list(store.load().reports.entries) == list(reports.entries)
     assert reports.entries[-1].signal == replace(signal, extents=None)
     store.close()
+
+
+def test_mounts_that_were_one_document_become_rows(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sqlite"
+    mounts = HostMounts()
+    mounts.handle(MountRequested("DEV2", 42, "X00001", Ring.NO_RING), 5)
+    store, _ = open_store(path, "now")
+    store.commit(Changes(knowledge={"mounts": encode(MOUNTS, mounts)}))
+    store.close()
+    for _ in range(2):
+        store, _ = open_store(path, "now")
+        known = store.load().mounts
+        store.close()
+        assert known == mounts
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT * FROM knowledge").fetchall() == []
+    database.close()
