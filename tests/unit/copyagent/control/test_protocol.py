@@ -70,6 +70,10 @@ def test_the_wire_form_of_version_1_never_changes() -> None:
     assert (
         encode_request(Retry(None)) == b'{"version":1,"command":"retry","args":{"failed":true}}\n'
     )
+    assert encode_request(Events()) == (
+        b'{"version":1,"command":"events","args":{"after":0,"since_ns":0,"unknown":false,'
+        b'"overlay":false,"most":100,"wait":0.0}}\n'
+    )
     assert encode_result([1]) == b'{"ok":true,"result":[1]}\n'
     assert encode_error(Refused("no")) == b'{"ok":false,"error":{"code":41,"message":"no"}}\n'
 
