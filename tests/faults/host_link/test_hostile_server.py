@@ -171,7 +171,7 @@ def test_a_flood(
     flood: str,
 ) -> None:
     first, piece = FLOODS[flood]
-    total = (16 if begin is start else 4) * MEGABYTE
+    total = (8 if begin is start else 4) * MEGABYTE
     trap.serve(silent)
     forget_peak(world)
     size = memory_mb(world, "VmRSS")
