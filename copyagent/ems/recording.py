@@ -50,7 +50,6 @@ def _lost(host: str, why: str) -> HostEvent:
 _LINK: Final[dict[str, Callable[[str, str], HostEvent]]] = {
     "link up": lambda host, _: LinkUp(host),
     "link lost": _lost,
-    "login refused": _lost,
     "gap": EventsMissed,
     "events missed": EventsMissed,
     "caught up": lambda host, _: CaughtUp(host),
@@ -176,6 +175,11 @@ def _read_line(recording: Recording, data: dict[str, Any], place: str) -> None:
     host, kind = str(data["host"]), str(data["kind"])
     if kind == "set aside":
         recording.happened.append((at, SetAside(host, str(data["fields"]["why"]))))
+    elif kind in {"link lost", "login refused"}:
+        fields = data["fields"]
+        recording.happened.append(
+            (at, LinkLost(host, str(fields["why"]), LinkTrouble(fields["trouble"])))
+        )
     elif data["text"] is None:
         recording.happened.append((at, _of_link(host, kind, place)))
     else:

@@ -54,7 +54,8 @@ def test_events_are_written_as_ever(name: str) -> None:
     journal.add(event, tapes, Moment(0.0, 1_795_369_483_120_000_000))
     document = event_document(journal.entries[0], ZoneInfo("Europe/Berlin"))
     pinned = json.loads((HERE / name).read_text(encoding="ascii"))
-    assert {key: document[key] for key in pinned} == pinned
+    # The reading is for people: its words may get better.
+    assert {key: document[key] for key in pinned} == pinned | {"reading": document["reading"]}
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -63,5 +64,4 @@ def test_events_are_read_as_ever(name: str) -> None:
     assert at is not None
     assert at.ns == 1_795_369_483_120_000_000
     assert type(event) is type(EVENTS[name][0])
-    if isinstance(event, MountRequested):
-        assert event == EVENTS[name][0]
+    assert event == EVENTS[name][0]
