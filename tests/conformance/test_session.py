@@ -278,3 +278,33 @@ async def test_a_silent_host_counts_as_dead_where_that_is_asked_for(way: Way) ->
         lost = next(report for report in heard.reports if isinstance(report, LinkLost))
         assert lost.trouble is LinkTrouble.SILENT
         await link.stop()
+
+
+@pytest.mark.parametrize("way", ["file"], indirect=True)
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_a_file_rotated_meanwhile_is_caught_up_if_the_old_one_is_kept(
+    way: Way, is_kept: bool
+) -> None:
+    host, heard = way.host, Heard()
+    assert host.file is not None
+    async with trio.open_nursery() as nursery:
+        link = Link(nursery, way, heard)
+        await heard.until(lambda: heard.reported(LinkUp), "link up")
+        await host.tape_dismounted("X00001", "$VTAPE0")
+        await heard.until_dismounted("X00001")
+        await link.stop()
+        await host.tape_dismounted("X00002", "$VTAPE0")
+        host.file.rename(host.file.with_name("ems.log.1"))
+        await host.tape_dismounted("X00003", "$VTAPE0")
+        if not is_kept:
+            host.file.with_name("ems.log.1").unlink()
+        link = Link(nursery, way, heard)
+        if is_kept:
+            await heard.until_dismounted("X00001", "X00002", "X00003")
+        for _ in range(20):
+            # An event well past the break settles what may have been missed.
+            await host.tape_dismounted("X00004", "$VTAPE0")
+        await heard.until(lambda: heard.dismounted.count("X00004") == 20, "twenty more")
+        missed = [event for event in heard.events if isinstance(event, EventsMissed)]
+        assert len(missed) == (0 if is_kept else 1)
+        await link.stop()
