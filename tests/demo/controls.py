@@ -15,6 +15,7 @@ import click
 from tests.demo.content import BLOCK, megabytes, sha256, write_tape
 from tests.demo.ending import end_process, record, recorded
 from tests.demo.guide import print_tour
+from tests.demo.host import begin_mount, end_mount
 from tests.demo.place import Place, kept, tape_name
 from tests.demo.timeline import Timeline
 from tests.demo.world import TARGET
@@ -46,7 +47,7 @@ def demo(context: click.Context) -> None:
 def write(place: Place, label: str) -> None:
     """Mount LABEL with ring, write an archive to it through the overlay, and dismount it."""
     tape, host = _tape(place, label), _host(place)
-    request = host.begin_mount(label, ring=True, drive=DRIVE)
+    request = begin_mount(host, label, ring=True, drive=DRIVE)
     click.echo(f"host    request {request}: mount {label} WITH RING on {DRIVE}")
     begun = time.monotonic()
     # Every time another number, so that hardly a block stays where it was.
@@ -57,7 +58,7 @@ def write(place: Place, label: str) -> None:
         f"at {size / 1e6 / took:.0f} MB/s"
     )
     click.echo(f"        sha256 {digest}")
-    host.end_mount(label, DRIVE)
+    end_mount(host, label, DRIVE)
     click.echo(f"host    {label} dismounted")
     click.echo(f"next:   copyagent explain {tape_name(label)}")
 
@@ -70,10 +71,10 @@ def read(place: Place, label: str) -> None:
     tape, host = _tape(place, label), _host(place)
     if not tape.exists():
         raise click.ClickException(f"there is no {tape}: demo write {label}")
-    request = host.begin_mount(label, ring=False, drive=DRIVE)
+    request = begin_mount(host, label, ring=False, drive=DRIVE)
     click.echo(f"host    request {request}: mount {label} NO RING on {DRIVE}")
     click.echo(f"engine  reads {tape}\n        sha256 {sha256(tape)}")
-    host.end_mount(label, DRIVE)
+    end_mount(host, label, DRIVE)
     click.echo(f"host    {label} dismounted")
     click.echo(f"next:   copyagent explain {tape_name(label)}")
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tests.demo.content import Archive, megabytes, sha256, write_tape
+from tests.demo.host import begin_mount, end_mount
 from tests.demo.target_watch import TargetWatch
 from tests.demo.timeline import NotSo, Timeline
 from tests.demo.world import World
@@ -43,12 +44,12 @@ class Play:
     def mount(self, label: str, *, ring: bool) -> None:
         """Have the host ask for a tape and be told that it has it."""
         mode = "WITH RING (read/write)" if ring else "NO RING (read only)"
-        request = self.world.host.begin_mount(label, ring=ring, drive=DRIVE)
+        request = begin_mount(self.world.host, label, ring=ring, drive=DRIVE)
         self.timeline.tell("host", f"request {request}: mount {label} {mode} on {DRIVE}")
 
     def dismount(self, label: str) -> None:
         """Have the host give it back."""
-        self.world.host.end_mount(label, DRIVE)
+        end_mount(self.world.host, label, DRIVE)
         self.timeline.tell("host", f"{label} dismounted")
 
     def write(self, label: str, archive: Archive) -> None:
