@@ -269,12 +269,13 @@ class TrueWorld:
         if wrote:
             truth.versions.append(Version(mount))
         version = truth.versions[-1] if wrote else None
+        if mount is not None and not mount.told:
+            # Words that come after the deed can be of this mount or of the next one.
+            truth.unplain = True
 
         def told() -> None:
             if version is not None and mount is not None:
                 version.expected = mount.sure and not mount.over_told
-                # Words that come after the deed can be of this mount or of the next one.
-                truth.unplain = truth.unplain or not mount.told
 
         size = 4096 + truth.version if wrote else 0
         self._report(self._overlay(tape).dismounted(tape, wrote=size), told)
