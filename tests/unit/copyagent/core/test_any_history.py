@@ -26,7 +26,7 @@ from copyagent.core.copying import (
     WaitReason,
 )
 from copyagent.core.events import CopyIntended, SignalSeen, TargetProbed, VaultSwept, WakeupDue
-from copyagent.core.host_events import HostEvent, Ring, VolumeSubstituted
+from copyagent.core.host_events import HostEvent, PolicyCommand, Ring, VolumeSubstituted
 from copyagent.core.report import explain, status
 from copyagent.core.tape import PENDING, Copied, Copying, Failed, Held, Retrying
 from copyagent.core.witness import Verdict
@@ -63,6 +63,11 @@ COPY = {
     Verdict.HOST_ONLY,
 }  # fmt: skip
 
+ASKING_HOST = {
+    "address": "dev2", "user": "VTS.EMS", "password_file": "/etc/dev2", "lost_after": "0s",
+    "policy": {"enabled": True, "per_hour": 3600},
+}  # fmt: skip
+
 tapes = st.sampled_from(TAPES)
 volumes = st.sampled_from(["X00001", "X00002", "STRANGE"])
 requests = st.one_of(st.none(), st.integers(0, 3))
@@ -92,7 +97,9 @@ class AnyHistory(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         engine = make_engine(
-            targets=(TARGET, OTHER_TARGET), retry={"attempts": ATTEMPTS, "interval": "300s"}
+            targets=(TARGET, OTHER_TARGET),
+            retry={"attempts": ATTEMPTS, "interval": "300s"},
+            ems={"hosts": {HOST: ASKING_HOST}},
         )
         self.play = Playbook(engine)
         self.overlay = Overlay()
@@ -235,6 +242,22 @@ class AnyHistory(RuleBasedStateMachine):
         else:
             self.allowed.add(tape)
         self.obey(self.play.hand(WakeupDue()))
+
+    @rule(tape=tapes, whole_pool=st.booleans())
+    def ask(self, tape: TapeId, *, whole_pool: bool) -> None:
+        """A host asks, whoever that is: what is in use, held or on its way stays as it is."""
+        records = [r for r in self.play.engine.book.watched() if r.tape.pool_id == tape.pool_id]
+        before = {
+            (record.tape, target): copy.state
+            for record in records
+            for target, copy in record.copies.items()
+            if record.unsettled or isinstance(copy.state, Held | Copying)
+        }
+        self.allowed.update(r.tape for r in records if whole_pool or r.tape == tape)
+        argument = tape.pool_id if whole_pool else tape
+        self.obey(self.play.hand(PolicyCommand(HOST, f'VTSPolicy IDR "{argument}"')))
+        for (name, target), state in before.items():
+            assert self.play.record(name).copies[target].state == state
 
     @rule(cause=st.sampled_from([None, "timed out"]))
     def probe(self, cause: str | None) -> None:
