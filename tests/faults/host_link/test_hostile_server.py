@@ -104,11 +104,13 @@ def world(trap: TrapThread) -> Iterator[World]:
             "password_file": str(secret),
             "response_timeout": "500ms",
             "reconnect": {"first": "50ms", "longest": "200ms", "refused": "200ms"},
+            "policy": {"enabled": True, "per_hour": 3600},
         }
 
     with open_world(with_host=True, adjust=adjust) as opened:
         yield opened
         assert found_under(opened.site.root, PASSWORD.encode()) == []
+        assert {line.count("|") for line in opened.site.events()} == {8}
 
 
 def found_under(root: Path, secret: bytes) -> list[str]:
@@ -219,6 +221,7 @@ def test_forged_dismounts_do_not_copy_an_open_tape(world: World, trap: TrapThrea
                 f"000600 $ZSVR: {at:04} MOUNT OPEN01 ON $VTAPE0 WITH RING",
                 f"000648 $ZSVR: {at:04} VOLUME OPEN01 MOUNTED",
                 "000659 STATUS 1512 - OPEN01 TAPE DISMOUNTED FROM DRIVE $VTAPE0",
+                '000512 VTSPolicy IDR "/VAULT00/BILL/OPEN01"',
             ):
                 await victim.show(f"{HEAD}{line}\r\n")
         await victim.show(f"{HEAD}000638 STATUS 1504 - ALL001 TAPE OPENED ON $EVIL0\r\n")
@@ -242,6 +245,72 @@ def test_forged_dismounts_do_not_copy_an_open_tape(world: World, trap: TrapThrea
         tape.write(b", second half")
     world.wait_for("OPEN01", "copied")
     assert world.copy("OPEN01").read_bytes() == world.backing("OPEN01").read_bytes()
+
+
+def test_ever_new_volumes_are_not_remembered_for_ever(world: World, trap: TrapThread) -> None:
+    """Fifteen thousand mounts that never end, of tapes that nobody has."""
+
+    async def mount(victim: Victim) -> None:
+        await start(victim)
+        for first in range(0, 15_000, 500):
+            numbers = range(first, first + 500)
+            lines = (
+                f"{HEAD}000600 $ZSVR: {n % 10_000:04} MOUNT Z{n:05} WITH RING" for n in numbers
+            )
+            await victim.show("\r\n".join([*lines, ""]))
+        await victim.watch()
+
+    before_events = hosts(world)["EVIL1"]["events"]
+    forget_peak(world)
+    size = memory_mb(world, "VmRSS")
+    trap.serve(mount)
+    assert_all_is_well(world, "NEWVOL")
+    world.site.wait(
+        lambda: hosts(world)["EVIL1"]["events"] >= before_events + 15_000, "all of it was heard"
+    )
+    assert_all_is_well(world, "NEWVO2")
+    assert memory_mb(world) - size < GROWTH_MB
+    state = sum(path.stat().st_size for path in (world.site.root / "state").rglob("*sqlite*"))
+    assert state < GROWTH_MB * MEGABYTE
+
+
+def test_what_a_host_prints_is_only_text(world: World, trap: TrapThread) -> None:
+    """Not a path, a format, a field of the event log, or a command to a terminal."""
+    hostile = (
+        "..",
+        "../..",
+        "/",
+        "%s%n",
+        "a|b|c",
+        "\x1b[2J\x07",
+        "{cause}",
+        "$(id)",
+        "`id`",
+        "'\"",
+    )
+
+    async def serve(victim: Victim) -> None:
+        await start(victim)
+        for text in hostile:
+            for line in (
+                f"000600 $ZSVR: 0042 MOUNT {text} WITH RING {text}",
+                f"000659 STATUS 1512 - {text} TAPE DISMOUNTED FROM DRIVE {text}",
+                f'000512 VTSPolicy IDR "/VAULT00/{text}/{text} s={text} d={text}"',
+                f"000512 VTSPolicy Erase - {text}",
+                f"000999 {text}",
+            ):
+                await victim.show(f"{HEAD}{line}\r\n")
+        await victim.show("\r\n*ERROR* a|b|c \x1b[2J {cause}\r\n")
+        await trio.sleep(0.3)
+
+    came = visits(trap, 2)
+    trap.serve(serve)
+    world.site.wait(came, "it was heard")
+    assert_all_is_well(world, "TEXT01")
+    for command in (("status",), ("events", "--json"), ("ems", "status")):
+        shown = world.site.must("copyagent", *command)
+        assert "\x1b" not in shown
+    assert "\x1b" not in world.site.agent_log() + "\n".join(world.site.events())
 
 
 def hosts(world: World) -> dict[str, dict[str, int]]:
