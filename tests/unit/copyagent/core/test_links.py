@@ -26,7 +26,6 @@ from tests.support.histories import (
     link_lost,
     link_up,
     make_engine,
-    make_settings,
     requested,
     tape_dismounted,
     volume_mounted,
@@ -46,8 +45,7 @@ HOUR = 3600.0
 
 def patient_engine(**host: Any) -> Engine:
     """An engine that waits for a lost link as agents do by default."""
-    known = make_settings().ems.hosts[HOST].model_dump(exclude_unset=True)
-    known.pop("lost_after", None)
+    known = {"address": "dev2.example.com", "user": "VTS.EMS", "password_file": "/etc/dev2"}
     return make_engine(ems={"hosts": {HOST: {**known, **host}}})
 
 
