@@ -49,6 +49,7 @@ _HEADER_BEGINS = rf"{_TIME}(?:[ \t]*\Z|[ \t]+{_SENDER}(?:{_MARK}(?:[^\s]*\Z|{_SS
 # The first event after a command can stand on the line of the prompt that came back.
 _START = re.compile(rf"(?:{_PROMPT})?(?={_HEADER_BEGINS})", re.IGNORECASE)
 _WHOLE_HEADER = re.compile(rf"(?<!\d){_TIME}[ \t]+{_SENDER}{_MARK}{_SSID}[ \t]+{_NUMBER}")
+_WHOLE_NUMBER = re.compile(r"(?:^|[ \t])[+-]?\d{6}\Z")
 _BARE_PROMPT = re.compile(rf"{_PROMPT}\Z", re.IGNORECASE)
 _TYPED = re.compile(r"(?:\\\w+\.)?TACL[ \t]*\d{1,6}>", re.IGNORECASE)
 _HEADER = re.compile(
@@ -125,18 +126,24 @@ def parse_event(
 def _joined_uncut(lines: Sequence[str]) -> str | None:
     """Join *lines* without a blank where one may have been cut within a word; None if nowhere.
 
-    A cut line is as wide as any, and goes on at the left edge (the device was narrower than the
-    record), or is all one word (the word was longer than the line).
+    A line that was cut is as wide as any. What follows it stands where all others begin: further
+    right, it began with a blank. Nothing is cut behind an event number, which has six digits.
     """
     width = max(map(len, lines))
+    indent = min(map(_indent, lines[1:]))
     pieces, is_cut = [lines[0]], False
     for line, following in pairwise(lines):
-        if len(line) == width and (following[0] not in " \t" or " " not in line.strip()):
+        at_edge = len(line) == width and _indent(following) == indent
+        if at_edge and _WHOLE_NUMBER.search(line) is None:
             is_cut = True
             pieces.append(following.lstrip())
         else:
             pieces += (" ", following)
     return "".join(pieces) if is_cut else None
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 class EmsLineDecoder:

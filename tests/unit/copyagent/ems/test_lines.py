@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copyagent.core.host_events import (
+    MountRequested,
     RequestsForgotten,
+    Ring,
     TapeDismounted,
     VolumeMounted,
 )
@@ -302,6 +304,26 @@ def test_words_that_a_narrow_device_cut_are_found_together_again() -> None:
         found = read_host_event(HOST, event)
         assert isinstance(found, VolumeMounted), cut
         assert (found.request, found.volume) == (42, "X00001")
+
+
+@pytest.mark.parametrize("indent", [1, 7, 20])
+@pytest.mark.parametrize("width", [60, 79, 80, 132])
+def test_words_that_were_cut_before_an_indent_are_found_together_again(
+    width: int, indent: int
+) -> None:
+    # Two breaks at least: of a single one nobody can tell whether it took a blank's place.
+    comment = "NIGHTLY BACKUP, NO RING NEEDED " * 4
+    for more in range(30):
+        line = header(
+            f"$ZSVR: 0042 MOUNT X00001 REEL 2 ON $VTAPE0 WITH RING {comment}",
+            number=" " * more + "000600",
+        )
+        room = width - indent
+        rest = [line[at : at + room] for at in range(width, len(line), room)]
+        (event,) = decode("\n".join([line[:width], *(" " * indent + part for part in rest)]) + "\n")
+        found = read_host_event(HOST, event)
+        assert isinstance(found, MountRequested), (more, event.text)
+        assert (found.request, found.ring) == (42, Ring.WITH_RING)
 
 
 @pytest.mark.parametrize("room", [7, 9, 12])
