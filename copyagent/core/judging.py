@@ -82,6 +82,8 @@ class Judge:
         """
         self.book.deadlines.pop(record.tape, None)
         self.book.settle_age(record, now)
+        if record.evidence.judged_ns and self.mount_of(record) is None:
+            record.evidence = replace(record.evidence, judged_ns=0)  # what was doubted is gone
         self._judge_former_mounts(record, now)
         mount = self.mount_of(record)
         if mount is not None:
@@ -118,7 +120,7 @@ class Judge:
         if mount is None:
             return
         if record.evidence.judged_ns and self._host(record, mount, now) is Host.NO_RING_LATER:
-            if mount.requested_ns <= opened_ns:
+            if mount.requested_ns <= opened_ns and _is_another(record, mount):
                 overlay = overlay_says(record.evidence, writers=False)
                 verdict = judge(overlay, Host.SILENT)
                 record.note(now.wall_ns, f"{mount.host}: the no-ring mount is a later one")
@@ -145,13 +147,16 @@ class Judge:
         return record.evidence.quiet_since + self.book.settings.cross_check.grace
 
     def _is_later(self, record: TapeRecord, mount: HostMount, now: Moment) -> bool:
-        """Tell whether *mount* can be a later one than that of sessions judged without the host.
+        """Tell whether *mount* can be a later one than that of sessions which were judged already.
 
-        It was asked for too long after them, over a link that had been up all the while. When it is
-        over, the overlay has the grace to show that it was opened for it.
+        Either another mount seemed to be theirs, or this one was asked for too long after them. When
+        it is over, the overlay has the grace to show that it was opened for it.
         """
-        judged_ns = record.evidence.judged_ns
-        if not judged_ns or not mount.live or mount.requested_ns - judged_ns <= LATE_NS:
+        if not record.evidence.judged_ns:
+            return False
+        judged = record.judgement
+        agreed = judged is not None and judged.verdict in _COPIED_BY
+        if not agreed and not _is_another(record, mount):
             return False
         grace_ns = self.book.settings.cross_check.grace * _NS
         return not mount.dismounted_ns or now.wall_ns - mount.dismounted_ns < grace_ns
@@ -189,6 +194,8 @@ class Judge:
         """
         for former, present in self.meant.formers_of(record):
             whole = record.evidence
+            if whole.judged_ns and former.began_ns <= whole.judged_ns:
+                continue  # it was heard already when they were judged the first time
             mine = tuple(s for s in whole.sessions if _is_of(s, former, present))
             if mine:
                 if former.implied:
@@ -347,6 +354,11 @@ class Judge:
             mount=mount,
         )
         record.note(now.wall_ns, f"verdict: {verdict} (overlay: {overlay}; host: {host})")
+
+
+def _is_another(record: TapeRecord, mount: HostMount) -> bool:
+    """Tell whether *mount* was asked for long after its sessions were judged, by a live link."""
+    return mount.live and mount.requested_ns - record.evidence.judged_ns > LATE_NS
 
 
 def _published(record: TapeRecord) -> bool:

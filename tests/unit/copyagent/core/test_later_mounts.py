@@ -3,7 +3,7 @@
 import pytest
 
 from copyagent.core.commands import StartCopy, StopCopy
-from copyagent.core.copying import HoldReason
+from copyagent.core.copying import CopyStopped, HoldReason
 from copyagent.core.events import WakeupDue
 from copyagent.core.host_events import (
     CaughtUp,
@@ -25,6 +25,7 @@ from tests.support.histories import (
     Overlay,
     cancelled,
     done,
+    ended,
     failed,
     link_lost,
     link_up,
@@ -193,6 +194,65 @@ def test_a_later_request_that_is_cancelled_holds_nothing(play: Playbook, overlay
         play >> no_ring(request=2)
         play.wait(60.0)
         play >> cancelled(request=2) << StartCopy
+
+
+def test_a_request_that_is_cancelled_does_not_hold_what_another_mount_had_agreed_on(
+    play: Playbook, overlay: Overlay
+) -> None:
+    """All words of the host came after the session was over, so its mount is not quite sure."""
+    with play:
+        play >> overlay.mounted() >> overlay.dismounted()
+        play.wait(10.0)
+        play >> requested() >> volume_mounted() >> tape_dismounted() << StartCopy
+        play >> no_ring(request=2) << StopCopy
+        play.wait(600.0)
+        assert isinstance(play.state(), Superseded)
+        assert play.times_said(messages.CONFLICT) == 0
+        play >> ended(play.job, CopyStopped("now superseded"))
+        play >> cancelled(request=2) << StartCopy
+        assert play.verdict() == "agreed"
+
+
+def test_a_no_ring_mount_after_words_that_came_late_holds_when_it_is_over(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        play >> overlay.mounted() >> overlay.dismounted()
+        play.wait(10.0)
+        play >> requested() >> volume_mounted() >> tape_dismounted() << StartCopy
+        play >> no_ring(request=2) << StopCopy
+        play >> volume_mounted(request=2) >> tape_dismounted()
+        play.wait(DAY)
+        assert play.verdict() == "conflict"
+        assert isinstance(play.state(), Held)
+
+
+@pytest.mark.parametrize("next_ring", Ring)
+def test_a_doubted_no_ring_mount_that_a_next_one_ends_holds(
+    play: Playbook, overlay: Overlay, next_ring: Ring
+) -> None:
+    with play:
+        pending_for_hours(play, overlay)
+        play >> no_ring(request=2) >> volume_mounted(request=2)
+        play.wait(60.0)
+        play >> requested(TAPE.label, next_ring, 3)
+        assert play.verdict() == "conflict"
+        assert isinstance(play.state(), Held)
+
+
+def test_words_without_a_ring_and_a_later_reader(play: Playbook, overlay: Overlay) -> None:
+    """The request of the mount that wrote was lost."""
+    with play:
+        play >> link_up() >> volume_mounted() >> overlay.mounted()
+        play.wait(60.0)
+        play >> overlay.dismounted() >> tape_dismounted()
+        play.wait(GRACE) << StartCopy
+        for _ in range(2):
+            play >> failed(play.job)
+            play.wait(HOUR) << StartCopy
+        play >> failed(play.job) >> no_ring(request=2)
+        assert isinstance(play.state(), Superseded)
+        play >> overlay.mounted(TAPE, Access.READ) << StartCopy
 
 
 def test_a_no_ring_mount_that_the_overlay_shows_nothing_of_was_that_of_the_sessions(
