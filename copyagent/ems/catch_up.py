@@ -13,6 +13,8 @@ an event well past it, or nothing       something may lie between: a gap
 no TIME could be asked for              likewise, unless the host was never heard before
 ======================================  ===========================================================
 
+Where nothing at all comes, the session is ended and begun without TIME: a host whose clock was set
+back meanwhile takes what it is asked for to lie in the future, and prints nothing until then.
 The order of a host's log does not change, so what comes after the last event is what was missed.
 What another system's distributor forwards to this host more than a minute late is not in a replay.
 """
@@ -106,6 +108,10 @@ class Replay:
 
     def __init__(self, memory: HostMemory, resumption: Resumption, now: float) -> None:
         self.outcome: str | None = None
+        self.is_deaf = False
+        """Whether nothing at all came: to a host whose clock was set back meanwhile, what is asked
+        for lies in the future, and until then its distributor is silent."""
+        self._has_heard = False
         self._last = memory.last
         self._past = memory.newest + LATE_S
         self._doubt = resumption.doubt
@@ -133,6 +139,7 @@ class Replay:
     def take(self, mark: Mark, node: str, printed_at: str, printed: Printed, now: float) -> Fate:
         """Take an event of the session; say whether it is new."""
         self.deadline = min(now + PATIENCE_S, self._ends)
+        self._has_heard = True
         if mark.second > self._past:
             self._decide("the last event seen is not in the host's log any more")
             self._end()
@@ -158,6 +165,7 @@ class Replay:
     def tick(self, now: float) -> None:
         """Let time pass: once *now* has reached `deadline`, no more is expected to be repeated."""
         if now >= self.deadline:
+            self.is_deaf = not self._has_heard
             self._decide("the host did not show the last event seen again")
             self._end()
 

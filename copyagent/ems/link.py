@@ -113,7 +113,8 @@ class _Link:
             # It may be TIME that the host does not like; if it is not, the next start fails, too.
             self._time_refused = True
             return settings.first_delay
-        self._time_refused = False
+        # Who was asked for too much, by a clock that was set back, is asked for what is new.
+        self._time_refused = was_up and self._past.is_deaf
         self._failures = failures_in_a_row(
             settings, self._failures, trio.current_time() - self._up_since
         )

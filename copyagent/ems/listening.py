@@ -58,8 +58,6 @@ class Listener:
         is_heartbeat: Callable[[str], bool] = lambda _: False,
         latest: HostEvent | None = None,
     ) -> None:
-        self.heartbeats = 0
-        """How many heartbeats came back."""
         self._host = host
         self._memory = memory
         self._replay = Replay(memory, resumption, now)
@@ -79,6 +77,11 @@ class Listener:
     def latest(self) -> HostEvent | None:
         """What was told last, of all up to which nothing is missing."""
         return self._latest if self._is_settled and self._latest is not None else self._before
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether a replay was asked for and nothing at all came: the next has to begin anew."""
+        return self._replay.is_deaf
 
     @property
     def deadline(self) -> float:
@@ -172,7 +175,7 @@ class Listener:
         return event_unquoted(found, self._quotes)
 
     def _heartbeat(self, event: EmsEvent) -> SetAside:
-        self.heartbeats += 1
+        self._tally.heartbeats += 1
         printed = self._printed(event)
         return SetAside(
             self._host, HEARTBEAT, node=event.node, printed_at=event.printed_at, printed=printed

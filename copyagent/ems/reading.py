@@ -68,7 +68,7 @@ class Reader:
         self._too_long_at, self._too_long_told_at = math.inf, -math.inf
         self._keep_alive = settings.keep_alive or math.inf
         self._ping_at = trio.current_time() + self._keep_alive
-        self._pulse = _Pulse(heartbeat, settings, trio.current_time())
+        self._pulse = _Pulse(heartbeat, settings, tally, trio.current_time())
 
     async def run(self, unread: str) -> LinkFailure:
         """Read until the session ends; return why."""
@@ -123,13 +123,15 @@ class Reader:
             await self._hand_over(self._listener.missed("lines too long to be read whole"))
         if now >= self._listener.deadline:
             await self._hand_over(self._listener.tick(now))
+            if self._listener.is_deaf and self._wire.is_terminal:
+                return LinkFailure(LinkTrouble.SILENT, "since it was asked for what was missed")
         if now >= self._silent_at:
             return LinkFailure(LinkTrouble.SILENT, f"for {self._settings.silence:g} s")
         if now >= self._ping_at:
             self._ping_at = now + self._keep_alive
             self._pulse.beat()
             await self._wire.ping()
-        return self._pulse.failure(now, self._listener.heartbeats)
+        return self._pulse.failure(now)
 
     def _has_prompt(self) -> bool:
         if not self._wire.is_terminal or expects_prompt(self._settings.plan.distributor):
@@ -173,12 +175,19 @@ class Reader:
 
 
 class _Pulse:
-    """Watch whether heartbeats come back through the distributor."""
+    """Watch whether heartbeats come back through the distributor.
 
-    def __init__(self, heartbeat: Heartbeat | None, settings: LinkSettings, now: float) -> None:
+    One that is missing proves something only if one has come back before, in this session or an
+    earlier one: else the host's filter may keep them from us, and a sound link would be cut for ever.
+    """
+
+    def __init__(
+        self, heartbeat: Heartbeat | None, settings: LinkSettings, tally: LinkTally, now: float
+    ) -> None:
         self._heartbeat = heartbeat if settings.keep_alive else None
         self._patience = 2 * (settings.keep_alive or 0.0) + settings.plan.response_timeout
-        self._seen = 0
+        self._tally = tally
+        self._seen = tally.heartbeats
         self._seen_at = now
         # When the first was posted that has not come back.
         self._missing_since = math.inf
@@ -193,12 +202,12 @@ class _Pulse:
             self._note_posted(self._heartbeat.posted_at)
             self._heartbeat.beat()
 
-    def failure(self, now: float, seen: int) -> LinkFailure | None:
+    def failure(self, now: float) -> LinkFailure | None:
         """Say that the link is dead, if what was posted did not come back in time."""
         if self._heartbeat is None:
             return None
-        if seen != self._seen:
-            self._seen, self._seen_at = seen, now
+        if self._tally.heartbeats != self._seen:
+            self._seen, self._seen_at = self._tally.heartbeats, now
             self._missing_since = math.inf
         if now < self.deadline:
             return None
@@ -207,5 +216,6 @@ class _Pulse:
         )
 
     def _note_posted(self, posted_at: float) -> None:
-        if posted_at > self._seen_at and self._missing_since == math.inf:
+        known = self._tally.heartbeats > 0
+        if known and posted_at > self._seen_at and self._missing_since == math.inf:
             self._missing_since = posted_at

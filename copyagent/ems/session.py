@@ -30,12 +30,14 @@ class Past:
     """What a session builds upon: what was seen before it, and where it is to begin.
 
     Without any, it is the first there ever was, and hears what is new. *latest* is what was told
-    last; like the memory, the session keeps it up to date.
+    last, *is_deaf* whether a replay was asked for and nothing came; like the memory, the session
+    keeps them up to date.
     """
 
     memory: HostMemory = field(default_factory=HostMemory)
     resumption: Resumption = field(default_factory=lambda: Resumption(None, first=True))
     latest: HostEvent | None = None
+    is_deaf: bool = False
 
 
 async def run_session(
@@ -80,7 +82,7 @@ async def run_session(
             latest=past.latest,
         )
         ended = await Reader(wire, settings, listener, deliver, tally, heartbeat).run(unread)
-        past.latest = listener.latest
+        past.latest, past.is_deaf = listener.latest, listener.is_deaf
         return ended
     finally:
         with trio.CancelScope(shield=True):

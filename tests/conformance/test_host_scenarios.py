@@ -23,7 +23,13 @@ ASIDES = (CaughtUp, SetAside, TapeNotice, Unrecognised)
 #: A terminal over SSH brings the same text; these are the ones in which the session matters.
 BY_SSH = ("night_of_backups", "link_lost_in_the_middle", "half_a_line")
 #: Who prints into a file logs nobody on, and no link can be lost.
-NOT_BY_FILE = {"drops_at_log_in", "link_lost_in_the_middle"}
+NOT_BY_FILE = {
+    "drops_at_log_in",
+    "link_lost_in_the_middle",
+    "log_rolled_over",
+    "summer_time_ends",
+    "time_refused",
+}
 
 
 def test_there_are_scenarios() -> None:

@@ -1,6 +1,7 @@
 """A host that takes its time, in virtual time, and one that speaks before it was asked to."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
@@ -8,8 +9,18 @@ import pytest
 import trio
 import trio.testing
 
-from copyagent.core.host_events import LinkTrouble, LinkUp, MountRequested, Ring, TapeDismounted
+from copyagent.core.host_events import (
+    EventsMissed,
+    HostEvent,
+    LinkTrouble,
+    LinkUp,
+    MountRequested,
+    Ring,
+    SetAside,
+    TapeDismounted,
+)
 from copyagent.ems.dialogue import LinkFailure
+from copyagent.ems.link import run_link
 from copyagent.ems.link_settings import LinkSettings
 from copyagent.ems.session import run_session
 from copyagent.ems.telnet_wire import TelnetWire
@@ -195,3 +206,57 @@ async def test_a_host_that_says_nothing_for_too_long_is_given_up(
     failure, _ = await meet(serve, patient(silence=600.0), Heard())
     assert failure.trouble is LinkTrouble.SILENT
     assert 600 <= trio.current_time() - began < 620
+
+
+async def test_a_replay_that_begins_in_the_hosts_future_is_given_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A host whose clock was set back while nobody listened takes TIME for a time to come.
+
+    Until then its distributor prints nothing at all, and a NO RING would not be heard.
+    """
+    commands: list[str] = []
+    heard, done = Heard(), trio.Event()
+    settings = patient(keep_alive=None, first_delay=1.0)
+
+    async def serve(victim: Victim) -> None:
+        for prompt in PROMPTS[:-1]:
+            await victim.ask(prompt)
+        commands.append(await victim.ask(PROMPTS[-1]))
+        if len(commands) == 1:
+            await victim.show(f"\r\n{line(50, MOUNT)}\r\n")
+            await trio.sleep(1)
+            return
+        if " TIME " not in commands[-1]:
+            await victim.show(f"\r\n{line(5, DISMOUNT)}\r\n")
+        await victim.watch()
+
+    async def play(stream: trio.abc.Stream) -> None:
+        with suppress(Gone):
+            await serve(Victim(stream))
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+
+        async def dial(_: LinkSettings, since: int | None = None) -> Wire:
+            ours, theirs = trio.testing.memory_stream_pair()
+            nursery.start_soon(play, theirs)
+            return TelnetWire(cast(trio.SocketStream, ours), settings.plan.response_timeout)
+
+        async def deliver(events: Sequence[HostEvent]) -> None:
+            await heard.deliver(events)
+            if any(isinstance(event, TapeDismounted) for event in events):
+                done.set()
+
+        async def link() -> None:
+            await run_link(settings, deliver, heard.report, dial=dial, chance=lambda: 0.5)
+
+        nursery.start_soon(link)
+        with trio.move_on_after(300):
+            await done.wait()
+        nursery.cancel_scope.cancel()
+    assert [" TIME " in command for command in commands] == [False, True, False]
+    kinds = [type(event) for event in heard.events if not isinstance(event, SetAside)]
+    assert kinds[0] is MountRequested
+    assert EventsMissed in kinds[1:]
+    assert kinds[-1] is TapeDismounted

@@ -27,6 +27,8 @@ class HostClock:
         self._base = now
         self._set_at = ticks() if ticks else 0.0
         self.held = False
+        self.stepped = timedelta()
+        """By how much it was stepped in all."""
 
     @classmethod
     def of_this_machine(cls) -> HostClock:
@@ -51,8 +53,12 @@ class HostClock:
         self._set_at = self._ticks() if self._ticks else 0.0
 
     def step(self, seconds: float) -> None:
-        """Step it, back where *seconds* is below 0, as at the end of summer time."""
+        """Step it, back where *seconds* is below 0, as at the end of summer time.
+
+        The log goes on in the order of what really happened.
+        """
         self.set(self.now() + timedelta(seconds=seconds))
+        self.stepped += timedelta(seconds=seconds)
 
     def hold(self, *, on: bool) -> None:
         """Let it stand still, or go on from where it stands."""

@@ -23,7 +23,7 @@ How events come::
     late SECONDS        the next ones are so old            raw TEXT    as it is (\n, \r, \t, \xHH)
     width N   indent N  how they are laid out               templates on|off
     node \NAME   sender PROCESS   ssid NAME                 who sends the tape events from now on
-    clock 2006-09-14 22:00:00 | step SECONDS | hold | run
+    clock 2006-09-14 22:00:00 | step SECONDS | hold | run    set, or put on or back by law
     next N              the next request number             keep N | forget   what the log holds
     file PATH|off       print into a file as well           rotate [truncate]
 

@@ -17,10 +17,14 @@ class IllegalParameter(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One event as it is printed, and when it was generated."""
+    """One event as it is printed, and when it was generated: by the host's clock, and really.
+
+    *instant* is the civil time that it would have been, had the clock never been stepped.
+    """
 
     at: datetime
     printed: str
+    instant: datetime
 
 
 class EventLog:
@@ -29,15 +33,16 @@ class EventLog:
     def __init__(self) -> None:
         self._kept: deque[Logged] = deque()
 
-    def add(self, at: datetime, printed: str, keeps: int) -> None:
+    def add(self, at: datetime, printed: str, keeps: int, instant: datetime | None = None) -> None:
         """Log an event; the oldest go when there are more than *keeps*."""
-        self._kept.append(Logged(at, printed))
+        self._kept.append(Logged(at, printed, instant or at))
         while len(self._kept) > keeps:
             self._kept.popleft()
 
     def since(self, start: datetime) -> list[str]:
-        """Return what was generated at or after *start*."""
-        return [event.printed for event in self._kept if event.at >= start]
+        """Return what was generated from *start* on, the first time that the clock showed that."""
+        first = next((event.instant for event in self._kept if event.at >= start), None)
+        return [event.printed for event in self._kept if first and event.instant >= first]
 
     def latest(self, count: int) -> list[str]:
         """Return the *count* events logged last."""

@@ -153,7 +153,7 @@ class EmsHost:
                 await self._log(*event)
 
     async def _log(self, at: datetime, printed: str) -> None:
-        self.log.add(at, printed, self.options.keeps)
+        self.log.add(at, printed, self.options.keeps, at - self.clock.stepped)
         await self.raw(printed)
 
     def reverse(self, count: int) -> None:
