@@ -31,6 +31,7 @@ def status_of(runner: Runner) -> Callable[[Moment], report.Document]:
             tally = runner.tallies.get(host["host"], LinkTally())
             host["connections"] = tally.connections
             host["events_of_all_kinds"] = tally.events
+            host["heartbeats"] = tally.heartbeats
             host["unrecognised"] = tally.unrecognised
             host["garbage_lines"] = tally.garbage_lines
             host["garbage"] = tally.latest_garbage

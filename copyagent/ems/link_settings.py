@@ -104,6 +104,8 @@ class LinkTally:
     events: int = 0
     tape_events: int = 0
     unrecognised: int = 0
+    heartbeats: int = 0
+    """How many came back."""
     garbage_lines: int = 0
     latest_garbage: list[str] = field(default_factory=list)
     others: dict[str, int] = field(default_factory=dict)

@@ -19,7 +19,14 @@ from vtsfs.contract.settings import Settings
 PAGE = Path(__file__).parents[2] / "man" / "copyagent.8"
 #: Counted by the link's own task, and added to the document in `copyagent.answers`.
 TALLIED = {
-    *("connections", "events_of_all_kinds", "unrecognised", "garbage_lines", "garbage"),
+    *(
+        "connections",
+        "events_of_all_kinds",
+        "heartbeats",
+        "unrecognised",
+        "garbage_lines",
+        "garbage",
+    ),
     *("asked", "other_events", "notify"),
 }
 

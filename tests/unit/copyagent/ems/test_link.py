@@ -247,16 +247,27 @@ async def test_heartbeats_that_come_back_keep_a_silent_link() -> None:
             }
 
 
-async def test_heartbeats_that_do_not_come_back_mean_a_dead_link() -> None:
-    async with open_ems_host() as host:
-        pulse = Pulse(host, posts=False)
+async def test_heartbeats_that_do_not_come_back_any_more_mean_a_dead_link() -> None:
+    async with open_ems_host() as host, trio.open_nursery() as nursery:
+        pulse = Pulse(host, nursery=[nursery])
         async with listening(brisk(host), heartbeat=pulse) as heard:
             await host.wait_printing()
+            await heard.until(lambda: heard.tally.heartbeats > 0, "one that comes back")
+            pulse.posts = False
             await heard.until(lambda: len(heard.reports) >= 3, "lost, and up again")
             lost = heard.reports[1]
             assert isinstance(lost, LinkLost)
             assert lost.trouble is LinkTrouble.SILENT
             assert "heartbeat" in lost.why
+
+
+async def test_a_filter_that_lets_no_heartbeat_through_cuts_no_link() -> None:
+    async with open_ems_host() as host:
+        pulse = Pulse(host, posts=False)
+        async with listening(brisk(host), heartbeat=pulse) as heard:
+            await host.wait_printing()
+            await heard.until(lambda: pulse.beats >= 12, "twelve heartbeats that were taken")
+            assert [type(report) for report in heard.reports] == [LinkUp]
 
 
 async def test_heartbeats_that_could_not_be_posted_prove_nothing() -> None:
