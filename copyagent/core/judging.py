@@ -194,8 +194,9 @@ class Judge:
         """
         for former, present in self.meant.formers_of(record):
             whole = record.evidence
-            if whole.judged_ns and former.began_ns <= whole.judged_ns:
-                continue  # it was heard already when they were judged the first time
+            known = former.ring is not Ring.NO_RING or former.began_ns < whole.judged_ns
+            if whole.judged_ns and known:
+                continue  # they were judged by it, or in spite of it, the first time
             mine = tuple(s for s in whole.sessions if _is_of(s, former, present))
             if mine:
                 if former.implied:

@@ -227,6 +227,24 @@ def test_a_no_ring_mount_after_words_that_came_late_holds_when_it_is_over(
         assert isinstance(play.state(), Held)
 
 
+@pytest.mark.parametrize("pause", [0.0, 1.0, 40.0])
+def test_a_no_ring_between_two_other_mounts_is_not_forgotten(
+    play: Playbook, overlay: Overlay, pause: float
+) -> None:
+    play >> overlay.mounted() >> overlay.dismounted()
+    play.wait(10.0)
+    for request, ring in enumerate((Ring.WITH_RING, Ring.NO_RING, Ring.WITH_RING), start=1):
+        asked = requested(TAPE.label, ring, request)
+        for word in (asked, volume_mounted(request=request), tape_dismounted()):
+            play.hand(word)
+        play.open.clear()
+        play.wait(pause)
+    play.open.clear()
+    play.wait(DAY)
+    assert isinstance(play.state(), Held)
+    assert play.times_said(messages.CONFLICT) == 1
+
+
 @pytest.mark.parametrize("next_ring", Ring)
 def test_a_doubted_no_ring_mount_that_a_next_one_ends_holds(
     play: Playbook, overlay: Overlay, next_ring: Ring
