@@ -49,6 +49,8 @@ _HEADER_BEGINS = rf"{_TIME}(?:[ \t]*\Z|[ \t]+{_SENDER}(?:{_MARK}(?:[^\s]*\Z|{_SS
 # The first event after a command can stand on the line of the prompt that came back.
 _START = re.compile(rf"(?:{_PROMPT})?(?={_HEADER_BEGINS})", re.IGNORECASE)
 _WHOLE_HEADER = re.compile(rf"(?<!\d){_TIME}[ \t]+{_SENDER}{_MARK}{_SSID}[ \t]+{_NUMBER}")
+# At the left edge of a line that has not ended: most likely the next event.
+_DATE_BEGINS = re.compile(r"\d[\d: \t-]{0,20}\Z")
 _WHOLE_NUMBER = re.compile(r"(?:^|[ \t])[+-]?\d{6}\Z")
 _BARE_PROMPT = re.compile(rf"{_PROMPT}\Z", re.IGNORECASE)
 _TYPED = re.compile(r"(?:\\\w+\.)?TACL[ \t]*\d{1,6}>", re.IGNORECASE)
@@ -196,7 +198,8 @@ class EmsLineDecoder:
         A line without its end is left out, since the rest of it is likely still under way; with
         *unfinished_too* it counts (the host does not end its last line).
         """
-        piece = _plain(self.unfinished_line)[-1] if unfinished_too else ""
+        under_way = _plain(self.unfinished_line)[-1]
+        piece = under_way if unfinished_too else ""
         if unfinished_too:
             self._given_up_at = self._piece_length
         events: list[EmsEvent] = []
@@ -205,13 +208,15 @@ class EmsLineDecoder:
             if self._lines:
                 events.extend(self._close())
             events.extend(self._give([piece[start.end() :]], unfinished=True))
-        elif self._belongs(piece):
+        elif self._belongs(piece) and _DATE_BEGINS.match(piece) is None:
             # What is still to come of this line must find its way to the event, indented or not.
             events.extend(self._give([*self._lines, piece], unfinished=True))
             return events
         elif self._lines:
             events.extend(self._give(self._lines, unfinished=False))
-        self._joins_unindented = False
+        if not under_way.strip():
+            # What has begun before the pause may still be of the event, indented or not.
+            self._joins_unindented = False
         return events
 
     def _give(self, lines: list[str], *, unfinished: bool) -> list[EmsEvent]:

@@ -67,6 +67,8 @@ class Listener:
         self._before = latest
         self._latest: HostEvent | None = None
         self._latest_mark: Mark | None = None
+        # Whether the event that came last, which may still grow, is the one told last.
+        self._latest_came_last = False
         self._held: EmsEvent | None = None
         self._others = 0
         self._other: EmsEvent | None = None
@@ -161,9 +163,11 @@ class Listener:
             fate = self._replayed(event, mark, now)
             found += self._settle()
         if read is None:
+            self._latest_came_last = False
             self._take_other(event, mark, found)
             return
         self._deliver(event, read, mark, fate, found)
+        self._latest_came_last = True
 
     def _read(self, event: EmsEvent) -> HostEvent | None:
         found = read_host_event(self._host, event)
@@ -227,7 +231,7 @@ class Listener:
         found: list[HostEvent],
     ) -> None:
         # What was printed takes no part in this comparison.
-        is_same = event.amended and read == self._latest
+        is_same = event.amended and self._latest_came_last and read == self._latest
         if is_same and mark == self._latest_mark:
             return
         is_same = is_same or (fate is Fate.LONGER and read == self._before)

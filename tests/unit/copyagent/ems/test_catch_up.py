@@ -372,6 +372,16 @@ def test_the_rest_of_an_event_that_changes_nothing_is_set_aside_and_remembered()
 # ---- other subsystems ----------------------------------------------------------------------------
 
 
+def test_half_a_header_does_not_let_an_equal_event_pass_for_the_one_before_it() -> None:
+    link = Link()
+    link.begin()
+    link.hear_open(dismounted(0))
+    half = replace(dismounted(0), number=6, text="", unfinished=True)
+    link.hear_open(half)
+    link.hear(replace(dismounted(0), amended=True))
+    assert len(link.dismounts) == 2
+
+
 def test_other_events_count_for_how_far_the_host_was_heard_and_are_told_now_and_then() -> None:
     link = Link()
     link.begin()

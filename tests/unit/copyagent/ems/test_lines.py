@@ -424,3 +424,25 @@ def test_headers_in_small_letters() -> None:
     (event,) = decode(header("text").lower() + "\n")
     assert (event.node, event.process, event.subsystem) == ("\\dev2", "$zsvr", "TAPE")
     assert read_host_event(HOST, event) is not None
+
+
+def test_a_pause_within_a_line_without_an_indent_takes_nothing_from_its_event() -> None:
+    decoder = EmsLineDecoder()
+    decoder.feed(header("$ZSVR: 0001 MOUNT") + "\nX000")
+    decoder.flush()
+    decoder.feed("01 NO RING\n")
+    (event,) = decoder.flush()
+    found = read_host_event(HOST, event)
+    assert isinstance(found, MountRequested)
+    assert (found.volume, found.ring) == ("X00001", Ring.NO_RING)
+
+
+@pytest.mark.parametrize("length", range(1, 18))
+def test_the_beginning_of_a_date_is_no_part_of_the_event_before(length: int) -> None:
+    decoder = EmsLineDecoder()
+    one, other = header("$ZSVR: 0001 VOLUME X00001 MOUNTED"), header("$ZSVR: 0002 MOUNT A NO RING")
+    decoder.feed(f"{one}\n{other[:length]}")
+    (event,) = decoder.flush(unfinished_too=True)
+    assert event == parse_event(one)
+    decoder.feed(f"{other[length:]}\n")
+    assert decoder.flush() == [parse_event(other)]
