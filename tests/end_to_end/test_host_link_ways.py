@@ -93,6 +93,7 @@ def entries(hosts: dict[str, NonStop], front: Sshd, file: Path) -> dict[str, dic
             "vaults": ["VAULT00"],
             "drives": {"$VTAPE7": "/VAULT00/BILL/NL0001"},
             "reconnect": QUICK,
+            "response_timeout": "1s",
             "lost_after": "1s",
             "remind_every": "1s",
         },
@@ -105,6 +106,7 @@ def entries(hosts: dict[str, NonStop], front: Sshd, file: Path) -> dict[str, dic
             "known_hosts": str(front.known_hosts),
             "vaults": ["VAULT01"],
             "reconnect": QUICK,
+            "response_timeout": "2s",
         },
         "DEV4": {"access": "file", "file": str(file), "vaults": ["VAULT00"]},
     }

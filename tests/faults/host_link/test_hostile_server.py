@@ -102,6 +102,7 @@ def world(trap: TrapThread) -> Iterator[World]:
             "user": "VTS.EVIL",
             "password_file": str(secret),
             "response_timeout": "500ms",
+            "logout_timeout": "500ms",
             "reconnect": {"first": "50ms", "longest": "200ms", "refused": "200ms"},
             "policy": {"enabled": True, "per_hour": 3600},
         }
