@@ -155,6 +155,9 @@ class Listener:
     def _sort(self, event: EmsEvent, now: float, found: list[HostEvent]) -> None:
         self._tally.events += 1
         read = self._read(event)
+        is_same = event.amended and self._latest_came_last and read == self._latest
+        if is_same and self._mark(event, read) == self._latest_mark:
+            return
         if self._replay.is_over:
             mark = self._mark(event, read) if read is not None else None
             fate = Fate.NEW
@@ -232,8 +235,6 @@ class Listener:
     ) -> None:
         # What was printed takes no part in this comparison.
         is_same = event.amended and self._latest_came_last and read == self._latest
-        if is_same and mark == self._latest_mark:
-            return
         is_same = is_same or (fate is Fate.LONGER and read == self._before)
         self._latest, self._latest_mark = read, mark
         if fate is Fate.REPEATED:

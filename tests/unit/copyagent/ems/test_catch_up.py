@@ -382,6 +382,16 @@ def test_half_a_header_does_not_let_an_equal_event_pass_for_the_one_before_it() 
     assert len(link.dismounts) == 2
 
 
+def test_the_end_of_a_repeated_line_does_not_take_the_place_of_an_equal_one() -> None:
+    equal = dismounted(0)
+    link = linked(equal, equal, dismounted(1))
+    link.begin()
+    link.hear_open(replace(equal, unfinished=True))
+    link.hear(replace(equal, amended=True), equal, dismounted(1), dismounted(2))
+    assert len(link.dismounts) == 4
+    assert link.gaps == []
+
+
 def test_other_events_count_for_how_far_the_host_was_heard_and_are_told_now_and_then() -> None:
     link = Link()
     link.begin()
