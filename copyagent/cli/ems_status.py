@@ -62,7 +62,7 @@ def link_lines(host: Document) -> Iterator[str]:
     if host["trouble"]:
         yield f"    trouble: {host['trouble']}"
     if host.get("alarm"):
-        yield f"    lost since {host['lost_since']}; the alarm was given {host['alarm']}"
+        yield f"    {_alarm(host)}"
     yield f"    last event: {_last_event(host)}"
     yield f"    heard: {_heard(host)}"
     if host.get("other_events"):
@@ -77,6 +77,12 @@ def link_lines(host: Document) -> Iterator[str]:
         yield f"    told to the host: {_notify(host['notify'])}"
     for line in (host.get("garbage") or [])[-GARBAGE_SHOWN:]:
         yield f"    not an event: {line}"
+
+
+def _alarm(host: Document) -> str:
+    if host["up"]:
+        return f"its loss was told {host['alarm']}; it counts as back once it has stayed up"
+    return f"lost since {host['lost_since']}; the alarm was given {host['alarm']}"
 
 
 def _last_event(host: Document) -> str:

@@ -107,19 +107,23 @@ class LinkFailure:
 
 _NEXT_STEP: Final = {
     LinkTrouble.UNREACHABLE: "Check address and port, and that the host's server runs.",
-    LinkTrouble.TIMED_OUT: "Check the host's server, or raise the time-outs.",
+    LinkTrouble.TIMED_OUT: "Check the host's server, or raise response_timeout or connect_timeout.",
     LinkTrouble.HOST_KEY_REJECTED: (
         "Find out why first. If the host got a new key, compare it over another channel, then put "
         "it into known_hosts."
     ),
     LinkTrouble.NO_AGREEMENT: "Check the ciphers and key exchanges that the host's SSH allows.",
     LinkTrouble.NO_TERMINAL: "Let the SSH user have a terminal and that command at the host.",
-    LinkTrouble.LOGIN_REFUSED: "Check user and password file, and that the user is not frozen.",
-    LinkTrouble.UNEXPECTED_PROMPT: "Check the log-in type, or set the prompt of that step.",
+    LinkTrouble.LOGIN_REFUSED: (
+        "Check user and password file or key, and that the host has not frozen the user."
+    ),
+    LinkTrouble.UNEXPECTED_PROMPT: (
+        "Check login and service, or set that step's expression under prompts."
+    ),
     LinkTrouble.DISTRIBUTOR_FAILED: "Try the distributor command by hand at a TACL prompt.",
-    LinkTrouble.DISCONNECTED: "It is tried again by itself; check the network if it stays so.",
-    LinkTrouble.SILENT: "It is tried again by itself; check the distributor's filter.",
-    LinkTrouble.FILE_UNREADABLE: "Mend that; it is tried again by itself.",
+    LinkTrouble.DISCONNECTED: "Check the network if it stays so; the agent tries again by itself.",
+    LinkTrouble.SILENT: "Check the distributor's filter; the agent tries again by itself.",
+    LinkTrouble.FILE_UNREADABLE: "Mend that; the agent tries again by itself.",
 }
 
 Action = StepPassed | SendLine | Started | LinkFailure

@@ -73,6 +73,13 @@ def test_a_link_that_is_down(tmp_path: Path) -> None:
     assert "    last event: none" in text
 
 
+def test_a_link_that_is_up_again_but_not_for_long_enough_to_count_as_back(tmp_path: Path) -> None:
+    alarm = LinkAlarm(since_ns=NOW - 600 * SECOND, told_ns=NOW - 540 * SECOND)
+    text = shown(tmp_path, Link(up=True, since_ns=NOW, alarm=alarm))
+    assert "None" not in text
+    assert "its loss was told 2023-11-14T22:04:20Z; it counts as back once it has stay" in text
+
+
 def test_what_the_host_asked_for(tmp_path: Path) -> None:
     asked = {
         "obeyed": 2, "refused": 1, "too_many": 3, "left_alone": 4, "elsewhere": 5,
