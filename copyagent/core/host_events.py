@@ -10,8 +10,10 @@ Host events can be lost, repeated, late, reordered, and (over Telnet) forged.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 
 class Ring(Enum):
@@ -61,6 +63,29 @@ class LinkTrouble(Enum):
     DISCONNECTED = "connection lost"
     SILENT = "nothing heard for too long"
     FILE_UNREADABLE = "file of events cannot be read"
+
+
+NEXT_STEPS: Final[Mapping[LinkTrouble, str]] = {
+    LinkTrouble.UNREACHABLE: "Check address and port, and that the host's server runs.",
+    LinkTrouble.TIMED_OUT: "Check the host's server, or raise response_timeout or connect_timeout.",
+    LinkTrouble.HOST_KEY_REJECTED: (
+        "Find out why first. If the host got a new key, compare it over another channel, then put "
+        "it into known_hosts."
+    ),
+    LinkTrouble.NO_AGREEMENT: "Check the ciphers and key exchanges that the host's SSH allows.",
+    LinkTrouble.NO_TERMINAL: "Let the SSH user have a terminal and that command at the host.",
+    LinkTrouble.LOGIN_REFUSED: (
+        "Check user and password file or key, and that the host has not frozen the user."
+    ),
+    LinkTrouble.UNEXPECTED_PROMPT: (
+        "Check login and service, or set that step's expression under prompts."
+    ),
+    LinkTrouble.DISTRIBUTOR_FAILED: "Try the distributor command by hand at a TACL prompt.",
+    LinkTrouble.DISCONNECTED: "Check the network if it stays so; the agent tries again by itself.",
+    LinkTrouble.SILENT: "Check the distributor's filter; the agent tries again by itself.",
+    LinkTrouble.FILE_UNREADABLE: "Mend that; the agent tries again by itself.",
+}
+"""What an operator is to do; it ends the sentence that says why there is no session."""
 
 
 @dataclass(frozen=True, slots=True)

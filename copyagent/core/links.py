@@ -6,6 +6,7 @@ from typing import Final
 
 from copyagent.core.book import Book
 from copyagent.core.host_events import (
+    NEXT_STEPS,
     CaughtUp,
     EventsMissed,
     HostEvent,
@@ -154,8 +155,11 @@ class Links:
 
     def _say_lost(self, host: str, link: Link, since: str = "") -> None:
         message = messages.LINK_LOST if link.kind is None else _TOLD_AS.get(link.kind)
-        cause = since + link.trouble.removeprefix(f"EMS link to {host}: ")
-        self.book.say(message or messages.LINK_LOST, host=host, cause=cause)
+        cause = link.trouble.removeprefix(f"EMS link to {host}: ")
+        if link.kind is not None:
+            # A line of the event log has little room, and the message has a next step of its own.
+            cause = cause.removesuffix(f". {NEXT_STEPS[link.kind]}")
+        self.book.say(message or messages.LINK_LOST, host=host, cause=since + cause)
 
     def _expect_nothing_of(self, host: str, now: Moment) -> None:
         """Judge what waits for this host's word without it."""

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from copyagent.core.host_events import LinkTrouble
+from copyagent.core.host_events import NEXT_STEPS, LinkTrouble
 from copyagent.ems.lines import is_prompt
 from copyagent.ems.login_types import LoginType, Step
 from copyagent.ems.secret import NOT_SHOWN, Secret
@@ -95,36 +95,20 @@ class LinkFailure:
     expected: str = ""
     came: str = ""
 
-    def sentence(self, host: str) -> str:
-        """Name the host, the cause and the next step, for a message to the operator."""
-        text = f"EMS link to {host}: {self.trouble.value} ({self.step})"
+    @property
+    def cause(self) -> str:
+        """Say what is wrong, without a next step."""
+        text = f"{self.trouble.value} ({self.step})"
         if self.expected:
             text += f", expected {self.expected}"
         if self.came:
             text += f", came: {self.came}"
-        return f"{text}. {_NEXT_STEP[self.trouble]}"
+        return text
 
+    def sentence(self, host: str) -> str:
+        """Name the host, the cause and the next step, for a message to the operator."""
+        return f"EMS link to {host}: {self.cause}. {NEXT_STEPS[self.trouble]}"
 
-_NEXT_STEP: Final = {
-    LinkTrouble.UNREACHABLE: "Check address and port, and that the host's server runs.",
-    LinkTrouble.TIMED_OUT: "Check the host's server, or raise response_timeout or connect_timeout.",
-    LinkTrouble.HOST_KEY_REJECTED: (
-        "Find out why first. If the host got a new key, compare it over another channel, then put "
-        "it into known_hosts."
-    ),
-    LinkTrouble.NO_AGREEMENT: "Check the ciphers and key exchanges that the host's SSH allows.",
-    LinkTrouble.NO_TERMINAL: "Let the SSH user have a terminal and that command at the host.",
-    LinkTrouble.LOGIN_REFUSED: (
-        "Check user and password file or key, and that the host has not frozen the user."
-    ),
-    LinkTrouble.UNEXPECTED_PROMPT: (
-        "Check login and service, or set that step's expression under prompts."
-    ),
-    LinkTrouble.DISTRIBUTOR_FAILED: "Try the distributor command by hand at a TACL prompt.",
-    LinkTrouble.DISCONNECTED: "Check the network if it stays so; the agent tries again by itself.",
-    LinkTrouble.SILENT: "Check the distributor's filter; the agent tries again by itself.",
-    LinkTrouble.FILE_UNREADABLE: "Mend that; the agent tries again by itself.",
-}
 
 Action = StepPassed | SendLine | Started | LinkFailure
 

@@ -166,9 +166,7 @@ class HostWriter:
                 failures = 0
                 continue
             failures += 1
-            sentence = failure.sentence(self._settings.host)
-            cause = sentence.removeprefix(f"EMS link to {self._settings.host}: ")
-            self._tell_trouble(cause, matters=self.waiting > 0)
+            self._tell_trouble(failure.cause, matters=self.waiting > 0)
             refused = failure.trouble is LinkTrouble.LOGIN_REFUSED
             delay = next_delay(self._settings, failures, self._chance())
             await trio.sleep(self._settings.refused_delay if refused else delay)

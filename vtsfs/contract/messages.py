@@ -70,13 +70,14 @@ LINK_UP = Message(220101, "EMS link to {host} is up", "Nothing to do.")
 LINK_LOST = Message(
     420102,
     "EMS link to {host} lost: {cause}",
-    "Copies go on by the overlay alone. Check the host's Telnet server and the network; "
-    "the link is tried again by itself.",
+    "Copies go on by the overlay alone. Check the host's server and the network, or the file; "
+    "copyagent ems test {host} shows how far a log-in comes. The link is tried again by itself.",
 )
 EMS_GAP = Message(
     420103,
     "EMS events of {host} may have been missed: {cause}",
-    "Nothing to do: mounts in that time are judged by the overlay alone.",
+    "Nothing to do: mounts in that time are judged by the overlay alone. If it comes again and "
+    "again, mend the cause: see catch_up and distributor in vts-autocopy.yaml(5).",
 )
 LOGIN_REFUSED = Message(
     620104,

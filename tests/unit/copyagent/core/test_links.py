@@ -19,6 +19,7 @@ from copyagent.core.host_events import (
     Printed,
     TapeDismounted,
 )
+from copyagent.ems.dialogue import LinkFailure
 from tests.support.histories import (
     HOST,
     TAPE,
@@ -110,6 +111,16 @@ def test_the_alarm_tells_the_trouble_there_is_then(play: Playbook) -> None:
     play.wait(60.0)
     assert cause(play, LOST) == "no route"
     assert said(play) == [UP, LOST]
+
+
+def test_the_alarm_leaves_the_next_step_to_the_manual_since_a_line_has_little_room(
+    play: Playbook,
+) -> None:
+    failure = LinkFailure(LinkTrouble.TIMED_OUT, "user prompt", "/TACL 1>/", "(not shown)")
+    play >> link_up() >> LinkLost(HOST, failure.sentence(HOST), failure.trouble)
+    play.wait(60.0)
+    assert cause(play, LOST) == failure.cause
+    assert failure.cause.endswith("came: (not shown)")
 
 
 def test_the_patience_is_a_setting() -> None:
