@@ -368,7 +368,16 @@ def _published(record: TapeRecord) -> bool:
 
 
 def _is_of(session: Session, former: HostMount, present: HostMount | None) -> bool:
-    """Tell whether *session* was over before the present mount, and not begun after the former."""
+    """Tell whether *session* was over before the present mount, and not begun after the former.
+
+    If no word of either mount came in time, it may as well be of the present one: where that one
+    is without ring, it is not taken for the former's.
+    """
+    forbids = (
+        present is not None and present.ring is Ring.NO_RING and former.ring is not present.ring
+    )
+    if forbids and session.closed_ns < former.began_ns:
+        return False
     if present is not None and session.closed_ns >= present.began_ns:
         return False
     return session.opened_ns <= former.dismounted_ns

@@ -67,3 +67,15 @@ def test_a_take_over_forgets_what_was_asked_for(world: TrueWorld) -> None:
     world.close(TAPE, wrote=True)
     world.calm_down()
     world.check_calm()
+
+
+def test_a_mount_heard_too_late_does_not_take_the_blame_from_one_without_ring(
+    world: TrueWorld,
+) -> None:
+    """Three mounts and two sessions, and no word of any mount before its session was over."""
+    whole_mount(world, Ring.WITH_RING, wrote=None)
+    whole_mount(world, Ring.NO_RING, wrote=True)
+    world.hear_host(HOST, 4)
+    whole_mount(world, Ring.WITH_RING, wrote=False)
+    world.calm_down()
+    assert isinstance(world.state_of(TAPE), Held)
