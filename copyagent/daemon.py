@@ -1,5 +1,6 @@
 """Puts the agent together and runs it: wiring only, nothing is decided here."""
 
+import gc
 import json
 import logging
 import os
@@ -75,6 +76,10 @@ async def _run(settings: Settings, store: Store) -> None:
     event_log = EventLog(settings.paths.event_log, settings.system, program="copyagent")
     notifier = Notifier.from_environment(os.environ, os.getpid())
     runner = _assemble(settings, store, event_log)
+    # A hundred thousand records live as long as the agent: looking through them for rubbish again
+    # and again would take a third of the time that a flood of host events is decided in.
+    gc.collect()
+    gc.freeze()
     event_log.write(
         messages.AGENT_STARTED,
         version=__version__,

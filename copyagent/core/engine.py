@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from copyagent.core import tape as states
 from copyagent.core.behind import Behind
 from copyagent.core.book import Book, CopyKey, reset_clocks
+from copyagent.core.clock_steps import ClockWatch, set_clock
 from copyagent.core.commands import Command, StartCopy
 from copyagent.core.copying import CopyDone, CopyJob, SourceChanged, SourceErased
 from copyagent.core.events import (
@@ -50,6 +51,7 @@ class Engine:
     targets: Targets = field(init=False)
     behind: Behind = field(init=False)
     requests: HostRequests = field(init=False)
+    clock: ClockWatch = field(default_factory=ClockWatch)
     handled: float = 0.0
 
     def __post_init__(self) -> None:
@@ -69,6 +71,7 @@ class Engine:
 
     def take(self, event: Event | HostEvent, now: Moment) -> None:
         """Take in *event*; `due` must follow, once for any number of events of one moment."""
+        self._mind_the_clock(now)
         match event:
             case AgentStarted():
                 self._started(now)
@@ -96,6 +99,7 @@ class Engine:
 
     def due(self, now: Moment) -> list[Command]:
         """Do what time, or what was taken in, makes due; return all that is to be carried out."""
+        self._mind_the_clock(now)
         self.links.due(now)
         self._judge_due(now)
         self.vaults.sweeps_due(now)
@@ -187,6 +191,11 @@ class Engine:
         )
 
     # ---- time ------------------------------------------------------------------------------------
+
+    def _mind_the_clock(self, now: Moment) -> None:
+        step_ns = self.clock.step_ns(now)
+        if step_ns:
+            set_clock(self.book, step_ns)
 
     def _judge_due(self, now: Moment) -> None:
         for tape in [t for t, at in self.book.deadlines.items() if at <= now.mono]:
