@@ -75,6 +75,14 @@ class HostMount:
         return self.ring is None and (self.unrequested or self.by_drive)
 
     @property
+    def may_be_next(self) -> bool:
+        """Whether no ring was asked for when it was over already: perhaps for the next mount.
+
+        Its number tells, but for a mount of which only the end was heard.
+        """
+        return self.ring is Ring.NO_RING and 0 < self.dismounted_ns < self.requested_ns
+
+    @property
     def caution(self) -> int:
         """How careful one has to be because of this mount; of several hosts' the greatest counts.
 

@@ -117,6 +117,15 @@ class HostMounts:
             del self.mounts[key]
             _remember(self.formers, key, (*self.formers.get(key, ()), mount)[-_FORMERS:])
 
+    def begin_next(self, mount: HostMount) -> None:
+        """Put *mount* to those that are over; what was said since its end is of the next one."""
+        over_ns = mount.dismounted_ns
+        met_ns, used_ns = (
+            (ns if ns > over_ns else 0) for ns in (mount.mounted_ns, mount.opened_ns)
+        )
+        self.retire(mount)
+        self._put(replace(mount, mounted_ns=met_ns, opened_ns=used_ns, dismounted_ns=0))
+
     def is_elsewhere(self, host: str, volume: str) -> None:
         """Take in that no tape here has the name *volume*, whose mount by *host* may be over."""
         key = _key(host, volume)
@@ -158,6 +167,8 @@ class HostMounts:
 
     def _met_before(self, event: MountRequested, now_ns: int) -> HostMount | None:
         """Return the mount that met this request, if that was heard first."""
+        if event.request is None:
+            return None  # requests without a number are no more alike than others
         found = self.met.pop(_key(event.host, event.request), None)
         if found is None or now_ns - found.mounted_ns >= LATE_NS:
             return None

@@ -101,6 +101,12 @@ def test_a_request_met_by_another_tape_is_about_that_tape(mounts: HostMounts) ->
     assert mounts.of(HOST, "X00002") is None
 
 
+def test_a_completion_without_a_number_takes_no_other_volumes_request(mounts: HostMounts) -> None:
+    mounts.handle(volume_mounted("X00002", request=None), 1)
+    assert mounts.handle(no_ring(V, request=None), 2) == (V,)
+    assert ring(mounts) is Ring.NO_RING
+
+
 def test_a_substituted_volume_takes_the_ring_over(mounts: HostMounts) -> None:
     assert mounts.handle(VolumeSubstituted(HOST, "X00002", V), 1) == ()
     mounts.handle(no_ring("X00002"), 1)

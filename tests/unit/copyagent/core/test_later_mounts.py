@@ -427,3 +427,40 @@ def test_a_link_that_is_back_in_time_has_missed_nothing(overlay: Overlay) -> Non
         play >> tape_dismounted() << StartCopy
         assert play.verdict() == "agreed"
         play >> done(play.job) >> WakeupDue()
+
+
+# ---- a mount of which only the end was heard, and the next -----------------------------------------
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("is_late", [True, False])
+@pytest.mark.parametrize("gap", [5.0, 100.0])
+def test_a_no_ring_after_the_end_of_an_unheard_mount_is_that_of_the_next(
+    play: Playbook, overlay: Overlay, gap: float, *, is_late: bool, is_known: bool
+) -> None:
+    with play:
+        if is_known:
+            play >> overlay.mounted() >> overlay.dismounted()
+            play.wait(GRACE) << StartCopy
+            play >> done(play.job)
+            play.wait(HOUR)
+        play >> tape_dismounted()
+        play.wait(gap)
+        if not is_late:
+            play >> no_ring(request=43)
+        play.wait(GRACE + 10.0)
+        play >> overlay.mounted()
+        if is_late:
+            play >> no_ring(request=43)
+        play >> volume_mounted(request=43)
+        for _ in range(2):
+            play.wait(60.0)
+            play >> overlay.dismounted()
+            play.wait(100.0)
+            assert play.verdict() == "conflict"
+            play >> overlay.mounted()
+        play >> overlay.dismounted() >> tape_dismounted()
+        play.wait(100.0)
+        assert play.verdict() == "conflict"
+        agreed_copy(play, overlay)
+        play >> done(play.job)
