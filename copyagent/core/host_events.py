@@ -293,8 +293,8 @@ class Unrecognised(HostEvent):
 class SetAside(HostEvent):
     """Tell that an event was understood and is to change nothing; *why* is a phrase.
 
-    So are the events that a replay brings a second time, and a heartbeat's way back. *told* tells
-    that it was told before in this session, in a form that was not whole yet.
+    So are the events that a replay brings a second time. *told* tells that it was told before in
+    this session, in a form that was not whole yet.
     """
 
     why: str

@@ -14,6 +14,7 @@ from copyagent.core.host_events import (
     LinkTrouble,
     LinkUp,
     OthersHeard,
+    SetAside,
     TapeDismounted,
 )
 from copyagent.core.judging import Judge
@@ -70,6 +71,8 @@ class Links:
                 link.caught_up = True
                 link.memory.settle()
                 self.book.links_dirty = True
+            case SetAside():
+                pass
             case _:
                 link.events += 1
         volumes = self.book.mounts.handle(event, now.wall_ns, self.judge.meant.tape_on(event))

@@ -337,3 +337,15 @@ class Dialogue:
 def expects_prompt(distributor: str) -> bool:
     """Tell whether a prompt is no bad sign after this command, since it was told NOWAIT."""
     return _NOWAIT.search(distributor) is not None
+
+
+def without_echo(text: str, line: str) -> str:
+    """Return *text* without the echo of a typed *line* that it begins with, wrapped or not."""
+    at = 0
+    for sign in "".join(line.split()):
+        while at < len(text) and text[at].isspace():
+            at += 1
+        if at == len(text) or text[at] != sign:
+            return text
+        at += 1
+    return text[at:]

@@ -32,7 +32,6 @@ POSITION_S: Final = 30.0
 """How often it is told how far a host was heard when it says nothing about tapes."""
 REPEATED: Final = "a replay brought it again"
 LENGTHENED: Final = "the rest of an event that was told before"
-HEARTBEAT: Final = "a heartbeat that came back"
 
 _BURST = re.compile(r"(?i)\bBURST\b(?:.*?\bSUBSYSTEM\s+(?P<ssid>[\w$-]+\.[\w$-]+))?")
 _BURST_NUMBERS: Final = frozenset({538, 539, 543})
@@ -177,16 +176,7 @@ class Listener:
         # Half a command is another command.
         if event.unfinished and isinstance(found, PolicyCommand):
             return None
-        if found is None:
-            return self._heartbeat(event) if self._is_heartbeat(event.text) else None
-        return event_unquoted(found, self._quotes)
-
-    def _heartbeat(self, event: EmsEvent) -> SetAside:
-        self._tally.heartbeats += 1
-        printed = self._printed(event)
-        return SetAside(
-            self._host, HEARTBEAT, node=event.node, printed_at=event.printed_at, printed=printed
-        )
+        return None if found is None else event_unquoted(found, self._quotes)
 
     def _mark(self, event: EmsEvent, read: HostEvent | None) -> Mark | None:
         printed = read.printed if read is not None else self._printed(event)
@@ -216,8 +206,11 @@ class Listener:
     def _take_other(self, event: EmsEvent, mark: Mark | None, found: list[HostEvent]) -> None:
         self._others += 1
         self._other = event
-        quoted = self._quotes(event.subsystem)
-        self._tally.count_other(NOT_SHOWN if quoted else event.subsystem)
+        if self._is_heartbeat(event.text):
+            self._tally.heartbeats += 1
+        else:
+            quoted = self._quotes(event.subsystem)
+            self._tally.count_other(NOT_SHOWN if quoted else event.subsystem)
         if mark is not None:
             self._memory.see(mark, told=False)
         if event.number in _BURST_NUMBERS:

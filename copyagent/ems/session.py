@@ -17,7 +17,7 @@ import trio
 from copyagent.core.host_events import HostEvent
 from copyagent.core.host_memory import HostMemory, Resumption
 from copyagent.ems.catch_up import command_from
-from copyagent.ems.dialogue import LinkFailure
+from copyagent.ems.dialogue import LinkFailure, without_echo
 from copyagent.ems.link_settings import LinkSettings, LinkTally
 from copyagent.ems.listening import Listener
 from copyagent.ems.log_on import LogOn
@@ -81,7 +81,8 @@ async def run_session(
             is_heartbeat=heartbeat.returned if heartbeat is not None else lambda _: False,
             latest=past.latest,
         )
-        ended = await Reader(wire, settings, listener, deliver, tally, heartbeat).run(unread)
+        reader = Reader(wire, settings, listener, deliver, tally, heartbeat)
+        ended = await reader.run(without_echo(unread, distributor))
         past.latest, past.is_deaf = listener.latest, listener.is_deaf
         return ended
     finally:

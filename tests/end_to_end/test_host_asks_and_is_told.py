@@ -126,13 +126,12 @@ def test_a_copy_that_was_given_up_is_told_at_the_host(world: World) -> None:
     world.wait_for("GONE01", "copied")
 
 
-def test_heartbeats_come_back_and_are_no_garbage(world: World) -> None:
-    texts: list[str] = json.loads(world.host.say("posted"))
-    beats = [text for text in texts if "HEARTBEAT" in text]
-    assert beats
+def test_heartbeats_come_back_and_are_in_nobodys_way(world: World) -> None:
+    world.site.wait(lambda: world.site.status()["hosts"][0]["heartbeats"] > 0, "one comes back")
     link = world.site.status()["hosts"][0]
     assert link["up"]
-    assert link["unrecognised"] == 0
+    assert (link["unrecognised"], link["garbage_lines"]) == (0, 0)
+    assert "HEARTBEAT" not in world.site.must("copyagent", "events")
 
 
 def test_what_was_asked_and_told_is_shown(world: World) -> None:

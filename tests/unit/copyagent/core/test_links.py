@@ -17,6 +17,7 @@ from copyagent.core.host_events import (
     LoginRefused,
     OthersHeard,
     Printed,
+    SetAside,
     TapeDismounted,
 )
 from copyagent.ems.dialogue import LinkFailure
@@ -266,6 +267,12 @@ def test_what_other_subsystems_say_concerns_no_tape(play: Playbook) -> None:
     play >> OthersHeard(HOST, 7, **printed("26-11-22 10:00:05", "LINE READY"))
     assert play.engine.book.journal.newest == entries
     assert play.engine.links.state[HOST].events == 0
+
+
+def test_what_a_replay_brings_again_is_not_counted_again(play: Playbook) -> None:
+    play >> link_up() >> requested() >> SetAside(HOST, "a replay brought it again")
+    assert play.engine.links.state[HOST].events == 1
+    assert play.engine.book.journal.newest == 3
 
 
 def test_the_first_link_of_all_has_nothing_to_catch_up_with(play: Playbook) -> None:

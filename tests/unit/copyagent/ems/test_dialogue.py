@@ -17,6 +17,7 @@ from copyagent.ems.dialogue import (
     Started,
     StepPassed,
     expects_prompt,
+    without_echo,
 )
 from copyagent.ems.login_types import (
     DEFAULT_DISTRIBUTOR,
@@ -437,3 +438,17 @@ def test_random_text_never_raises_nor_shows_the_password(data: st.DataObject) ->
     assert len(re.findall(re.escape(SECRET), " ".join(talk.typed))) <= 1
     if isinstance(talk.end, LinkFailure):
         talk.failure()
+
+
+@pytest.mark.parametrize(
+    ("came", "left"),
+    [
+        ("RUN X /NAME/ A, B\r\nEVENT", "\r\nEVENT"),
+        ("RUN X /NAME\r\n/ A, B\n", "\n"),
+        ("\r\nRUN X /NAME/ A,", "\r\nRUN X /NAME/ A,"),
+        ("RUN Y /NAME/ A, B\n", "RUN Y /NAME/ A, B\n"),
+        ("EVENT", "EVENT"),
+    ],
+)
+def test_the_echo_of_what_was_typed_is_nothing_that_the_host_said(came: str, left: str) -> None:
+    assert without_echo(came, "RUN X /NAME/ A, B") == left
