@@ -39,6 +39,7 @@ from copyagent.core.host_events import (
     VolumeMounted,
     VolumeSubstituted,
 )
+from copyagent.core.host_mount import LATE_S
 from copyagent.core.tape import Held
 from tests.support.histories import Overlay, ended, published
 from tests.support.playbook import Playbook
@@ -113,10 +114,15 @@ class TrueTape:
 
 @dataclass
 class Link:
-    """The wire to one host: what is on its way, and what it would replay when it is back."""
+    """The wire to one host: what is on its way, and what it would replay when it is back.
+
+    *said* is when, in seconds, *since* when the link is up.
+    """
 
     host: str
     up: bool = True
+    since: float = 0.0
+    said: deque[float] = field(default_factory=deque)
     wire: deque[tuple[HostEvent, Told]] = field(default_factory=deque)
 
 
@@ -164,7 +170,14 @@ class TrueWorld:
         self.play.open.clear()
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, the engine being woken whenever it wants to."""
+        """Let time pass, the engine being woken whenever it wants to.
+
+        Over a link that is up no word is later than `LATE_S`: the agent relies on that.
+        """
+        for link in self.links.values():
+            oldest = max(link.since, link.said[0]) if link.said else self.play.now.mono
+            if link.up and self.play.now.mono + seconds - oldest > LATE_S - 1.0:
+                self.hear_host(link.host, len(link.wire))
         until = self.play.now.mono + seconds
         while self.play.now.mono < until:
             self.play.wait(until - self.play.now.mono)
@@ -181,6 +194,7 @@ class TrueWorld:
         """Let the host print *event*; *told* is called when it reaches the agent."""
         self.wait(MOMENT_S)
         self.links[host].wire.append((event, told))
+        self.links[host].said.append(self.play.now.mono)
 
     def ask(self, tape: TapeId, ring: Ring, *, scratch: bool) -> None:
         """The host asks for a tape: with *scratch*, without saying which."""
@@ -228,6 +242,7 @@ class TrueWorld:
         """One event that the host printed never arrives, and nobody knows."""
         if self.links[host].wire:
             self.links[host].wire.popleft()
+            self.links[host].said.popleft()
             self.forget_plainness(host)
 
     def take_over(self, host: str) -> None:
@@ -327,6 +342,7 @@ class TrueWorld:
         link = self.links[host]
         for _ in range(min(count, len(link.wire)) if link.up else 0):
             event, told = link.wire.popleft()
+            link.said.popleft()
             told()
             for _ in range(2 if twice else 1):
                 self.hand(event)
@@ -340,10 +356,11 @@ class TrueWorld:
     def regain_link(self, host: str, *, gap: bool) -> None:
         """Have it back. Without a *gap* everything since is replayed; with one, nothing is."""
         link = self.links[host]
-        link.up = True
+        link.up, link.since = True, self.play.now.mono
         self.hand(LinkUp(host))
         if gap:
             link.wire.clear()
+            link.said.clear()
             self.forget_plainness(host)
             self.hand(EventsMissed(host, "the log was rolled over"))
 
