@@ -22,6 +22,7 @@ from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.signals import Access
+from vtsfs.contract.units import format_duration
 
 #: Version of the documents made here.
 SCHEMA = 1
@@ -175,10 +176,19 @@ def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
         case states.Unsynced():
             return f"Copy it for the first time: copyagent sync {record.tape}"
     if overlay_says(record.evidence, writers=False) is not Overlay.NOTHING:
-        at = book.deadlines.get(record.tape)
-        within = f" within {max(at - now.mono, 0):.0f} s" if at is not None else ""
-        return f"The witnesses are being heard; a verdict comes{within}."
+        return _heard(book, record, now)
     return "Nothing to do."
+
+
+def _heard(book: Book, record: TapeRecord, now: Moment) -> str:
+    at = book.deadlines.get(record.tape)
+    if at is None:
+        return "The witnesses are being heard; a verdict comes."
+    cross_check, left = book.settings.cross_check, max(at - now.mono, 0)
+    if left > cross_check.settle + cross_check.grace:
+        latest = format_duration(left)
+        return f"The host has it: a verdict comes when it dismounts it, in {latest} at the latest."
+    return f"The witnesses are being heard; a verdict comes within {left:.0f} s."
 
 
 _WAITS = {

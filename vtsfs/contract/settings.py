@@ -245,14 +245,17 @@ def examine_settings(text: str, name: str) -> tuple[Settings | None, tuple[str, 
     if not isinstance(data, dict):
         return None, behind(name, ["should hold keys such as system: and vaults:"])
     problems: list[str] = []
+    moot: str | None = None
     settings: Settings | None
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
         problems = [_problem(dict(e)) for e in error.errors()]
+        # Hosts that are wrong are taken out; then it would be said that there are none.
+        moot = _NO_HOST if any(e["loc"][:2] == ("ems", "hosts") for e in error.errors()) else None
         settings = _salvaged(data, error)
     if settings is not None:
-        problems += _contradictions(settings)
+        problems += [problem for problem in _contradictions(settings) if problem != moot]
     return settings, behind(name, problems)
 
 
@@ -286,6 +289,12 @@ def _problem(error: dict[str, Any]) -> str:
         return f"{key}: this setting is required"
     text = str(error["msg"]).removeprefix("Value error, ")
     return f"{key}: {text[:1].lower()}{text[1:]}"
+
+
+_NO_HOST = (
+    "ems.hosts: no host is configured, so only the overlay would tell of mounts; "
+    "add one, or say ems: {required: false}"
+)
 
 
 def _contradictions(settings: Settings) -> list[str]:
@@ -327,10 +336,7 @@ def _unknown_references(settings: Settings, patterns: NamePatterns | None) -> li
                 f"{key}.target_pool: {entry.target_pool} at {entry.target} already receives {other}"
             )
     if settings.autocopy and settings.ems.required and not settings.ems.hosts:
-        problems.append(
-            "ems.hosts: no host is configured, so only the overlay would tell of mounts; "
-            "add one, or say ems: {required: false}"
-        )
+        problems.append(_NO_HOST)
     problems.extend(_unknown_in_ems(settings))
     return problems
 

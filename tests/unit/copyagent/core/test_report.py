@@ -86,7 +86,10 @@ def test_the_words_and_next_steps_along_a_tapes_way(play: Playbook, overlay: Ove
             "It is judged, and copied if need be, when its last writer has closed it",
         ),
         ("settling", "The witnesses are being heard; a verdict comes within 2 s"),
-        ("awaiting host", "The witnesses are being heard; a verdict comes within 86398 s"),
+        (
+            "awaiting host",
+            "The host has it: a verdict comes when it dismounts it, in 23h 59m at the latest",
+        ),
         ("copying", "Wait for the end of the copy"),
         ("retry 1/12", "Next attempt in 300 s"),
         ("waiting (fenced)", "Looked at again in 300 s"),
