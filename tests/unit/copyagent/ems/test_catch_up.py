@@ -19,11 +19,10 @@ from copyagent.core.host_events import (
     TapeDismounted,
 )
 from copyagent.core.host_memory import LATE_S, MOST_TOLD, OVERLAP_S, HostMemory, Resumption
-from copyagent.ems.catch_up import begin_at, can_ask, command_from
+from copyagent.ems.catch_up import begin_at, can_ask
 from copyagent.ems.lines import EmsEvent, EmsLineDecoder
 from copyagent.ems.link_settings import LinkTally
 from copyagent.ems.listening import LENGTHENED, POSITION_S, REPEATED, Listener
-from vtsfs.contract.settings_ems import DEFAULT_DISTRIBUTOR
 
 START = printed_second("26-10-24 22:00:00") or 0
 PLAIN = "EMSDIST /NAME/ TYPE PRINTING, COLLECTOR $0, TEXTOUT [#MYTERM]"
@@ -143,28 +142,6 @@ def test_a_refused_time_is_a_gap() -> None:
     link = linked(dismounted(START))
     refused = begin_at(link.memory, PLAIN, wanted=True, refused=True)
     assert refused == Resumption(None, "the distributor refused TIME")
-
-
-@pytest.mark.parametrize(
-    ("distributor", "typed"),
-    [
-        (PLAIN, f"{PLAIN}, TIME 2026-10-24 22:00:00"),
-        ("EMSDIST /NAME/ TYPE P%time%, COLLECTOR $0",
-         "EMSDIST /NAME/ TYPE P, TIME 2026-10-24 22:00:00, COLLECTOR $0"),
-        ("RUN $SYSTEM.EMSDIST /NAME/ TYPE P",
-         "RUN $SYSTEM.EMSDIST /NAME/ TYPE P, TIME 2026-10-24 22:00:00"),
-        ("RUN VTSDIST %time%", "RUN VTSDIST , TIME 2026-10-24 22:00:00"),
-    ],
-)  # fmt: skip
-def test_the_option_stands_where_the_setting_wants_it(distributor: str, typed: str) -> None:
-    assert can_ask(distributor) == ""
-    assert command_from(distributor, START) == typed
-    assert "%time%" not in command_from(distributor, None)
-    assert "TIME" not in command_from(distributor, None).upper()
-
-
-def test_the_default_can_catch_up() -> None:
-    assert can_ask(DEFAULT_DISTRIBUTOR) == ""
 
 
 @pytest.mark.parametrize(
