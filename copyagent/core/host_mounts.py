@@ -117,14 +117,16 @@ class HostMounts:
             del self.mounts[key]
             _remember(self.formers, key, (*self.formers.get(key, ()), mount)[-_FORMERS:])
 
-    def begin_next(self, mount: HostMount) -> None:
+    def begin_next(self, mount: HostMount) -> HostMount:
         """Put *mount* to those that are over; what was said since its end is of the next one."""
         over_ns = mount.dismounted_ns
         met_ns, used_ns = (
             (ns if ns > over_ns else 0) for ns in (mount.mounted_ns, mount.opened_ns)
         )
         self.retire(mount)
-        self._put(replace(mount, mounted_ns=met_ns, opened_ns=used_ns, dismounted_ns=0))
+        following = replace(mount, mounted_ns=met_ns, opened_ns=used_ns, dismounted_ns=0)
+        self._put(following)
+        return following
 
     def is_elsewhere(self, host: str, volume: str) -> None:
         """Take in that no tape here has the name *volume*, whose mount by *host* may be over."""
@@ -250,6 +252,8 @@ class HostMounts:
                 nobody = known.ring is None and known.request is None
                 known = replace(known, mounted_ns=known.mounted_ns or now_ns, unrequested=nobody)
             case TapeDismounted():
+                if known.may_be_next:
+                    known = self.begin_next(known)
                 known = replace(known, dismounted_ns=known.dismounted_ns or now_ns)
             case _:
                 known = replace(known, opened_ns=known.opened_ns or now_ns)

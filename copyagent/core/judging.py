@@ -234,7 +234,7 @@ class Judge:
             self._conclude(record, (verdict, Overlay.NOTHING, host), mount, now)
         else:
             record.evidence = Evidence()
-            self._retire(mount, unseen=True)
+            self._retire(mount)
 
     def _seen_elsewhere(self, record: TapeRecord, mount: HostMount) -> bool:
         """Tell whether a tape that the host can have meant is open, or is being judged."""
@@ -323,8 +323,7 @@ class Judge:
         if mount is not None and verdict in BY_HOST:
             rivals = tuple(self.meant.rivals(record, mount))
         if mount is not None and mount.dismounted_ns:
-            later = any(s.opened_ns > mount.dismounted_ns for s in evidence.sessions)
-            self._retire(mount, unseen=later)
+            self._retire(mount)
         self._remember(record, finding, mount, evidence, now)
         heard = self.listening(record.tape.vault)
         ruling = Ruling(verdict, evidence, mount, rivals, heard)
@@ -332,9 +331,8 @@ class Judge:
         self.book.dirty.add(record.tape)
         self.book.settle_age(record, now)
 
-    def _retire(self, mount: HostMount, *, unseen: bool = False) -> None:
-        """Have done with *mount*; *unseen* tells that nothing judged was surely before its end."""
-        if unseen and mount.may_be_next:
+    def _retire(self, mount: HostMount) -> None:
+        if mount.may_be_next:
             self.book.mounts.begin_next(mount)
         else:
             self.book.mounts.retire(mount)

@@ -464,3 +464,21 @@ def test_a_no_ring_after_the_end_of_an_unheard_mount_is_that_of_the_next(
         assert play.verdict() == "conflict"
         agreed_copy(play, overlay)
         play >> done(play.job)
+
+
+def test_a_no_ring_that_holds_what_was_written_before_it_holds_for_the_next_mount_as_well(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        play >> overlay.mounted()
+        play.wait(60.0)
+        play >> overlay.dismounted() >> tape_dismounted()
+        play.wait(2.0)
+        play >> no_ring(request=43)
+        play.wait(60.0)
+        play >> overlay.mounted()
+        play.wait(1.0)
+        play >> overlay.dismounted()
+        play.wait(DAY)
+        assert play.verdict() == "conflict"
+        assert not play.jobs
