@@ -159,8 +159,9 @@ def _read_json(text: str, name: str) -> Recording:
         try:
             _read_line(recording, json.loads(line), f"{name}:{number}")
         except MALFORMED as error:
+            why = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
             raise UsageError(
-                f"{name}:{number}: neither an event nor a signal in JSON ({error!r})"
+                f"{name}:{number}: neither an event nor a signal in JSON: {why}"
             ) from error
     return recording
 

@@ -1,6 +1,7 @@
 """The documents that the manual describes have the keys that it names, and no others."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 from copyagent.cli.ems_replay import replay_document
@@ -15,6 +16,7 @@ from copyagent.ems.recording import Recording
 from copyagent.ems.trial import Trial
 from tests.support.example_settings import EXAMPLE, example_settings
 from vtsfs.contract.settings import Settings
+from vtsfs.contract.signals import Signal
 
 PAGE = Path(__file__).parents[2] / "man" / "copyagent.8"
 #: Counted by the link's own task, and added to the document in `copyagent.answers`.
@@ -47,9 +49,15 @@ def settings_with_a_host(root: Path) -> Settings:
 def test_an_events_keys() -> None:
     journal = Journal()
     journal.add(LinkUp("DEV2"), [], Moment(0.0, 1))
-    assert keys_between(".Ss Lines of JSON", ".Sh ENVIRONMENT") == set(
+    assert keys_between(".Ss Lines of JSON", "A signal is an object") == set(
         event_document(journal.entries[0], None)
     )
+
+
+def test_a_signals_keys_are_some_of_it() -> None:
+    told = keys_between("A signal is an object", ".Sh ENVIRONMENT")
+    assert told <= {field.name for field in fields(Signal)}
+    assert "session" in told
 
 
 def test_a_hosts_keys(tmp_path: Path) -> None:

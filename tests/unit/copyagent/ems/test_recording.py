@@ -100,7 +100,10 @@ def test_what_is_not_about_tapes_is_counted() -> None:
     [
         ("@ noon\n", "case:1: 'noon' is neither seconds nor a date"),
         (f"{MOUNT}@ 1 coffee\n", "case:3: after a time can stand"),
-        ('{"kind": 5}\n', "case:1: neither an event nor a signal"),
+        (
+            '{"kind": 5}\n',
+            "case:1: neither an event nor a signal in JSON: the key 'host' is missing",
+        ),
         ('\n{"signal": {}}\n', "case:2: neither an event nor a signal"),
         ('{"at": "x", "signal": {}}\n', "case:1: 'x' is neither"),
         ("{\n", "case:1: neither"),
