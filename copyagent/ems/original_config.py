@@ -59,14 +59,16 @@ class Parameter:
         return self.name.removesuffix("_NSserver").removesuffix("_<type>")
 
 
+_NOTIFY_TOO: Final = "and notify.logout_timeout, once notify has its command"
+
 PARAMETERS: Final = (
     Parameter("ems_enable", "ems.required", "a host that is listed is read; NO lists none"),
     Parameter("ems_hostnames", "ems.hosts", "each is a HOST, and its address"),
     Parameter("ems_keep_alive", "ems.hosts.HOST.keep_alive", "off in the original unless given"),
     Parameter("ems_notify_wait_timeout", "ems.hosts.HOST.notify.wait_timeout"),
     Parameter("ems_notify_wait_timeout_NSserver", "ems.hosts.HOST.notify.wait_timeout"),
-    Parameter("ems_notify_logout_timeout", "ems.hosts.HOST.logout_timeout"),
-    Parameter("ems_notify_logout_timeout_NSserver", "ems.hosts.HOST.logout_timeout"),
+    Parameter("ems_notify_logout_timeout", "ems.hosts.HOST.logout_timeout", _NOTIFY_TOO),
+    Parameter("ems_notify_logout_timeout_NSserver", "ems.hosts.HOST.logout_timeout", _NOTIFY_TOO),
     Parameter("ems_response_timeout", "ems.hosts.HOST.response_timeout"),
     Parameter("ems_response_timeout_NSserver", "ems.hosts.HOST.response_timeout"),
     Parameter("ems_mount_delay", "", "mounting is the tape engine's; nothing is mounted here"),
@@ -181,6 +183,8 @@ class _Import:
         for what in REQUIRED:
             text = f"{name}: {what} has to be filled in; its original name is not known"
             self._notes.append(Note(line, text))
+        text = f"{name}: login is TACL unless you say another: {', '.join(_KINDS)}"
+        self._notes.append(Note(line, text))
 
     def _free_key(self, name: str) -> str:
         """Make a HOST of *name*: up to 8 letters and digits, none of them taken."""

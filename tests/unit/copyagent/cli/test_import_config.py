@@ -32,6 +32,7 @@ def test_settings_go_to_standard_output_and_notes_do_not(original: Path) -> None
     assert "    DEV2:\n      address: DEV2\n      user:  # REQUIRED" in result.stdout
     assert "keep_alive: 30s\n" in result.stdout
     assert f"{original}:2: DEV2: user has to be filled in" in result.stderr
+    assert f"{original}:2: DEV2: login is TACL unless you say another" in result.stderr
     assert "REQUIRED" not in result.stderr
 
 
