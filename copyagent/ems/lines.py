@@ -164,7 +164,6 @@ class EmsLineDecoder:
         self._piece_length = 0
         self._lines: list[str] = []
         self._length = 0
-        self._is_fresh = False
         # Whether a line that lost its indent can still belong to the open event.
         self._joins_unindented = False
         # What was given of the open event already, and whether that was an unfinished form.
@@ -176,11 +175,6 @@ class EmsLineDecoder:
     def unfinished_line(self) -> str:
         """Give what has come of a line that has not ended."""
         return "".join(self._piece)
-
-    @property
-    def is_pending(self) -> bool:
-        """Tell whether whole lines have come that neither `feed` nor `flush` has given yet."""
-        return self._is_fresh
 
     def feed(self, text: str) -> list[EmsEvent]:
         """Take more text; return the events that are certainly complete, in order."""
@@ -203,7 +197,6 @@ class EmsLineDecoder:
         if unfinished_too:
             self._given_up_at = self._piece_length
         events: list[EmsEvent] = []
-        self._is_fresh = False
         if start := _START.match(piece):
             if self._lines:
                 events.extend(self._close())
@@ -299,7 +292,6 @@ class EmsLineDecoder:
             return
         self._lines.append(line)
         self._length += len(line)
-        self._is_fresh = True
 
     def _close(self) -> list[EmsEvent]:
         """End the open event: give what of it was not given yet."""
@@ -309,7 +301,6 @@ class EmsLineDecoder:
             self._drop(" ".join(lines))
         self._lines = []
         self._given = None
-        self._is_fresh = False
         self._joins_unindented = False
         return events
 

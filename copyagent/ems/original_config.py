@@ -111,11 +111,6 @@ class Imported:
     ems: dict[str, Any]
     notes: list[Note] = field(default_factory=list)
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing was lost; what is `REQUIRED` has to be filled in all the same."""
-        return not any(note.is_lost for note in self.notes)
-
 
 def import_config(text: str) -> Imported:
     """Turn an original configuration into settings; never raises, and carries nothing out."""

@@ -62,9 +62,17 @@ class Heard:
         """Keep what the link says of itself."""
         self.reports.append(event)
 
+    def reported(self, kind: type[HostEvent]) -> int:
+        """Count the reports of one *kind*."""
+        return sum(isinstance(report, kind) for report in self.reports)
+
     async def until(self, holds: Callable[[], object], what: str, within: float = 10.0) -> None:
         """Wait until *holds* is true; say what was heard if it does not come true."""
         await wait_until_async(holds, within, f"{what}; heard {self.events}, {self.reports}")
+
+    async def until_events(self, count: int) -> None:
+        """Wait until so many events were handed over in all."""
+        await self.until(lambda: len(self.events) == count, f"{count} events")
 
 
 async def one_session(settings: LinkSettings, heard: Heard, within: float = 10.0) -> LinkFailure:

@@ -157,16 +157,6 @@ def test_an_event_is_given_when_the_next_begins_or_time_has_passed() -> None:
     assert decoder.feed(header("three") + "\n") == []
 
 
-def test_it_says_whether_anything_waits_to_be_given() -> None:
-    decoder = EmsLineDecoder()
-    pending = [decoder.is_pending]
-    decoder.feed(header("one") + "\n")
-    pending.append(decoder.is_pending)
-    decoder.flush()
-    pending.append(decoder.is_pending)
-    assert pending == [False, True, False]
-
-
 def test_what_comes_after_a_flush_gives_the_event_once_more_and_longer() -> None:
     decoder = EmsLineDecoder()
     decoder.feed(header("$ZSVR: 0042 MOUNT") + "\n")

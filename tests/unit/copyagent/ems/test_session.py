@@ -2,9 +2,9 @@
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,94 +23,28 @@ from copyagent.core.host_events import (
     Unrecognised,
     VolumeMounted,
 )
-from copyagent.ems.dialogue import LinkFailure, LoginPlan
+from copyagent.ems.dialogue import LinkFailure
 from copyagent.ems.link import run_link
-from copyagent.ems.link_settings import LinkSettings, LinkTally
-from copyagent.ems.login_types import DEFAULT_DISTRIBUTOR, LOGIN_TYPES
-from copyagent.ems.secret import Secret
-from copyagent.ems.session import run_session
+from copyagent.ems.link_settings import LinkSettings
 from tests.support.ems_host import EmsHost, HostOptions, Layout, open_ems_host
+from tests.support.listening import Heard, link_settings, listening, one_session
 from tests.support.waiting import wait_until_async
 
 PASSWORD = HostOptions().password
 
 
 def settings(host: EmsHost, *, password: str = PASSWORD, **changes: Any) -> LinkSettings:
-    plan = LoginPlan(
-        LOGIN_TYPES[host.options.login],
-        host.options.user,
-        Secret(password),
-        DEFAULT_DISTRIBUTOR,
-        response_timeout=0.5,
-    )
-    link = LinkSettings(
-        "DEV2",
-        "127.0.0.1",
-        plan,
-        host.port,
-        quiet=0.1,
-        stall=0.4,
-        first_delay=0.02,
-        longest_delay=0.1,
-        refused_delay=0.1,
-    )
-    return replace(link, **changes)
-
-
-@dataclass
-class Heard:
-    """What the link handed over: host events, and reports of its state."""
-
-    events: list[HostEvent] = field(default_factory=list)
-    reports: list[HostEvent] = field(default_factory=list)
-    tally: LinkTally = field(default_factory=LinkTally)
-
-    async def deliver(self, events: Sequence[HostEvent]) -> None:
-        self.events.extend(events)
-
-    async def report(self, event: HostEvent) -> None:
-        self.reports.append(event)
-
-    async def until(self, holds: Callable[[], object], what: str) -> None:
-        await wait_until_async(holds, 10.0, f"{what}; heard {self.events}, {self.reports}")
-
-    async def until_events(self, count: int) -> None:
-        await self.until(lambda: len(self.events) == count, f"{count} events")
-
-    def reported(self, kind: type[HostEvent]) -> int:
-        return sum(isinstance(report, kind) for report in self.reports)
+    return link_settings(host.port, replace(host.options, password=password), **changes)
 
 
 @asynccontextmanager
 async def linked(host: EmsHost, link: LinkSettings | None = None) -> AsyncIterator[Heard]:
-    heard = Heard()
-    used = link or settings(host)
-    async with trio.open_nursery() as nursery:
-
-        async def run() -> None:
-            await run_link(
-                used,
-                heard.deliver,
-                heard.report,
-                dial=open_wire,
-                chance=lambda: 0.5,
-                tally=heard.tally,
-            )
-
-        nursery.start_soon(run)
+    async with listening(link or settings(host)) as heard:
         yield heard
-        nursery.cancel_scope.cancel()
 
 
-async def one_session(host: EmsHost, link: LinkSettings | None = None) -> LinkFailure:
-    heard = Heard()
-
-    async def came_up() -> None:
-        await heard.report(LinkUp("DEV2"))
-
-    with trio.fail_after(10):
-        used = link or settings(host)
-        return await run_session(used, heard.deliver, came_up, dial=open_wire, tally=heard.tally)
+async def session_with(host: EmsHost, link: LinkSettings | None = None) -> LinkFailure:
+    return await one_session(link or settings(host), Heard())
 
 
 @pytest.mark.parametrize("login", ["TACL", "TACLS", "SAFEGUARD"])
@@ -167,7 +101,7 @@ async def test_leaving_a_host_that_does_not_hang_up_takes_no_longer_than_allowed
         async with open_ems_host() as host:
             link = replace(settings(host), port=port, logout_timeout=0.3)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(one_session, host, link)
+            nursery.start_soon(session_with, host, link)
             stream = await listener.accept()
             async with stream:
                 for prompt in ("TACL 1> ", "Password: ", "\r\nTACL 1> "):
@@ -251,14 +185,14 @@ async def test_a_refused_log_on_is_told_apart_and_the_password_nowhere(
 )
 async def test_a_host_that_stops_answering_is_given_up(step: str, trouble: LinkTrouble) -> None:
     async with open_ems_host(HostOptions(silent_at=step)) as host:
-        failure = await one_session(host)
+        failure = await session_with(host)
         assert failure.trouble is trouble
         assert PASSWORD not in repr(failure)
 
 
 async def test_a_refused_distributor() -> None:
     async with open_ems_host(HostOptions(refuses_distributor=True)) as host:
-        failure = await one_session(host)
+        failure = await session_with(host)
         assert failure.trouble is LinkTrouble.DISTRIBUTOR_FAILED
         assert "illegal parameter" in failure.came
         await host.wait_until(lambda: not host.terminals)
@@ -286,7 +220,7 @@ async def test_the_connection_may_end_at_any_byte_of_the_log_in() -> None:
         kinds = set()
         for cut in range(1, length + 1):
             host.options.cut_after = cut
-            failure = await one_session(host, link)
+            failure = await session_with(host, link)
             kinds.add(failure.trouble)
             assert PASSWORD[:5] not in failure.sentence("DEV2")
         assert kinds == {LinkTrouble.DISCONNECTED}
@@ -380,7 +314,7 @@ async def test_a_log_in_of_random_bytes_is_given_up_in_time() -> None:
         nursery.start_soon(trio.serve_listeners, serve, [listener])
         link = replace(settings(host), port=listener.socket.getsockname()[1])
         started = trio.current_time()
-        failure = await one_session(host, link)
+        failure = await session_with(host, link)
         assert failure.trouble in {LinkTrouble.TIMED_OUT, LinkTrouble.UNEXPECTED_PROMPT}
         assert trio.current_time() - started < 3.0
         nursery.cancel_scope.cancel()
@@ -409,7 +343,7 @@ async def test_a_dismount_in_a_flood_is_heard_while_the_flood_goes_on() -> None:
 
 async def test_a_silent_host_counts_as_dead_where_that_is_asked_for() -> None:
     async with open_ems_host() as host:
-        failure = await one_session(host, settings(host, silence=0.3))
+        failure = await session_with(host, settings(host, silence=0.3))
         assert failure.trouble is LinkTrouble.SILENT
 
 
