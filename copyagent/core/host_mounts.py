@@ -106,6 +106,10 @@ class HostMounts:
         """Return what is known of the present mount of *volume* by *host*."""
         return self.mounts.get(_key(host, volume))
 
+    def _named(self, host: str, volume: str) -> HostMount | None:
+        """Return the mount that *host* names by what it printed for a volume."""
+        return self.of(host, volume) if _plain(volume) else None
+
     def formers_of(self, host: str, volume: str) -> tuple[HostMount, ...]:
         """Return the last mounts of *volume* by *host* that are over, the oldest first."""
         return self.formers.get(_key(host, volume), ())
@@ -279,7 +283,7 @@ class HostMounts:
 
     def _substituted(self, event: VolumeSubstituted, now_ns: int) -> tuple[str, ...]:
         """The mount that was wanted of one volume is another's; what that was asked for stays."""
-        wanted, used = self.of(event.host, event.wanted), _plain(event.used)
+        wanted, used = self._named(event.host, event.wanted), _plain(event.used)
         if wanted is None or used is None:
             return ()
         self._drop(wanted)
@@ -295,13 +299,13 @@ class HostMounts:
 
     def _not_used(self, host: str, volume: str) -> tuple[str, ...]:
         """A tape was unloaded as the wrong one, or will not be mounted: no mount comes of it."""
-        known = self.of(host, volume)
+        known = self._named(host, volume)
         if known is None or (known.ring is not None and known.took_place):
             return ()
         return self._drop(known)
 
     def _still_there(self, event: DismountFailed) -> tuple[str, ...]:
-        known = self.of(event.host, event.volume)
+        known = self._named(event.host, event.volume)
         if known is None or not known.dismounted_ns:
             return ()
         since_ns = known.began_ns or known.dismounted_ns

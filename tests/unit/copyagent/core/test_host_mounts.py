@@ -8,6 +8,7 @@ from copyagent.core.host_events import (
     DeviceUse,
     DismountFailed,
     EventsMissed,
+    HostEvent,
     LinkUp,
     MountRequested,
     RequestsForgotten,
@@ -16,6 +17,7 @@ from copyagent.core.host_events import (
     TapeInUse,
     TapeOnline,
     TapeOpened,
+    TapeRefused,
     Unrecognised,
     VolumePassedOver,
     VolumeSubstituted,
@@ -35,6 +37,7 @@ from tests.support.histories import (
 )
 
 V = "X00001"
+TAPE_NAME = f"/VAULT00/BILL/{V}"
 
 
 @pytest.fixture
@@ -105,6 +108,29 @@ def test_a_completion_without_a_number_takes_no_other_volumes_request(mounts: Ho
     mounts.handle(volume_mounted("X00002", request=None), 1)
     assert mounts.handle(no_ring(V, request=None), 2) == (V,)
     assert ring(mounts) is Ring.NO_RING
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        VolumePassedOver(HOST, TAPE_NAME),
+        TapeRefused(HOST, TAPE_NAME),
+        DismountFailed(HOST, TAPE_NAME),
+        VolumeSubstituted(HOST, TAPE_NAME, V),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_printed_volume_that_is_a_tapes_name_touches_no_drives_mount(
+    mounts: HostMounts, event: HostEvent, *, is_over: bool
+) -> None:
+    mounts.handle(TapeOpened(HOST, None, "$T"), 1, TAPE_NAME)
+    if is_over:
+        mounts.handle(TapeDismounted(HOST, None, "$T"), 2, TAPE_NAME)
+    before = mounts.of(HOST, TAPE_NAME)
+    assert before is not None
+    assert mounts.handle(event, 3) == ()
+    assert mounts.of(HOST, TAPE_NAME) == before
 
 
 def test_a_substituted_volume_takes_the_ring_over(mounts: HostMounts) -> None:
