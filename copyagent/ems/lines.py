@@ -96,8 +96,11 @@ class EmsEvent:
 
     @property
     def subsystem(self) -> str:
-        """Give the middle part of the subsystem ID in capitals: ``TAPE``."""
-        return self.ssid.split(".")[1].upper()
+        """Give the middle part of the subsystem ID in capitals: ``TAPE``; empty if it has none.
+
+        Every printed ID has one; a recording may have something else in its place.
+        """
+        return self.ssid.partition(".")[2].partition(".")[0].upper()
 
 
 def is_prompt(line: str) -> bool:

@@ -169,3 +169,21 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         read(text)
     except UsageError:
         return
+
+
+@pytest.mark.parametrize("ssid", ["(not shown)", "", "X"])
+def test_a_subsystem_that_was_taken_out_or_is_none_is_no_error(ssid: str) -> None:
+    found = {
+        "at": 1.0,
+        "host": "DEV2",
+        "kind": "tape dismounted",
+        "node": "\\DEV2",
+        "printed_at": "06-09-14 22:00:01",
+        "process": "$ZSVR",
+        "ssid": ssid,
+        "event": 659,
+        "critical": False,
+        "text": "STATUS 1512 - X00001 TAPE DISMOUNTED FROM DRIVE $T",
+    }
+    assert kinds(read(json.dumps(found))) == [TapeDismounted]
+    assert kinds(read(json.dumps(found | {"process": "$Z1"}))) == []
