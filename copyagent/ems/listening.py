@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from copyagent.core.host_clock import printed_second
 from copyagent.core.host_events import (
     CaughtUp,
     EventsMissed,
@@ -42,7 +43,8 @@ class Listener:
 
     What is returned is to be delivered in order. *quotes* tells whether a text quotes the password;
     *is_heartbeat* tells whether a text is one that we had posted. *latest* is what was told last
-    in the session before.
+    in the session before. *asks* says that the host was asked for what it said from a time on; in a
+    file all that was printed is there, whatever the clock showed.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Listener:
         quotes: Quotes = lambda _: False,
         is_heartbeat: Callable[[str], bool] = lambda _: False,
         latest: HostEvent | None = None,
+        asks: bool = True,
     ) -> None:
         self._host = host
         self._memory = memory
@@ -73,6 +76,8 @@ class Listener:
         self._other: EmsEvent | None = None
         self._position_at = now + POSITION_S
         self._is_settled = False
+        # Until something new has come: what is earlier shows that the clock was set back.
+        self._asked_from = resumption.since if asks else None
 
     @property
     def latest(self) -> HostEvent | None:
@@ -164,12 +169,26 @@ class Listener:
             mark = self._mark(event, read)
             fate = self._replayed(event, mark, now)
             found += self._settle()
+        if fate is Fate.NEW and self._is_settled and self._asked_from is not None:
+            found += self._look_at_clock(event, self._asked_from)
         if read is None:
             self._latest_came_last = False
             self._take_other(event, mark, found)
             return
         self._deliver(event, read, mark, fate, found)
         self._latest_came_last = True
+
+    def _look_at_clock(self, event: EmsEvent, asked_from: int) -> list[HostEvent]:
+        """Tell a gap if the host's clock was set back, perhaps in the break.
+
+        What it said on the second way through those hours is before the time it was asked for, and
+        the last event seen is shown again all the same.
+        """
+        second = printed_second(event.printed_at)
+        if second is None:
+            return []
+        self._asked_from = None
+        return self.missed("the host's clock was set back") if second < asked_from else []
 
     def _read(self, event: EmsEvent) -> HostEvent | None:
         found = read_host_event(self._host, event)

@@ -80,6 +80,7 @@ async def run_session(
             quotes=settings.plan.password.is_in,
             is_heartbeat=heartbeat.returned if heartbeat is not None else lambda _: False,
             latest=past.latest,
+            asks=wire.is_terminal,
         )
         reader = Reader(wire, settings, listener, deliver, tally, heartbeat)
         ended = await reader.run(without_echo(unread, distributor))

@@ -2,12 +2,9 @@
 
 import pytest
 
-from copyagent.core.host_clock import printed_second
 from copyagent.ems.catch_up import can_ask, command_from
+from tests.support.broken_links import PLAIN, START
 from vtsfs.contract.settings_ems import DEFAULT_DISTRIBUTOR
-
-START = printed_second("26-10-24 22:00:00") or 0
-PLAIN = "EMSDIST /NAME/ TYPE PRINTING, COLLECTOR $0, TEXTOUT [#MYTERM]"
 
 
 @pytest.mark.parametrize(

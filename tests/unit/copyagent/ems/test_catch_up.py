@@ -3,108 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copyagent.core.host_clock import as_printed, printed_second
+from copyagent.core.host_clock import printed_second
 from copyagent.core.host_events import (
-    CaughtUp,
     EventsMissed,
-    HostEvent,
     OthersHeard,
     SetAside,
     TapeDismounted,
 )
-from copyagent.core.host_memory import LATE_S, MOST_TOLD, OVERLAP_S, HostMemory, Resumption
+from copyagent.core.host_memory import LATE_S, MOST_TOLD, OVERLAP_S, Resumption
 from copyagent.ems.catch_up import begin_at, can_ask
 from copyagent.ems.lines import EmsEvent, EmsLineDecoder
-from copyagent.ems.link_settings import LinkTally
-from copyagent.ems.listening import LENGTHENED, POSITION_S, REPEATED, Listener
-
-START = printed_second("26-10-24 22:00:00") or 0
-PLAIN = "EMSDIST /NAME/ TYPE PRINTING, COLLECTOR $0, TEXTOUT [#MYTERM]"
-
-
-def dismounted(second: int, volume: str = "X00001", *, node: str = "\\DEV2") -> EmsEvent:
-    text = f"STATUS 1512 - {volume} TAPE DISMOUNTED FROM DRIVE $T"
-    return EmsEvent(as_printed(second), node, "$ZSVR", "TANDEM.TAPE.G06", 659, text)
-
-
-def other(second: int, text: str = "LINE READY") -> EmsEvent:
-    return EmsEvent(as_printed(second), "\\DEV2", "$ZLM1", "TANDEM.TMDS.D46", 100, text)
-
-
-@dataclass
-class Link:
-    """Sessions with one host, one after the other; *durable* is what the engine would keep."""
-
-    memory: HostMemory = field(default_factory=HostMemory)
-    durable: HostMemory = field(default_factory=HostMemory)
-    now: float = 0.0
-    told: list[HostEvent] = field(default_factory=list)
-    listener: Listener | None = None
-
-    def begin(self, resumption: Resumption | None = None) -> Resumption:
-        self.memory.broke()
-        self.durable.broke()
-        found = resumption or begin_at(self.memory, PLAIN, wanted=True, refused=False)
-        latest = self.listener.latest if self.listener is not None else None
-        self.listener = Listener("DEV2", self.memory, found, LinkTally(), self.now, latest=latest)
-        self.durable.came_up()
-        self._keep(self.listener.begin())
-        return found
-
-    def hear(self, *events: EmsEvent) -> None:
-        assert self.listener is not None
-        self._keep(self.listener.take(events, self.now))
-
-    def hear_open(self, *events: EmsEvent) -> None:
-        assert self.listener is not None
-        self._keep(self.listener.take_open(list(events), self.now))
-
-    def wait(self, seconds: float) -> None:
-        assert self.listener is not None
-        self.now += seconds
-        self._keep(self.listener.tick(self.now))
-
-    def end(self) -> None:
-        assert self.listener is not None
-        self._keep(self.listener.end(self.now))
-
-    def crash(self) -> None:
-        """Lose all but what was durable."""
-        self.memory = self.durable.copy()
-
-    def _keep(self, events: list[HostEvent]) -> None:
-        for event in events:
-            self.durable.heard(event)
-            if isinstance(event, CaughtUp | EventsMissed):
-                self.durable.settle()
-        self.told += events
-
-    @property
-    def dismounts(self) -> list[tuple[str, str | None]]:
-        return [(e.printed_at, e.volume) for e in self.told if isinstance(e, TapeDismounted)]
-
-    @property
-    def gaps(self) -> list[str]:
-        return [event.why for event in self.told if isinstance(event, EventsMissed)]
-
-    @property
-    def catch_ups(self) -> int:
-        return sum(isinstance(event, CaughtUp) for event in self.told)
-
-
-def linked(*events: EmsEvent) -> Link:
-    link = Link()
-    link.begin()
-    link.hear(*events)
-    link.end()
-    return link
-
+from copyagent.ems.listening import LENGTHENED, POSITION_S, REPEATED
+from tests.support.broken_links import PLAIN, START, Link, dismounted, linked, other
 
 # ---- where to begin ------------------------------------------------------------------------------
 
@@ -241,6 +157,24 @@ def test_a_clock_set_back_during_the_break_loses_nothing_of_what_is_printed() ->
     assert [volume for _, volume in link.dismounts] == ["X00001", "X00002"]
     link.wait(30.0)
     assert len(link.gaps) == 1
+
+
+def test_a_replay_that_shows_the_last_event_does_not_hide_that_the_clock_was_set_back() -> None:
+    link = linked(dismounted(START))
+    link.begin()
+    link.hear(dismounted(START))
+    assert link.catch_ups == 1
+    link.hear(other(START - 3500), dismounted(START - 3499, "X00002"))
+    assert link.gaps == ["the host's clock was set back"], "what came before was not asked for"
+    link.hear(dismounted(START - 3000, "X00003"))
+    assert len(link.gaps) == 1
+
+
+def test_a_clock_set_back_later_on_is_no_gap() -> None:
+    link = linked(dismounted(START))
+    link.begin()
+    link.hear(dismounted(START), other(START + 90), other(START - 3500))
+    assert link.gaps == []
 
 
 def test_one_wrong_date_does_not_spoil_the_clock() -> None:
