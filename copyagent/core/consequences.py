@@ -139,7 +139,9 @@ class Consequences:
         if not self.book.settings.ems.hosts:
             return
         detail = "no event of the host came" if ruling.heard else "the EMS link is down"
-        if ruling.mount is not None and ruling.heard:
+        if ruling.mount is not None and ruling.mount.lost:
+            detail = f"{ruling.mount.host} was not heard until it was done with it"
+        elif ruling.mount is not None and ruling.heard:
             detail = "the host did not say with ring or no ring"
         pool = record.tape.pool_id
         self.book.say_once(

@@ -157,6 +157,16 @@ def test_without_a_link_nothing_written_is_nothing_to_copy(
         assert play.record().protected
 
 
+def test_a_host_that_fell_silent_is_not_said_to_have_told_no_ring(
+    play: Playbook, overlay: Overlay
+) -> None:
+    play >> link_up() >> requested() >> volume_mounted()
+    play >> overlay.mounted() >> overlay.dismounted() >> link_lost()
+    play.wait(3600.0)
+    details = [s.fields["detail"] for s in play.said if s.message is messages.OVERLAY_ONLY]
+    assert details == ["DEV2 was not heard until it was done with it"]
+
+
 def test_overlay_only_is_warned_about_once_per_pool_and_hour(
     play: Playbook, overlay: Overlay
 ) -> None:
