@@ -102,8 +102,8 @@ def _failing() -> Sequence[Stop]:
         Stop(
             "Kill the agent, write meanwhile, start it again",
             "Without an agent 'status' shows the last known state, dated, and exits with 40. "
-            "Nothing is forgotten: the overlay keeps its signals. What the host said meanwhile was "
-            "missed, so the verdict is 'overlay only': copied, with a warning.",
+            "Nothing is forgotten: the overlay keeps its signals, and the host prints again what "
+            "it said meanwhile, so the verdict is 'agreed' as ever.",
             (
                 Command("demo agent kill", ("killed",)),
                 Command(f"demo write {LATER}", ("dismounted",)),
@@ -111,7 +111,7 @@ def _failing() -> Sequence[Stop]:
                 Command("demo agent start", ("answers",)),
                 Command(
                     f"copyagent explain {later}",
-                    ("overlay only", COPIED),
+                    (r"agreed \(.*, generation 2\)", COPIED),
                     within_s=90,
                 ),
             ),
