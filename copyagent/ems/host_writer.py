@@ -21,7 +21,7 @@ import trio
 from copyagent.core.host_events import LinkTrouble
 from copyagent.ems import notices
 from copyagent.ems.dialogue import LinkFailure
-from copyagent.ems.link_settings import LinkSettings, next_delay
+from copyagent.ems.link_settings import LinkSettings, delay_after_refusals, next_delay
 from copyagent.ems.log_on import SEARCH_S, LogOn
 from copyagent.ems.notices import Outgoing
 from copyagent.ems.wire import Dial, Wire
@@ -158,18 +158,20 @@ class HostWriter:
 
     async def run(self) -> None:
         """Tell what there is to be told, for as long as it is not cancelled."""
-        failures = 0
+        failures = refusals = 0
         while True:
             await self._wait_for_news()
             failure = await self._session()
             if failure is None:
-                failures = 0
+                failures = refusals = 0
                 continue
             failures += 1
             self._tell_trouble(failure.cause, matters=self.waiting > 0)
-            refused = failure.trouble is LinkTrouble.LOGIN_REFUSED
-            delay = next_delay(self._settings, failures, self._chance())
-            await trio.sleep(self._settings.refused_delay if refused else delay)
+            if failure.trouble is LinkTrouble.LOGIN_REFUSED:
+                refusals += 1
+                await trio.sleep(delay_after_refusals(self._settings, refusals))
+            else:
+                await trio.sleep(next_delay(self._settings, failures, self._chance()))
 
     @property
     def _has_something(self) -> bool:

@@ -18,6 +18,7 @@ from copyagent.ems.dialogue import LinkFailure
 from copyagent.ems.link_settings import (
     LinkSettings,
     LinkTally,
+    delay_after_refusals,
     failures_in_a_row,
     next_delay,
 )
@@ -63,7 +64,7 @@ class _Link:
         self._past = Past(memory)
         self._up_since = math.inf
         self._reported: LinkTrouble | None = None
-        self._failures = 0
+        self._failures = self._refusals = 0
         self._time_refused = False
 
     async def run(
@@ -99,6 +100,7 @@ class _Link:
 
     async def _came_up(self) -> None:
         self._up_since, self._reported, self._time_refused = trio.current_time(), None, False
+        self._refusals = 0
         log.info("EMS link to %s is up", self._settings.host)
         await self._report(LinkUp(self._settings.host))
 
@@ -122,7 +124,8 @@ class _Link:
             self._reported = failure.trouble
             await self._report(_as_event(settings.host, failure, sentence))
         if failure.trouble is LinkTrouble.LOGIN_REFUSED:
-            return settings.refused_delay
+            self._refusals += 1
+            return delay_after_refusals(settings, self._refusals)
         return next_delay(settings, self._failures, chance())
 
 

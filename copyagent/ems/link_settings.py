@@ -19,6 +19,8 @@ from vtsfs.contract.settings_logins import Login, LoginScope
 
 MOST_SUBSYSTEMS: Final = 64
 """Subsystems counted apart; garbage that looks like an event must not fill the memory."""
+LONGEST_REFUSED_S: Final = 3600.0
+"""A log-on that is refused again and again is tried so often at the least, unless set otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +135,19 @@ def next_delay(settings: LinkSettings, failures: int, chance: float) -> float:
     Doubles from ``first_delay`` up to ``longest_delay``; *chance*, from 0 to 1, takes away up to
     half of it, so that many agents do not come back to one host at the same instant.
     """
-    doubled = settings.first_delay * 2.0 ** min(max(failures, 1) - 1, 32)
+    doubled = _doubled(settings.first_delay, failures)
     return min(doubled, settings.longest_delay) * (1.0 - chance / 2.0)
+
+
+def delay_after_refusals(settings: LinkSettings, refusals: int) -> float:
+    """Compute the seconds to wait after so many log-ons in a row were refused.
+
+    Doubles from the setting up to `LONGEST_REFUSED_S`: a password that was changed at the host must
+    not be tried until the user is frozen, every few minutes of a long weekend.
+    """
+    longest = max(settings.refused_delay, LONGEST_REFUSED_S)
+    return min(_doubled(settings.refused_delay, refusals), longest)
+
+
+def _doubled(first: float, times: int) -> float:
+    return first * 2.0 ** min(max(times, 1) - 1, 32)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from copyagent.ems.dialogue import LoginPlan
 from copyagent.ems.link_settings import (
     LinkSettings,
+    delay_after_refusals,
     failures_in_a_row,
     next_delay,
     settings_of_link,
@@ -29,6 +31,13 @@ def test_chance_takes_away_up_to_half() -> None:
     assert next_delay(LINK, 7, 1.0) == 30.0
     assert next_delay(LINK, 7, 0.5) == 45.0
     assert next_delay(LINK, 0, 0.0) == 1.0
+
+
+def test_a_user_is_not_tried_until_it_is_frozen() -> None:
+    delays = [delay_after_refusals(LINK, refusals) for refusals in range(1, 7)]
+    assert delays == [300.0, 600.0, 1200.0, 2400.0, 3600.0, 3600.0]
+    patient = replace(LINK, refused_delay=86400.0)
+    assert delay_after_refusals(patient, 3) == 86400.0
 
 
 @pytest.mark.parametrize(
