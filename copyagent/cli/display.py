@@ -199,11 +199,13 @@ def _session(session: Document) -> str:
 
 
 def _host(mount: Document) -> str:
-    said = [f"{mount['host']} volume {mount['volume']}", mount["ring"] or "ring unknown"]
+    # A job without a label names a drive, and the settings say which tape that stands for.
+    what = f"volume {mount['volume']}" if "/" not in mount["volume"] else f"drive {mount['drive']}"
+    said = [f"{mount['host']} {what}", mount["ring"] or "ring unknown"]
     said += [
-        f"{what} {mount[what]}"
-        for what in ("requested", "mounted", "opened", "dismounted")
-        if mount[what]
+        f"{step} {mount[step]}"
+        for step in ("requested", "mounted", "opened", "dismounted")
+        if mount[step]
     ]
     if mount["link_lost_since"]:
         said.append("the link was lost since")

@@ -117,7 +117,7 @@ def test_the_explanation_tells_evidence_verdict_copy_and_history() -> None:
         "requested": "t0", "mounted": "t0", "opened": None, "dismounted": "t3",
         "link_lost_since": False,
     }  # fmt: skip
-    document = {
+    document: dict[str, Any] = {
         "schema": 1, "tape": "/VAULT00/BILL/X00001", "at": "t9", "generation": 2, "size": 9,
         "modified": "t2", "protected": True, "unprotected_since": None,
         "evidence": {"open": [], "overlay": [session], "changes": ["truncate"], "host": mount},
@@ -137,6 +137,10 @@ def test_the_explanation_tells_evidence_verdict_copy_and_history() -> None:
     text = shown(explanation(document, 160))
     for part in ("agreed", "9 bytes written", "with ring", "ab12", "opened for writing", "command"):
         assert part in text
+    assert "DEV2 volume X00001" in text
+    by_drive = mount | {"volume": "/VAULT00/BILL/N00001", "drive": "$VTAPE3"}
+    document["verdict"] = document["verdict"] | {"host_mount": by_drive}
+    assert "DEV2 drive $VTAPE3" in shown(explanation(document, 160))
 
 
 def test_the_last_known_state_is_read_or_not_there(tmp_path: Path) -> None:
