@@ -174,7 +174,9 @@ class Writer(threading.Thread):
                     size += os.pwrite(fd, bytes(28_672), size)
                     self.acknowledged = size
                 self.acknowledged = None
-                os.close(fd)
+                # Whatever close says, the number is free, and soon another thread's.
+                closing, fd = fd, -1
+                os.close(closing)
                 if self._chance.random() < 0.2:
                     os.rename(path, self._vault.pool / f"{self.label}R")
         except OSError:
