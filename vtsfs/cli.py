@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from vtsfs.runtime.systemd import Notifier
 
 #: Seconds a detached daemon has to commit what is queued and end.
 END_LIMIT_S = 30.0
+
+#: Seconds for which a tape may still count as open that was just closed, and how often to look.
+CLOSING_S, LOOK_AGAIN_S = 1.0, 0.05
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,6 +90,7 @@ def detach(config: Path, vault: str) -> None:
     if state.cover is Cover.BURIED:
         raise AttachError(_buried(state))
     if state.attached:
+        state = _when_closed(settings, state)
         _refuse_if_open(state)
         mounting.unmount_vault(vault, state.mountpoint)
         _wait_for_end(settings, state)
@@ -180,9 +185,26 @@ def _complaint(states: list[VaultState]) -> str:
     return "; ".join(f"{what}: {', '.join(vaults)}" for what, vaults in told if vaults)
 
 
-def _refuse_if_open(state: VaultState) -> None:
+def _when_closed(settings: Settings, state: VaultState) -> VaultState:
+    """Return the vault's state once no tape is open, or as it is after `CLOSING_S`.
+
+    Who has closed a tape may be told so before the overlay is (RELEASE comes after close(2) has
+    returned), and is not to be told that the tape is open.
+    """
+    deadline = time.monotonic() + CLOSING_S
+    while state.attached and _open_tapes(state) and time.monotonic() < deadline:
+        time.sleep(LOOK_AGAIN_S)  # noqa: TID251  # a command; there is no loop to block
+        state = state_of(settings, state.vault)
+    return state
+
+
+def _open_tapes(state: VaultState) -> list[Any]:
     told = [] if state.daemon is None else state.daemon["open_tapes"]
-    tapes = [tape for tape in told if not tape["settling"]]
+    return [tape for tape in told if not tape["settling"]]
+
+
+def _refuse_if_open(state: VaultState) -> None:
+    tapes = _open_tapes(state)
     if tapes:
         names = ", ".join(
             f"{tape['tape']} ({tape['access']}, by process {_pids(tape)})" for tape in tapes

@@ -55,6 +55,18 @@ def test_detach_names_the_open_tapes_and_changes_nothing(vault: Vault) -> None:
     assert vault.run("detach", VAULT).returncode == 20
 
 
+def test_detach_does_not_take_a_tape_for_open_that_is_just_being_closed(vault: Vault) -> None:
+    tape = vault.pool / "X00001"
+    tape.write_bytes(b"0")
+    with tape.open("rb") as reading:
+        closing = threading.Timer(0.6, reading.close)
+        closing.start()
+        ended = vault.run("detach", VAULT)
+        closing.join()
+    assert ended.returncode == 0, ended.stderr
+    assert not os.path.ismount(vault.mount)
+
+
 def test_detach_while_somebody_stands_in_the_vault(vault: Vault) -> None:
     with opened(vault.pool, os.O_RDONLY | os.O_DIRECTORY):
         ended = vault.run("detach", VAULT)
