@@ -282,9 +282,12 @@ class HostMounts:
         return self._put(replace(known, requested_ns=known.requested_ns or now_ns))
 
     def _substituted(self, event: VolumeSubstituted, now_ns: int) -> tuple[str, ...]:
-        """The mount that was wanted of one volume is another's; what that was asked for stays."""
+        """The mount that was wanted of one volume is another's; what that was asked for stays.
+
+        A mount that took place and is over was the wanted volume's own: the word is about another.
+        """
         wanted, used = self._named(event.host, event.wanted), _plain(event.used)
-        if wanted is None or used is None:
+        if wanted is None or used is None or (wanted.dismounted_ns and wanted.took_place):
             return ()
         self._drop(wanted)
         known = self.of(event.host, used)

@@ -22,7 +22,7 @@ from copyagent.core.copying import (
     SourceErased,
     WaitReason,
 )
-from copyagent.core.events import CopyIntended, Event, SignalSeen
+from copyagent.core.events import CopyIntended, Event, SignalSeen, TargetProbed
 from copyagent.core.host_events import (
     EventsMissed,
     HostEvent,
@@ -82,19 +82,22 @@ class Version:
 
     *foreign*: changed without a session. *cut*: the session was interrupted. *expected*: when the
     agent heard of the session's end, it knew the mount and that the host had the tape still.
+    *covered*: all that the agent had heard until the session was over fitted another mount, one
+    with ring, whose end was printed before it and came after it. Then nobody can know better.
     """
 
     mount: Mount | None
     foreign: bool = False
     cut: bool = False
     expected: bool = False
+    covered: bool = False
 
 
 @dataclass
 class TrueTape:
     """A tape's truth. Version n is ``versions[n - 1]``; *published* is the target's version.
 
-    *agreed* are mounts with ring whose end the agent was told: each is good for one copy of bytes
+    *ringed* are all mounts with ring there were; *agreed* are mounts with ring whose end the agent was told: each is good for one copy of bytes
     that nobody was seen to write. *unplain*: the agent cannot know enough to judge without fault.
     *allowed*: an operator has taken the responsibility.
     """
@@ -104,6 +107,7 @@ class TrueTape:
     mount: Mount | None = None
     opener: Mount | None = None
     agreed: list[Mount] = field(default_factory=list)
+    ringed: list[Mount] = field(default_factory=list)
     unplain: bool = False
     allowed: bool = False
 
@@ -202,6 +206,8 @@ class TrueWorld:
         self.requests = (self.requests + 1) % 10_000
         mount = Mount(host, tape, ring, self.requests, self.play.now.mono, scratch)
         self.tapes[tape].mount = mount
+        if ring is Ring.WITH_RING:
+            self.tapes[tape].ringed.append(mount)
         volume = None if scratch else tape.label
         event = MountRequested(host, mount.request, volume, ring, "$VTAPE0", scratch=scratch)
         self.say(host, event, lambda: None if scratch else self._told(mount))
@@ -236,6 +242,8 @@ class TrueWorld:
         assert mount is not None
         self.tapes[wanted].mount, self.tapes[used].mount = None, mount
         mount.tape = used
+        if mount in self.tapes[wanted].ringed:
+            self.tapes[used].ringed.append(mount)
         self.say(mount.host, VolumeSubstituted(mount.host, wanted.label, used.label))
 
     def lose_words(self, host: str) -> None:
@@ -284,6 +292,10 @@ class TrueWorld:
         if wrote:
             truth.versions.append(Version(mount))
         version = truth.versions[-1] if wrote else None
+        if version is not None:
+            version.covered = any(
+                m.told and not m.over_told for m in truth.ringed if m is not mount
+            )
         if mount is not None and not mount.told:
             # Words that come after the deed can be of this mount or of the next one.
             truth.unplain = True
@@ -442,10 +454,16 @@ class TrueWorld:
         mount = last.mount
         if mount is None or foreign:
             return
-        if mount.ring is Ring.NO_RING and mount.told:
+        if mount.ring is Ring.NO_RING and mount.told and not last.covered:
             raise Broken(f"{job.tape}: written without ring, told so, and published")
         age_s = self.play.now.mono - mount.told_s
-        if last.expected and mount.sure and not mount.over_told and age_s < MOUNTED_MAX_S:
+        if (
+            last.expected
+            and not last.covered
+            and mount.sure
+            and not mount.over_told
+            and age_s < MOUNTED_MAX_S
+        ):
             raise Broken(f"{job.tape}: published while the host has it mounted")
 
     def state_of(self, tape: TapeId) -> object:
@@ -466,6 +484,8 @@ class TrueWorld:
         self.hear_feed(len(self.feed))
         for host, link in self.links.items():
             self.hear_host(host, len(link.wire))
+        for target in self.play.engine.book.settings.targets:
+            self.hand(TargetProbed(target, None))
         for _ in range(50):
             self.wait(400.0)
             for key in sorted(self.jobs):

@@ -2,9 +2,15 @@
 
 import pytest
 
-from copyagent.core.host_events import Ring
+from copyagent.core.host_events import Ring, VolumeSubstituted
 from copyagent.core.tape import Held
-from tests.support.histories import TARGET, make_engine
+from tests.support.histories import (
+    TARGET,
+    make_engine,
+    requested,
+    tape_dismounted,
+    volume_mounted,
+)
 from tests.support.playbook import Playbook
 from tests.support.true_world import TrueTape, TrueWorld
 from vtsfs.contract.naming import TapeId
@@ -79,3 +85,12 @@ def test_a_mount_heard_too_late_does_not_take_the_blame_from_one_without_ring(
     whole_mount(world, Ring.WITH_RING, wrote=False)
     world.calm_down()
     assert isinstance(world.state_of(TAPE), Held)
+
+
+def test_a_mount_that_is_over_is_not_substituted() -> None:
+    """The word 1518 is about a later request; the volume that is used got no ring from the mount."""
+    play = Playbook(make_engine())
+    for word in (requested(), volume_mounted(), tape_dismounted()):
+        play.hand(word)
+    play.hand(VolumeSubstituted(HOST, TAPE.label, "X00002"))
+    assert play.engine.book.mounts.of(HOST, "X00002") is None
