@@ -73,6 +73,7 @@ class Mount:
     told_s: float = 0.0
     sure: bool = False
     over: bool = False
+    met_told: bool = False
     over_told: bool = False
 
 
@@ -221,10 +222,18 @@ class TrueWorld:
         mount = self.tapes[tape].mount
         assert mount is not None
         mount.fulfilled = True
-        told: Told = (lambda: self._told(mount)) if mount.scratch else (lambda: None)
-        self.say(mount.host, VolumeMounted(mount.host, mount.request, tape.label), told)
+
+        def met() -> None:
+            mount.met_told = True
+            if mount.scratch:
+                self._told(mount)
+
+        def used() -> None:
+            mount.met_told = True
+
+        self.say(mount.host, VolumeMounted(mount.host, mount.request, tape.label), met)
         if opened:
-            self.say(mount.host, TapeOpened(mount.host, tape.label, "$VTAPE0"))
+            self.say(mount.host, TapeOpened(mount.host, tape.label, "$VTAPE0"), used)
 
     def cancel(self, tape: TapeId) -> None:
         """The request ends without a mount."""
@@ -259,7 +268,13 @@ class TrueWorld:
             mount = truth.mount
             if mount is not None and mount.host == host and not mount.fulfilled:
                 mount.over, truth.mount = True, None
-        self.say(host, RequestsForgotten(host, "takeover"))
+
+        def told() -> None:
+            # If it was met after all and the word was lost, nobody can know.
+            for mount in self._mounts(host):
+                mount.told = mount.told and mount.met_told
+
+        self.say(host, RequestsForgotten(host, "takeover"), told)
 
     def dismount(self, tape: TapeId) -> None:
         """The host is done with the tape."""
