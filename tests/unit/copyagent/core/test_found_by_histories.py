@@ -12,7 +12,8 @@ from tests.support.histories import (
     volume_mounted,
 )
 from tests.support.playbook import Playbook
-from tests.support.true_world import TrueTape, TrueWorld
+from tests.support.true_world import TrueWorld
+from tests.support.truth import TrueTape
 from vtsfs.contract.naming import TapeId
 
 TAPE = TapeId.parse("/VAULT00/BILL/X00001")

@@ -17,7 +17,8 @@ from copyagent.core.events import WakeupDue
 from copyagent.core.host_events import Ring
 from tests.support.histories import TARGET, make_engine
 from tests.support.playbook import Playbook
-from tests.support.true_world import TrueTape, TrueWorld
+from tests.support.true_world import TrueWorld
+from tests.support.truth import TrueTape
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import TapeId
 
