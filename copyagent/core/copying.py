@@ -6,7 +6,9 @@ passes between `copyagent.core` and `copyagent.transfer`, so either can be teste
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
+from copyagent.core.changes import Change
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity
 
@@ -36,9 +38,14 @@ class PublishedCopy:
     """What was, or is about to be, published at the target under the tape's name.
 
     *generation* counts the source's changes; *source* is the identity that was read. *sha256* and
-    *blake3* are hex digests of the whole content. *verified* says how the target's bytes were
-    compared (``command``, ``read-back``, ``adopted``). *published_ns* is since the epoch, 0 for an
-    intent whose rename may or may not have happened.
+    *blake3* are hex digests of the whole content, empty where they were not computed; *root* is the
+    digest of its chunk map (`copyagent.transfer.chunks`), which names the content as well.
+    *verified* says how the target's bytes were compared. *published_ns* is since the epoch, 0 for
+    an intent whose rename may or may not have happened.
+
+    *sole*: every connection that ever had the file open for writing has had its CLOSE answered, so
+    that no server process can still write into it. *name* is empty for what stands under the tape's
+    name, else that of the file in our staging directory in which a former generation is kept.
     """
 
     generation: int
@@ -49,6 +56,31 @@ class PublishedCopy:
     stamp: TargetStamp
     verified: str
     published_ns: int = 0
+    root: str = ""
+    sole: bool = False
+    name: str = ""
+
+
+class Errand(StrEnum):
+    """What an operator wants of a copy besides a copy, at its next start and once."""
+
+    ADOPT = "adopt"
+    RELOCATE = "relocate"
+    ROLL_BACK = "roll back"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An operator's word for one copy; it goes into `CopyJob` and is over when that has ended.
+
+    ADOPT: take what stands at the target as the base if it is equal; send nothing if it is not.
+    RELOCATE: the file of that label at *place* (an absolute path at the target) may be moved here.
+    ROLL_BACK: give the tape's name back to the kept *generation*.
+    """
+
+    errand: Errand
+    generation: int = 0
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +91,10 @@ class CopyJob:
     is void. *base* is the last recorded publication, *intent* one that was begun and never
     recorded. *override* is the state of a foreign file at the target that the operator allowed to
     be replaced; in any other state it is still protected.
+
+    *changes* is what is known of the changes since, or before, *base*: `core.changes` tells from it
+    which bytes can differ. *kept* are the former generations at the target, newest first, of which
+    *keep* are to stay.
     """
 
     tape: TapeId
@@ -69,6 +105,10 @@ class CopyJob:
     base: PublishedCopy | None = None
     intent: PublishedCopy | None = None
     override: TargetStamp | None = None
+    changes: tuple[Change, ...] = ()
+    kept: tuple[PublishedCopy, ...] = ()
+    keep: int = 0
+    wish: Wish | None = None
 
 
 class HoldReason(StrEnum):
@@ -81,6 +121,15 @@ class HoldReason(StrEnum):
     TARGET_UNKNOWN = "unknown at target"
     SOURCE_UNFIT = "source not a plain tape"
     LABEL_TWICE = "label twice here"
+    LABEL_ELSEWHERE = "label elsewhere"
+    SAME_STORAGE = "same storage"
+    NOT_EQUAL = "not equal"
+    ROLLED_BACK = "rolled back"
+
+
+#: How the target came by a generation: all of it sent; what the overlay saw being changed; what
+#: differs by digest; nothing, because it was equal (recorded, or adopted); or a kept generation.
+Way = Literal["whole", "extents", "digests", "equal", "adopted", "rolled back"]
 
 
 class WaitReason(StrEnum):
@@ -89,15 +138,25 @@ class WaitReason(StrEnum):
     OPEN = "open"
     FENCED = "fenced"
     HOST_KEY = "host key"
+    FOREIGN_AGENT = "another agent"
 
 
 @dataclass(frozen=True, slots=True)
 class CopyDone:
-    """The target's name holds the generation, durably. *sent* bytes went over the wire."""
+    """The target's name holds the generation, durably.
+
+    *sent* bytes of the tape went over the wire, *skipped* were at the target already, *resumed* of
+    them from an earlier attempt at this generation. *way* says how the target came by it. *kept*
+    are the former generations that are at the target now, newest first.
+    """
 
     copy: PublishedCopy
     sent: int
     took_s: float
+    skipped: int = 0
+    resumed: int = 0
+    way: Way = "whole"
+    kept: tuple[PublishedCopy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +164,15 @@ class CopyFailed:
     """The attempt failed and counts. *unreachable*: it was for want of the target itself.
 
     *connected*: the target had answered before the link was lost, so that this tells nothing of
-    other tapes' attempts.
+    other tapes' attempts. *permanent*: another attempt cannot succeed until somebody has mended
+    something; it is made all the same.
     """
 
     cause: str
     next_step: str
     unreachable: bool = False
     connected: bool = False
+    permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

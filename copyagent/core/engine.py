@@ -154,6 +154,7 @@ class Engine:
         if isinstance(event.outcome, CopyDone):
             # Recorded in any case: it is what the target holds, wanted or not by now.
             copy.base, copy.intent, copy.override = event.outcome.copy, None, None
+            copy.kept = event.outcome.kept
             self._say_copied(record, event.target, event.outcome)
         if current:
             if isinstance(event.outcome, CopyDone) and record.identity is None:
@@ -241,5 +242,9 @@ class Engine:
             base=copy.base,
             intent=copy.intent,
             override=copy.override,
+            changes=record.changes,
+            kept=copy.kept,
+            keep=self.book.settings.keep_of(record.tape, target),
+            wish=copy.wish,
         )
         self.book.commands.append(StartCopy(job))

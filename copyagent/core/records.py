@@ -6,7 +6,8 @@ what it finds); ``behind_ns == 0`` means protected; a time of 0 ns means never.
 
 from dataclasses import dataclass, field
 
-from copyagent.core.copying import PublishedCopy, TargetStamp
+from copyagent.core.changes import Change
+from copyagent.core.copying import PublishedCopy, TargetStamp, Wish
 from copyagent.core.host_mount import HostMount
 from copyagent.core.tape import PROTECTED, Clean, State
 from copyagent.core.witness import Evidence, Session, Verdict
@@ -46,7 +47,8 @@ class CopyRecord:
     *intent* is one whose rename may have happened without being recorded; *override* the foreign
     file that an operator released for replacement. *place* is the host and directory all that is
     about, as the settings named it then. *owed_ns* is since when the target could have what it lacks
-    (see `copyagent.core.owed`), 0 while it lacks nothing.
+    (see `copyagent.core.owed`), 0 while it lacks nothing. *kept* are the former generations there,
+    newest first; *wish* is what an operator wants done at the next start.
     """
 
     state: State = field(default_factory=Clean)
@@ -55,6 +57,8 @@ class CopyRecord:
     override: TargetStamp | None = None
     place: str = ""
     owed_ns: int = 0
+    kept: tuple[PublishedCopy, ...] = ()
+    wish: Wish | None = None
 
 
 @dataclass(slots=True)
@@ -63,7 +67,8 @@ class TapeRecord:
 
     *generation* counts up whenever the bytes may have changed. *open* holds the sessions that have
     not ended; *evidence* what ended and is not judged; *unconfirmed* the sessions of a verdict that
-    was reached without the host, in case it speaks late.
+    was reached without the host, in case it speaks late. *changes* is what is known of the latest
+    generations, oldest first, as far back as any target's base or kept generation needs it.
     """
 
     tape: TapeId
@@ -74,6 +79,7 @@ class TapeRecord:
     unconfirmed: tuple[Session, ...] = ()
     judgement: Judgement | None = None
     copies: dict[str, CopyRecord] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
     notes: list[Note] = field(default_factory=list)
     behind_ns: int = 0
     warned_open: bool = False

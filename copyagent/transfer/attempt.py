@@ -21,7 +21,7 @@ from copyagent.transfer.streams import Report, digest_file, digest_source
 from copyagent.transfer.target import EntryKind, Target, TargetError, TargetRefused
 from vtsfs.contract.settings import Settings
 
-Verify = Literal["auto", "command", "read-back"]
+Verify = Literal["auto", "size", "sha256", "readback"]
 
 #: A request without an answer for this many keep-alive intervals means that the link is dead.
 _PATIENCE = 4
@@ -115,11 +115,11 @@ class Attempt:
         not come back over the line.
         """
         report = self.reporter(phase, size)
-        if self.route.verify != "read-back":
+        if self.route.verify != "readback":
             found = await self._digest_by_command(path, size)
             if found is not None:
-                return found, "command"
-            if self.route.verify == "command":
+                return found, "sha256"
+            if self.route.verify == "sha256":
                 raise TargetRefused(
                     f"running sha256sum on {path}",
                     "no digest came back",
@@ -134,7 +134,7 @@ class Attempt:
             report=report,
         )
         await file.close()
-        return digests.sha256, "read-back"
+        return digests.sha256, "readback"
 
     async def _digest_by_command(self, path: str, size: int) -> str | None:
         patience_s = _COMMAND_S + size / _SLOWEST_DISK

@@ -104,7 +104,7 @@ def test_a_pool_renamed_away_and_back_with_a_tape_open(world: World) -> None:
 def test_a_target_that_runs_no_commands_is_enough() -> None:
     with open_world(serve=lambda directory: Sshd(directory, sftp_only=True)) as world:
         document = world.protect("PLAIN1", content())
-        assert document["copies"][0]["published"]["verified"] == "read-back"
+        assert document["copies"][0]["published"]["verified"] == "readback"
         world.protect("PLAIN1", content())
         with world.copy("PLAIN1").open("ab") as file:
             file.write(b"edited")

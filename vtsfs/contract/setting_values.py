@@ -3,15 +3,16 @@
 `settings` and the sections that have a module of their own are made of these.
 """
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vtsfs.contract.companions import fault_of
 from vtsfs.contract.errors import NameInvalid
 from vtsfs.contract.naming import PoolId
-from vtsfs.contract.units import parse_duration
+from vtsfs.contract.units import parse_duration, parse_size
 
 
 def _absolute(value: object) -> object:
@@ -42,6 +43,47 @@ def _companions(value: object) -> object:
     return value
 
 
+def _percent(value: object) -> object:
+    match = re.fullmatch(r"(\d{1,2}(?:\.\d+)?|100)\s*%", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"should be a percentage such as 10%, not {value!r}")
+    return float(match[1]) / 100
+
+
+def _readback(value: object) -> object:
+    return value if value in {"all", "sent"} else _percent(value)
+
+
+def _bandwidth(value: object) -> object:
+    text = value.removesuffix("/s") if isinstance(value, str) else value
+    if text == value:
+        raise ValueError(f"should be a size per second such as 20 MiB/s, not {value!r}")
+    return parse_size(text)
+
+
+class DailyWindow(NamedTuple):
+    """A time of day, local time, in minutes since midnight; it may pass midnight (*end* < *start*)."""
+
+    start: int
+    end: int
+
+
+def _window(value: object) -> object:
+    match = re.fullmatch(_WINDOW, value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"should be a time of day such as 22:00-06:00, not {value!r}")
+    start, end = (int(match[i]) * 60 + int(match[i + 1]) for i in (1, 3))
+    if start == end:
+        raise ValueError(f"begins when it ends: {value!r}")
+    return DailyWindow(start, end)
+
+
+_WINDOW = r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)"
+
+Percent = Annotated[float, BeforeValidator(_percent), Field(ge=0, lt=1)]
+#: How much of a copy is read back: all of it, what was sent, or a share of its chunks.
+Readback = Annotated[Literal["all", "sent"] | float, BeforeValidator(_readback)]
+Bandwidth = Annotated[int, BeforeValidator(_bandwidth), Field(ge=1024)]
 CompanionPattern = Annotated[str, BeforeValidator(_companions)]
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 SecondsOrNone = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
@@ -49,6 +91,7 @@ AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
 Pool = Annotated[PoolId, BeforeValidator(_pool)]
 VaultKey = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_-]{0,30}$")]
 TargetKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$")]
+Window = Annotated[DailyWindow, BeforeValidator(_window)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 

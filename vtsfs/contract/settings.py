@@ -18,14 +18,18 @@ from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.naming import LABEL_PATTERN, POOL_PATTERN, NamePatterns, PoolId, TapeId
 from vtsfs.contract.setting_values import (
     AbsolutePath,
+    Bandwidth,
     CompanionPattern,
     Model,
+    Percent,
     Pool,
     Port,
+    Readback,
     Seconds,
     SecondsOrNone,
     TargetKey,
     VaultKey,
+    Window,
 )
 from vtsfs.contract.settings_ems import Ems
 from vtsfs.contract.settings_encryption import Encryption
@@ -76,7 +80,11 @@ class Vault(Model):
 
 
 class Target(Model):
-    """One receiving system: a plain OpenSSH server."""
+    """One receiving system: a plain OpenSSH server.
+
+    *keep_free* is the share of the file system that kept generations leave free. *bandwidth* is in
+    bytes per second; outside the daily *window* nothing is sent; None: no limit.
+    """
 
     host: Annotated[str, Field(min_length=1)]
     port: Port = 22
@@ -87,8 +95,12 @@ class Target(Model):
     staging: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_-][A-Za-z0-9_.-]{0,39}$")] = (
         ".vts-autocopy"
     )
-    verify: Literal["auto", "command", "read-back"] = "auto"
+    verify: Literal["auto", "size", "sha256", "readback"] = "auto"
+    readback: Readback = "all"
+    keep_free: Percent = 0.10
     parallel: Annotated[int, Field(ge=1, le=16)] = 2
+    bandwidth: Bandwidth | None = None
+    window: Window | None = None
     connect_timeout: Seconds = 15.0
     keepalive: Seconds = 10.0
 
@@ -97,7 +109,9 @@ class AutoCopy(Model):
     """One watched pool, the target that gets its tapes, and the pool there.
 
     *companions* are patterns of files that travel with the pool's tapes. *behind_after* is how long
-    a copy may be owed until the pool has fallen behind; 0: however long it takes.
+    a copy may be owed until the pool has fallen behind; 0: however long it takes. *keep* former
+    generations stay at the target beside the present one. Pools of higher *priority* are copied
+    first. *hold_down* is how long a tape rests after its dismount before it is copied, in seconds.
     """
 
     pool: Pool
@@ -105,6 +119,16 @@ class AutoCopy(Model):
     target_pool: Pool
     companions: tuple[CompanionPattern, ...] = ()
     behind_after: SecondsOrNone = 1800.0
+    keep: Annotated[int, Field(ge=0, le=99)] = 1
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    hold_down: SecondsOrNone = 0.0
+
+
+class Traffic(Model):
+    """What all copies to all targets together may take: *bandwidth* in bytes per second."""
+
+    parallel: Annotated[int, Field(ge=1, le=64)] = 2
+    bandwidth: Bandwidth | None = None
 
 
 class Retry(Model):
@@ -147,6 +171,7 @@ class Settings(Model):
     targets: dict[TargetKey, Target] = Field(default_factory=dict)
     autocopy: tuple[AutoCopy, ...] = ()
     retry: Retry = Retry()
+    traffic: Traffic = Traffic()
     cross_check: CrossCheck = CrossCheck()
     sweep: Sweep = Sweep()
     ems: Ems = Ems()
@@ -174,6 +199,10 @@ class Settings(Model):
             if entry.target == target:
                 return TapeId(entry.target_pool.vault, entry.target_pool.pool, tape.label)
         return None
+
+    def keep_of(self, tape: TapeId, target: str) -> int:
+        """Return how many former generations of *tape* are to stay at *target*."""
+        return max((e.keep for e in self.copies_of(tape.pool_id) if e.target == target), default=0)
 
     def feed_socket(self, vault: str) -> Path:
         """Return the Unix socket on which the overlay of *vault* hands over its signals."""

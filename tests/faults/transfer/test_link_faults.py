@@ -156,7 +156,7 @@ async def test_a_slow_line_is_not_a_dead_one(rig: CopyRig) -> None:
     assert trio.current_time() - started > 2
 
 
-@pytest.mark.parametrize("verify", ["auto", "read-back"])
+@pytest.mark.parametrize("verify", ["auto", "readback"])
 async def test_a_connection_cut_at_any_request_is_recovered_from(rig: CopyRig, verify: str) -> None:
     """Cut a small copy at many places between log-in and end, closely where it is published."""
     old = b"the generation before"

@@ -171,7 +171,7 @@ def test_explain_shows_what_was_published(play: Playbook, overlay: Overlay) -> N
     play.wait(30.0) << StartCopy
     play >> done(play.job)
     made = copy_of(play)["published"]
-    assert (made["generation"], made["size"], made["verified"]) == (1, 4096, "command")
+    assert (made["generation"], made["size"], made["verified"]) == (1, 4096, "sha256")
 
 
 def test_failed_and_unsynced_tapes_name_the_command_that_helps(overlay: Overlay) -> None:

@@ -25,13 +25,13 @@ async def test_a_server_that_runs_no_commands_is_verified_by_reading_back(
         rig.sshd = bare
         done = await rig.copy()
         assert isinstance(done, CopyDone), done
-        assert (done.copy.verified, done.copy.stamp.token) == ("read-back", "")
+        assert (done.copy.verified, done.copy.stamp.token) == ("readback", "")
         assert rig.published().read_bytes() == content
         rig.write(b"second")
         again = await rig.copy(replace(rig.job(generation=2), base=done.copy))
         assert isinstance(again, CopyDone)
         failed = await rig.copy(
-            replace(rig.job(generation=3), base=again.copy, intent=done.copy), verify="command"
+            replace(rig.job(generation=3), base=again.copy, intent=done.copy), verify="sha256"
         )
         assert isinstance(failed, CopyFailed)
         assert "verify: auto" in failed.next_step
@@ -39,12 +39,12 @@ async def test_a_server_that_runs_no_commands_is_verified_by_reading_back(
 
 async def test_reading_back_can_be_asked_for(rig: CopyRig) -> None:
     rig.write(os.urandom(1_000_000))
-    done = await rig.copy(verify="read-back")
+    done = await rig.copy(verify="readback")
     assert isinstance(done, CopyDone)
-    assert done.copy.verified == "read-back"
+    assert done.copy.verified == "readback"
 
 
-@pytest.mark.parametrize("verify", ["command", "read-back"])
+@pytest.mark.parametrize("verify", ["sha256", "readback"])
 async def test_damage_at_the_target_is_found(rig: CopyRig, verify: str) -> None:
     rig.write(bytes(1_000_000))
 

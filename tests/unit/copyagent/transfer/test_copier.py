@@ -39,7 +39,7 @@ async def test_a_tape_arrives_whole(rig: CopyRig) -> None:
     assert stat.S_IMODE(published.stat().st_mode) == 0o640
     assert int(published.stat().st_mtime) == 1_500_000_000
     assert done.sent == len(content)
-    assert done.copy.verified == "command"
+    assert done.copy.verified == "sha256"
     assert done.copy.published_ns == NOW_NS
     assert done.copy.sha256 == hashlib.sha256(content).hexdigest()
     assert done.copy.stamp.token.startswith(f"{published.stat().st_ino} ")

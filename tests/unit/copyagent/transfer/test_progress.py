@@ -10,7 +10,7 @@ from tests.support.copy_rig import CopyRig
 @pytest.mark.ssh
 async def test_a_copy_tells_its_phases_in_order_and_its_bytes(rig: CopyRig) -> None:
     rig.write(os.urandom(3_000_000))
-    assert isinstance(await rig.copy(verify="read-back"), CopyDone)
+    assert isinstance(await rig.copy(verify="readback"), CopyDone)
     assert list(dict.fromkeys(step.phase for step in rig.seen)) == [
         Phase.CONNECTING,
         Phase.SENDING,
