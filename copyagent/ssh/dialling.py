@@ -16,24 +16,40 @@ from pathlib import Path
 import asyncssh
 import trio
 
+from copyagent.ssh.algorithms import AlgorithmUnknown, Offer, processor_has_aes, rsa_bits_of
 from copyagent.ssh.bridge import in_asyncio
+from vtsfs.contract.settings_algorithms import Algorithms
 
 _log = logging.getLogger(__name__)
 
 #: With the interval from the settings: a link that is silent for longer than about 3 intervals ends.
 _KEEPALIVES = 2
 
-#: AES first: processors have it in hardware. What follows is asyncssh's own list.
-_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+_HANG_UP_S = 1.0
 
-#: After the kinds of the pinned keys, offer the others: a server that has none of the pinned kinds
-#: would break off before we could say what is wrong.
-_HOST_KEYS = (
+_USUAL_PORT = 22
+
+#: To hosts: AES first, then asyncssh's own list; and after the kinds of the pinned keys the others,
+#: or a host that has none of those would break off before we could say what is wrong.
+_ANY_HOSTS_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+_ANY_HOSTS_KEYS = (
     "+ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
     "rsa-sha2-512,rsa-sha2-256"
 )
 
-_HANG_UP_S = 1.0
+_SHORT_RSA = "targets.*.algorithms.rsa_bits says how short an RSA key may be"
+
+_BROKE_OFF = (
+    "see the sshd log at the target; if it found no matching host key type, bring that sshd up to "
+    "date, or name what it has under targets.*.algorithms.host_keys"
+)
+
+#: In asyncssh's words, and which of our settings is about it.
+_SETTING_OF = {
+    "key exchange": "kex",
+    "encryption": "ciphers",
+    "MAC": "macs",
+}
 
 
 class SshTrouble(Enum):
@@ -61,7 +77,8 @@ class Login:
 
     *known_hosts* holds the pinned host keys. *password* gives the password when it is needed and
     is asked once at most, so that one log-in can never count as several wrong ones. *keepalive* is
-    the seconds between messages that prove the connection, 0 for none.
+    the seconds between messages that prove the connection, 0 for none. *algorithms* of None are the
+    SSH library's own, which suit hosts of any age; else our floor holds, as far as they leave it.
     """
 
     host: str
@@ -71,6 +88,7 @@ class Login:
     keepalive: float
     key: Path | None = None
     password: Callable[[], str] | None = None
+    algorithms: Algorithms | None = None
 
     @property
     def where(self) -> str:
@@ -80,10 +98,11 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Hold the pinned host keys and our own key, if that is how we log in."""
+    """Hold the pinned host keys, our own key, if that is how we log in, and what we offer."""
 
     pinned: asyncssh.SSHKnownHosts
     own: asyncssh.SSHKey | None
+    offer: Offer | None = None
 
 
 async def open_socket(host: str, port: int) -> socket.socket:
@@ -136,35 +155,79 @@ def _read_keys(login: Login) -> Keys:
         raise SshFailure(
             SshTrouble.HOST_KEY, f"{login.known_hosts} holds no host keys: {error}"
         ) from error
-    if login.key is None:
-        return Keys(pinned, None)
+    offer = _offer(login)
+    return Keys(pinned, _own_key(login, offer), offer)
+
+
+def _offer(login: Login) -> Offer | None:
+    if login.algorithms is None:
+        return None
     try:
-        return Keys(pinned, asyncssh.read_private_key(str(login.key)))
+        return Offer.of(login.algorithms, aes=processor_has_aes())
+    except AlgorithmUnknown as error:
+        raise SshFailure(
+            SshTrouble.NO_AGREEMENT, str(error), "correct the setting, or leave it out"
+        ) from error
+
+
+def _own_key(login: Login, offer: Offer | None) -> asyncssh.SSHKey | None:
+    if login.key is None:
+        return None
+    try:
+        key = asyncssh.read_private_key(str(login.key))
     except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
         raise SshFailure(
             SshTrouble.REFUSED,
             f"the key {login.key} cannot be used: {error}",
             "it must be an SSH private key without a passphrase, readable by the agent",
         ) from error
+    if offer is not None and (rsa_bits_of(key) or offer.rsa_bits) < offer.rsa_bits:
+        raise SshFailure(
+            SshTrouble.REFUSED,
+            f"the key {login.key} is an RSA key of {rsa_bits_of(key)} bits",
+            f"make a longer one, or a key of another kind; {_SHORT_RSA}",
+        )
+    return key
 
 
 async def log_in(login: Login, keys: Keys, link: socket.socket) -> asyncssh.SSHClientConnection:
     """Log in over *link*, which is closed if that fails; raises `SshFailure`."""
+    client = _Client(None if keys.own is not None else login.password)
     try:
-        return await in_asyncio(_handshake, login, keys, link)
+        connection = await in_asyncio(_handshake, login, keys, link, client)
     except BaseException as error:
         link.close()
         if isinstance(error, asyncssh.Error | OSError | asyncio.CancelledError):
-            raise _of_login(error, login) from error
+            raise _of_login(error, login, broke_off=client.broke_off) from error
         raise
+    bits = rsa_bits_of(connection.get_server_host_key())
+    if bits is not None and keys.offer is not None and bits < keys.offer.rsa_bits:
+        await hang_up(connection, politely=False)
+        raise SshFailure(
+            SshTrouble.NO_AGREEMENT,
+            f"{login.where} has an RSA host key of {bits} bits, which is too short",
+            f"give it a longer one, or one of another kind; {_SHORT_RSA}",
+        )
+    return connection
 
 
-class _PasswordOnce(asyncssh.SSHClient):
+class _Client(asyncssh.SSHClient):
     """Answers the server's question for a password, in whichever form it comes first."""
 
     def __init__(self, password: Callable[[], str] | None) -> None:
         self._password = password
         self._begun = False
+        self._connection: asyncssh.SSHClientConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection = conn
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether the server spoke SSH and ended it before its host key was accepted."""
+        conn = self._connection
+        spoke = conn is not None and conn.get_extra_info("server_version") is not None
+        return spoke and conn is not None and conn.get_server_host_key() is None
 
     def password_auth_requested(self) -> str | None:
         reveal, self._password = self._password, None
@@ -197,14 +260,16 @@ class _PasswordOnce(asyncssh.SSHClient):
         return [password] if password is not None else None
 
 
-async def _handshake(login: Login, keys: Keys, link: socket.socket) -> asyncssh.SSHClientConnection:
+async def _handshake(
+    login: Login, keys: Keys, link: socket.socket, client: _Client
+) -> asyncssh.SSHClientConnection:
     by_key = keys.own is not None
     return await asyncssh.connect(
         login.host,
         login.port,
         sock=link,
         config=None,
-        client_factory=lambda: _PasswordOnce(None if by_key else login.password),
+        client_factory=lambda: client,
         username=login.user,
         known_hosts=keys.pinned,
         client_keys=[keys.own] if by_key else None,
@@ -218,15 +283,33 @@ async def _handshake(login: Login, keys: Keys, link: socket.socket) -> asyncssh.
         gss_auth=False,
         gss_kex=False,
         compression_algs=None,
-        encryption_algs=_CIPHERS,
-        server_host_key_algs=_HOST_KEYS,
+        **_algorithms(login, keys, link),
         login_timeout=0,
         keepalive_interval=login.keepalive,
         keepalive_count_max=_KEEPALIVES,
     )
 
 
-def _of_login(error: BaseException, login: Login) -> SshFailure:
+def _algorithms(login: Login, keys: Keys, link: socket.socket) -> dict[str, str | list[str]]:
+    offer = keys.offer
+    if offer is None:
+        return {
+            "encryption_algs": _ANY_HOSTS_CIPHERS,
+            "server_host_key_algs": _ANY_HOSTS_KEYS,
+        }
+    port = login.port if login.port != _USUAL_PORT else None
+    match = keys.pinned.match(login.host, link.getpeername()[0], port)
+    pinned = {name.decode("ascii") for key in match[0] for name in key.sig_algorithms}
+    return {
+        "kex_algs": list(offer.kex),
+        "encryption_algs": list(offer.ciphers),
+        "mac_algs": list(offer.macs),
+        "server_host_key_algs": offer.host_keys_for(pinned, certified=bool(match[1])),
+        "signature_algs": list(offer.signatures),
+    }
+
+
+def _of_login(error: BaseException, login: Login, *, broke_off: bool) -> SshFailure:
     """Say what went wrong between the TCP connection and the end of the log-in."""
     text = str(error) or type(error).__name__
     match error:
@@ -240,11 +323,23 @@ def _of_login(error: BaseException, login: Login) -> SshFailure:
                 SshTrouble.REFUSED, f"{login.where} refuses user {login.user} with {means} ({text})"
             )
         case asyncssh.KeyExchangeFailed():
-            return SshFailure(SshTrouble.NO_AGREEMENT, text)
+            return SshFailure(SshTrouble.NO_AGREEMENT, text, _agreement(text, login))
         case _:
-            return SshFailure(
-                SshTrouble.LOST, f"the connection to {login.where} was lost during log-in: {text}"
+            lost = f"the connection to {login.where} was lost during log-in: {text}"
+            # A server with no kind of host key that we offer says so in its own log alone.
+            means = _BROKE_OFF if broke_off and login.algorithms is not None else ""
+            return SshFailure(SshTrouble.LOST, lost, means)
+
+
+def _agreement(text: str, login: Login) -> str:
+    """Say which setting could make us agree; only one failure is about algorithms."""
+    for words, setting in _SETTING_OF.items():
+        if login.algorithms is not None and f"matching {words} algorithm" in text:
+            return (
+                "bring the server's sshd up to date; if that cannot be, name what it has under "
+                f"targets.*.algorithms.{setting}"
             )
+    return ""
 
 
 async def hang_up(connection: asyncssh.SSHClientConnection, *, politely: bool) -> None:

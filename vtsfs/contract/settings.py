@@ -31,6 +31,7 @@ from vtsfs.contract.setting_values import (
     VaultKey,
     Window,
 )
+from vtsfs.contract.settings_algorithms import Algorithms
 from vtsfs.contract.settings_ems import Ems
 from vtsfs.contract.settings_encryption import Encryption
 
@@ -91,6 +92,7 @@ class Target(Model):
     user: Annotated[str, Field(min_length=1)]
     key: AbsolutePath
     known_hosts: AbsolutePath
+    algorithms: Algorithms = Algorithms()
     vaults: Annotated[dict[VaultKey, AbsolutePath], Field(min_length=1)]
     staging: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_-][A-Za-z0-9_.-]{0,39}$")] = (
         ".vts-autocopy"
