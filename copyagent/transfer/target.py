@@ -5,6 +5,7 @@ what it says or raises a `TargetError`; a connection that raised `LinkLost` is o
 `tests/conformance/test_target.py` is the definition of a correct implementation.
 """
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol
@@ -96,12 +97,48 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TargetEntry:
-    """A name at the target. *size* in bytes, *mtime* in whole seconds since the epoch."""
+    """A name at the target. *size* in bytes, *mtime* in whole seconds since the epoch.
+
+    *links* is the number of names the inode has; None where nobody told: SFTP version 3 tells it
+    only in the long line of a directory listing, and there for people to read.
+    """
 
     kind: EntryKind
     size: int
     mtime: int
     mode: int
+    uid: int = 0
+    gid: int = 0
+    links: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A file system at the target: *total* bytes, of which our user may still use *free*.
+
+    *files_free* is how many more files our user may make there; None where the file system sets no
+    number (btrfs and others make inodes as they go).
+    """
+
+    total: int
+    free: int
+    files_free: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the server offers besides plain SFTP version 3.
+
+    *copy_data*: ranges of one file are copied into another without crossing the line. *commands*:
+    shell commands are run; None until one was tried.
+    """
+
+    posix_rename: bool
+    sync: bool
+    copy_data: bool
+    hard_links: bool
+    space: bool
+    commands: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +165,9 @@ class TargetFile(Protocol):
     async def size(self) -> int:
         """Return the file's size in bytes."""
 
+    async def set_size(self, size: int) -> None:
+        """Cut the file, or lengthen it with a hole."""
+
     async def set_attributes(self, *, mode: int, atime: int, mtime: int) -> None:
         """Set permissions and times; the next write would undo the latter."""
 
@@ -135,19 +175,45 @@ class TargetFile(Protocol):
         """Return when the content, or the directory's entries, are on stable storage."""
 
     async def close(self) -> None:
-        """Return when the server has answered: no write of ours is outstanding any more."""
+        """Return when the server has answered: no write of ours is outstanding any more.
+
+        Only then can no server process still write into the file. However many channels the file's
+        writes were spread over, all have answered.
+        """
 
 
 class Target(Protocol):
-    """One logged-in connection."""
+    """One attempt's own conversation with a target: its server processes serve nobody else.
+
+    When it has ended, whatever it left unanswered may still be executed by a server process that
+    lost us (a late write goes into the inode, whatever its name is by then).
+    """
 
     max_block: int
+
+    @property
+    def can(self) -> Abilities:
+        """What the server offers."""
+
+    def side(self) -> "AbstractAsyncContextManager[Target]":
+        """Start one more server process on the same connection, for what takes long.
+
+        A server works off one conversation's requests one by one: copying 64 MiB keeps all others
+        waiting. Files belong to the conversation they were opened in. Leaving the block closes
+        them without proof: see `TargetFile.close`.
+        """
 
     async def lstat(self, path: str) -> TargetEntry | None:
         """Describe what *path* names, without following a symbolic link; None if nothing."""
 
     async def list_names(self, path: str) -> list[str]:
         """List a directory, without ``.`` and ``..``."""
+
+    async def list_entries(self, path: str) -> list[tuple[str, TargetEntry]]:
+        """List a directory with what its names stand for, without ``.`` and ``..``."""
+
+    async def space(self, path: str) -> Space | None:
+        """Measure the file system that *path* is on; None where the server cannot."""
 
     async def make_directory(self, path: str, mode: int) -> None:
         """Make one directory with exactly *mode*; one that is there already is left as it is."""
@@ -158,11 +224,30 @@ class Target(Protocol):
     async def open(self, path: str) -> TargetFile:
         """Open a file for reading, or a directory for `TargetFile.sync`."""
 
+    async def reopen(self, path: str) -> TargetFile:
+        """Open a file that is there for writing and reading, as it is."""
+
+    async def copy_data(
+        self, source: TargetFile, start: int, length: int, into: TargetFile, at: int
+    ) -> None:
+        """Copy *length* bytes from *start* of *source* to offset *at* of *into*, at the target.
+
+        Both were opened here. More than the source has is copied short, without an error, and
+        holes arrive as zeros that take room. *length* is more than 0 (which would mean: to the
+        end) and best not more than 64 MiB. Raises `TargetLacks` where the server cannot.
+        """
+
+    async def link(self, existing: str, new: str) -> None:
+        """Give the file *existing* one more name, which nothing may have yet."""
+
     async def rename(self, old: str, new: str) -> None:
         """Give *old* the name *new*, in one step, replacing what had it (POSIX rename)."""
 
     async def remove(self, path: str) -> None:
         """Remove a file; one that is not there is fine."""
+
+    async def remove_directory(self, path: str) -> None:
+        """Remove an empty directory; one that is not there is fine."""
 
     async def run(self, command: str, patience_s: float) -> CommandResult | None:
         """Run a shell command; None where the server runs none. *patience_s* bounds it."""

@@ -1,8 +1,10 @@
 """What a correct connection to a target does; one definition for every implementation."""
 
 import os
+import shutil
 import stat
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import trio
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.sftp import connect
 from copyagent.transfer.target import (
+    Abilities,
     EntryKind,
     Target,
     TargetLacks,
@@ -21,6 +24,56 @@ from tests.support.sshd import ADDRESS, Sshd
 from vtsfs.contract.settings import Target as TargetSettings
 
 pytestmark = pytest.mark.ssh
+
+MIB = 1024 * 1024
+
+#: What an old or restricted server may be without (sftp-server(8), -P).
+DENIED = ("copy-data", "hardlink", "statvfs", "fstatvfs")
+
+KINDS = [
+    "open",
+    "lacking",
+    pytest.param(
+        "jailed",
+        marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can have sshd chroot"),
+    ),
+]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Name the way the server is set up."""
+    return str(request.param)
+
+
+@pytest.fixture
+def place(scratch: Path, kind: str) -> Iterator[Path]:
+    """Make a directory that has the same path here and for the server, be it in a chroot."""
+    made = scratch / "place"
+    if kind != "jailed":
+        made.mkdir()
+        yield made
+        return
+    # Everything above a chroot must be root's alone (sshd_config(5)), which /tmp is not.
+    jail = Path(tempfile.mkdtemp(prefix="vts-jail-", dir="/run"))
+    try:
+        jail.chmod(0o755)
+        inside = Path(f"{jail}{made}")
+        inside.mkdir(parents=True)
+        made.symlink_to(inside)
+        yield made
+    finally:
+        shutil.rmtree(jail)
+
+
+@pytest.fixture
+def sshd(scratch: Path, kind: str, place: Path) -> Iterator[Sshd]:
+    jail = str(place.resolve()).removesuffix(str(place))
+    options = [f"ChrootDirectory {jail}"] if kind == "jailed" else []
+    denied = DENIED if kind == "lacking" else ()
+    locked = kind == "jailed"
+    with Sshd(scratch / "sshd", sftp_only=locked, denied=denied, options=options) as server:
+        yield server
 
 
 @pytest.fixture
@@ -39,13 +92,6 @@ async def target(sshd: Sshd) -> AsyncIterator[Target]:
         yield connected
 
 
-@pytest.fixture
-def place(scratch: Path) -> Path:
-    made = scratch / "place"
-    made.mkdir()
-    return made
-
-
 async def test_lstat_tells_what_a_name_stands_for(target: Target, place: Path) -> None:
     (place / "file").write_bytes(b"12345")
     os.utime(place / "file", (1, 1_234_567_890))
@@ -56,7 +102,7 @@ async def test_lstat_tells_what_a_name_stands_for(target: Target, place: Path) -
     found = await target.lstat(f"{place}/file")
     assert found is not None
     assert (found.kind, found.size, found.mtime) == (EntryKind.FILE, 5, 1_234_567_890)
-    assert found.mode == 0o640
+    assert (found.mode, found.uid, found.gid) == (0o640, os.geteuid(), os.getegid())
     kinds = [await target.lstat(f"{place}/{name}") for name in ("link", "fifo")]
     assert [entry and entry.kind for entry in kinds] == [EntryKind.OTHER, EntryKind.OTHER]
     directory = await target.lstat(str(place))
@@ -144,7 +190,158 @@ async def test_removing_what_is_not_there_is_fine(target: Target, place: Path) -
         await target.open(f"{place}/missing")
 
 
-async def test_commands_run_and_report_their_end(target: Target) -> None:
+async def test_a_directory_is_listed_with_what_its_names_stand_for(
+    target: Target, place: Path
+) -> None:
+    assert await target.list_entries(str(place)) == []
+    (place / "file").write_bytes(b"12345")
+    os.utime(place / "file", (1, 1_234_567_890))
+    os.chown(place / "file", -1, os.getegid())
+    (place / "file").chmod(0o640)
+    os.link(place / "file", place / "second")
+    (place / "below").mkdir()
+    (place / "a b\n").symlink_to("file")
+    found = dict(await target.list_entries(str(place)))
+    assert sorted(found) == ["a b\n", "below", "file", "second"]
+    file = found["file"]
+    assert (file.kind, file.size, file.mtime, file.mode) == (
+        EntryKind.FILE,
+        5,
+        1_234_567_890,
+        0o640,
+    )
+    assert (file.uid, file.gid, file.links) == (os.geteuid(), os.getegid(), 2)
+    assert found["below"].kind is EntryKind.DIRECTORY
+    assert found["a b\n"].kind is EntryKind.OTHER
+    (place / "second").unlink()
+    assert dict(await target.list_entries(str(place)))["file"].links == 1
+
+
+async def test_a_large_directory_is_listed_whole(target: Target, place: Path) -> None:
+    names = [f"X{number:05}" for number in range(1500)]
+    for name in names:
+        (place / name).touch()
+    assert sorted(await target.list_names(str(place))) == names
+
+
+async def test_it_says_what_the_server_offers(target: Target, kind: str) -> None:
+    all_of_it = kind != "lacking"
+    assert target.can == Abilities(
+        posix_rename=True,
+        sync=True,
+        copy_data=all_of_it,
+        hard_links=all_of_it,
+        space=all_of_it,
+        commands=None,
+    )
+    await target.run("echo out", 10)
+    assert target.can.commands is (kind != "jailed")
+
+
+async def test_space_is_what_our_user_may_use(target: Target, place: Path) -> None:
+    found = await target.space(str(place))
+    if not target.can.space:
+        assert found is None
+        return
+    here = os.statvfs(place)
+    assert found is not None
+    assert found.total == here.f_blocks * here.f_frsize
+    assert abs(found.free - here.f_bavail * here.f_frsize) < 1024 * MIB
+    assert found.files_free is not None
+    with pytest.raises(TargetMissing):
+        await target.space(f"{place}/missing")
+
+
+async def test_a_file_gets_one_more_name_which_nothing_had(target: Target, place: Path) -> None:
+    (place / "file").write_bytes(b"x")
+    (place / "taken").write_bytes(b"y")
+    if not target.can.hard_links:
+        with pytest.raises(TargetLacks):
+            await target.link(f"{place}/file", f"{place}/second")
+        return
+    await target.link(f"{place}/file", f"{place}/second")
+    assert (place / "second").stat().st_ino == (place / "file").stat().st_ino
+    with pytest.raises(TargetRefused):
+        await target.link(f"{place}/file", f"{place}/taken")
+    assert (place / "taken").read_bytes() == b"y"
+    with pytest.raises(TargetMissing):
+        await target.link(f"{place}/missing", f"{place}/third")
+
+
+async def test_a_file_is_opened_again_as_it_is(target: Target, place: Path) -> None:
+    (place / "tape").write_bytes(b"0123456789")
+    file = await target.reopen(f"{place}/tape")
+    await file.write(3, b"abc")
+    assert await file.read(0, 100) == b"012abc6789"
+    await file.close()
+    assert (place / "tape").read_bytes() == b"012abc6789"
+    with pytest.raises(TargetMissing):
+        await target.reopen(f"{place}/missing")
+    assert not (place / "missing").exists()
+
+
+async def test_a_size_is_set_without_writing(target: Target, place: Path) -> None:
+    file = await target.create(f"{place}/tape")
+    await file.write(0, b"0123456789")
+    await file.set_size(4)
+    assert await file.size() == 4
+    await file.set_size(3 * MIB)
+    await file.close()
+    found = (place / "tape").stat()
+    assert (found.st_size, (place / "tape").read_bytes()[:6]) == (3 * MIB, b"0123\0\0")
+    assert found.st_blocks * 512 < MIB, "a hole takes no room"
+
+
+async def test_data_are_copied_at_the_target(target: Target, place: Path) -> None:
+    content = os.urandom(3 * MIB + 17)
+    (place / "old").write_bytes(content)
+    async with target.side() as side:
+        old = await side.open(f"{place}/old")
+        new = await side.create(f"{place}/new")
+        if not target.can.copy_data:
+            with pytest.raises(TargetLacks):
+                await side.copy_data(old, 0, MIB, new, 0)
+            return
+        await side.copy_data(old, 0, MIB, new, 0)
+        await side.copy_data(old, 2 * MIB, MIB, new, 2 * MIB)
+        await side.copy_data(old, 3 * MIB, 999, new, 3 * MIB)
+        await new.sync()
+        assert await new.size() == len(content), "what is not there is not copied"
+        await new.close()
+        await old.close()
+    assert (place / "new").read_bytes() == content[:MIB] + bytes(MIB) + content[2 * MIB :]
+
+
+async def test_a_side_is_a_conversation_of_its_own(target: Target, place: Path) -> None:
+    async with target.side() as side, trio.open_nursery() as nursery:
+        created = await side.create(f"{place}/tape")
+        nursery.start_soon(created.write, 0, b"side")
+        assert await target.list_names(str(place)) == ["tape"]
+    assert (place / "tape").read_bytes() == b"side"
+    assert await target.list_names(str(place)) == ["tape"], "the first goes on"
+    with trio.move_on_after(0) as scope:
+        async with target.side():
+            pass
+    assert scope.cancelled_caught
+    async with target.side() as side:
+        assert await side.list_names(str(place)) == ["tape"]
+
+
+async def test_empty_directories_are_removed(target: Target, place: Path) -> None:
+    (place / "full" / "below").mkdir(parents=True)
+    await target.remove_directory(f"{place}/full/below")
+    assert not (place / "full" / "below").exists()
+    await target.remove_directory(f"{place}/full/below")
+    (place / "full" / "file").touch()
+    with pytest.raises(TargetRefused):
+        await target.remove_directory(f"{place}/full")
+
+
+async def test_commands_run_and_report_their_end(target: Target, kind: str) -> None:
+    if kind == "jailed":
+        said = await target.run("echo out", 10)
+        assert said is None or (said.status, said.output) != (0, "out\n")
+        return
     said = await target.run("echo out; echo err >&2", 10)
     assert said is not None
     assert (said.status, said.output) == (0, "out\n")
@@ -164,11 +361,12 @@ async def test_the_connection_outlives_its_failures(target: Target, place: Path)
 
 
 async def test_a_cancelled_request_leaves_the_connection_usable(
-    target: Target, place: Path
+    target: Target, place: Path, kind: str
 ) -> None:
-    with trio.move_on_after(0.1) as scope:
-        await target.run("sleep 10", 20)
-    assert scope.cancelled_caught
+    if kind != "jailed":
+        with trio.move_on_after(0.1) as scope:
+            await target.run("sleep 10", 20)
+        assert scope.cancelled_caught
     file = await target.create(f"{place}/tape")
     for _ in range(5):
         with trio.CancelScope() as writing:

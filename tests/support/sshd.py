@@ -91,15 +91,21 @@ class Sshd:
     """An sshd that lives in *directory* for the length of a ``with`` block.
 
     Port and host key stay the same when it is stopped, killed and started again. With *sftp_only*
-    no command can be run (ForceCommand internal-sftp), as on an appliance. *options* are further
-    lines of sshd_config(5); the first value sshd reads for a keyword counts, and they come first.
+    no command can be run (ForceCommand internal-sftp), as on an appliance. *denied* are SFTP
+    requests that it cannot do (sftp-server(8), -P). *options* are further lines of sshd_config(5);
+    the first value sshd reads for a keyword counts, and they come first.
 
     Every method returns within milliseconds but `start`, which waits for the server's banner (some
     50 ms); under trio call that in a thread if the client's tasks must go on meanwhile.
     """
 
     def __init__(
-        self, directory: Path, *, sftp_only: bool = False, options: Sequence[str] = ()
+        self,
+        directory: Path,
+        *,
+        sftp_only: bool = False,
+        denied: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory.resolve()
@@ -113,12 +119,13 @@ class Sshd:
         )
         self.log_path = self.directory / "sshd.log"
         self._config = self.directory / "sshd_config"
-        self._config.write_text(self._configuration(sftp_only, options), encoding="ascii")
+        self._config.write_text(self._configuration(sftp_only, denied, options), encoding="ascii")
         shutil.copy(public_half(self.key), self.directory / "authorized_keys")
         self._process: subprocess.Popen[bytes] | None = None
         self._orphans: set[ProcessId] = set()
 
-    def _configuration(self, sftp_only: bool, options: Sequence[str]) -> str:
+    def _configuration(self, sftp_only: bool, denied: Sequence[str], options: Sequence[str]) -> str:
+        server = f"internal-sftp -P {','.join(denied)}" if denied else "internal-sftp"
         lines = [
             *options,
             f"Port {self.port}",
@@ -138,10 +145,10 @@ class Sshd:
             "PrintMotd no",
             "MaxStartups 200",
             "LogLevel VERBOSE",
-            "Subsystem sftp internal-sftp",
+            f"Subsystem sftp {server}",
         ]
         if sftp_only:
-            lines.append("ForceCommand internal-sftp")
+            lines.append(f"ForceCommand {server}")
         return "\n".join(lines) + "\n"
 
     def start(self) -> None:
