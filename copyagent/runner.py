@@ -7,6 +7,7 @@ any point the state alone says what has to go on (`AgentStarted` derives it).
 
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ from copyagent.state.store import Changes, Store
 from copyagent.sweep import sweep_vault
 from copyagent.transfer.attempt import Route
 from copyagent.transfer.copier import copy_tape, probe
+from copyagent.transfer.premises import Premises
 from copyagent.transfer.progress import CopyProgress
 from copyagent.transfer.target import Target
 from vtsfs.contract import settings
@@ -106,6 +108,7 @@ class Runner:
     heard: trio.Event = field(default_factory=trio.Event)
     _told: int = 0
     _copies: dict[CopyKey, trio.CancelScope] = field(default_factory=dict)
+    _premises: defaultdict[str, Premises] = field(default_factory=lambda: defaultdict(Premises))
     _sweeping: set[str] = field(default_factory=set)
     _again: dict[str, str] = field(default_factory=dict)
     _acked: dict[str, Acknowledged] = field(default_factory=dict)
@@ -340,7 +343,7 @@ class Runner:
         try:
             return await copy_tape(
                 job,
-                Route.of(self.engine.book.settings, job),
+                Route.of(self.engine.book.settings, job, self._premises[job.target]),
                 connect=lambda: self.connect(target),
                 journal=_Journal(self, job),
                 permit=lambda: self.engine.may_publish(job.tape, job.target, job.generation),

@@ -165,7 +165,8 @@ class CopyFailed:
 
     *connected*: the target had answered before the link was lost, so that this tells nothing of
     other tapes' attempts. *permanent*: another attempt cannot succeed until somebody has mended
-    something; it is made all the same.
+    something; it is made all the same. *whole_vault*: every copy into that vault of the target
+    would fail so.
     """
 
     cause: str
@@ -173,15 +174,21 @@ class CopyFailed:
     unreachable: bool = False
     connected: bool = False
     permanent: bool = False
+    whole_vault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CopyHeld:
-    """A guard refused: nothing was published, and no retry will change that."""
+    """A guard refused: nothing was published, and no retry will change that.
+
+    *stamp* is of the file at the target that an operator may allow to be replaced, *place* where
+    over there the label was found instead.
+    """
 
     reason: HoldReason
     detail: str
     stamp: TargetStamp | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One attempt at one copy: the order, the open source, the connection, and what they can tell."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,6 +15,7 @@ from copyagent.transfer.commands import (
     token_command,
 )
 from copyagent.transfer.layout import Layout
+from copyagent.transfer.premises import Premises, Surroundings
 from copyagent.transfer.progress import CopyProgress, Phase
 from copyagent.transfer.source import Digests, SourceTape
 from copyagent.transfer.streams import Report, digest_file, digest_source
@@ -51,16 +52,23 @@ class Route:
     layout: Layout
     verify: Verify = "auto"
     patience_s: float = 40.0
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    premises: Premises = field(default_factory=Premises)
 
     @classmethod
-    def of(cls, settings: Settings, job: CopyJob) -> Self:
-        """Take *job*'s route from the settings; KeyError if they name no such vault or target."""
+    def of(cls, settings: Settings, job: CopyJob, premises: Premises) -> Self:
+        """Take *job*'s route from the settings; KeyError if they name no such vault or target.
+
+        *premises* are those of the target, the same for all copies to it.
+        """
         target = settings.targets[job.target]
         return cls(
             backing=settings.vaults[job.tape.vault].backing,
             layout=Layout.of(settings, job.target, job.destination),
             verify=target.verify,
             patience_s=_PATIENCE * target.keepalive,
+            surroundings=Surroundings.of(settings, job),
+            premises=premises,
         )
 
 

@@ -24,7 +24,7 @@ from copyagent.core.copying import (
     TargetStamp,
     WaitReason,
 )
-from copyagent.transfer import staging
+from copyagent.transfer import guards, staging
 from copyagent.transfer.attempt import Attempt, Ended, Route, discard
 from copyagent.transfer.progress import CopyProgress, Phase
 from copyagent.transfer.publishing import CopyJournal, Publisher
@@ -69,8 +69,8 @@ async def copy_tape(
     except HostKeyRejected as error:
         return CopyWaits(WaitReason.HOST_KEY, str(error))
     except TargetError as error:
-        connected = isinstance(error, LinkLost)
-        return CopyFailed(str(error), error.next_step, error.unreachable, connected)
+        route.premises.forget()
+        return _failed(error)
     except SourceMissing:
         return SourceErased(gone=True)
     except SourceUnfit as error:
@@ -86,6 +86,17 @@ async def copy_tape(
             f"reading {job.tape} in {route.backing}: {error.strerror or error}",
             "look at this system's storage and at the kernel's log",
         )
+
+
+def _failed(error: TargetError) -> CopyFailed:
+    return CopyFailed(
+        cause=str(error),
+        next_step=error.next_step,
+        unreachable=error.unreachable,
+        connected=isinstance(error, LinkLost),
+        permanent=error.permanent,
+        whole_vault=error.whole_vault,
+    )
 
 
 async def probe(connect: Connect) -> str | None:
@@ -113,9 +124,9 @@ async def _attempt(
         await trio.to_thread.run_sync(source.make_durable)
         progress(CopyProgress(job.tape, job.target, Phase.CONNECTING))
         async with connect() as target:
-            await staging.check_fence(target, route.layout)
-            await staging.collect_stages(target, route.layout)
             attempt = Attempt(job, route, source, target, progress)
+            await guards.before_copy(attempt)
+            await staging.collect_stages(target, route.layout)
             publisher = Publisher(attempt, journal, permit, wall_ns)
             standing = await judge(attempt)
             copy, sent = await _converge(attempt, publisher, standing)

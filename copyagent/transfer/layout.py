@@ -5,6 +5,7 @@
     <vault>/POOL/LABEL                              the published tape
     <vault>/<staging>/IN-SERVICE                    the fence, for every source system
     <vault>/<staging>/<system>/IN-SERVICE           the fence, for this one
+    <vault>/<staging>/<system>/AGENT                whose directory it is
     <vault>/<staging>/<system>/KEY.gN.RANDOM.stage  a copy being built
     <vault>/<staging>/<system>/records/KEY.manifest what was published (JSON)
     <vault>/<staging>/<system>/records/KEY.intent   what is about to be
@@ -22,6 +23,7 @@ from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
 
 FENCE = "IN-SERVICE"
+MARK = "AGENT"
 
 _UNPLAIN = re.compile(r"[^A-Za-z0-9_-]")
 _SHOWN = 48
@@ -76,6 +78,11 @@ class Layout:
     def fences(self) -> tuple[str, str]:
         """The two files either of which stops every publication."""
         return f"{self.staging_root}/{FENCE}", f"{self.directory}/{FENCE}"
+
+    @property
+    def mark(self) -> str:
+        """The file that names the agent whose directory this is."""
+        return f"{self.directory}/{MARK}"
 
     @property
     def key(self) -> str:

@@ -13,7 +13,7 @@ from copyagent.core.copying import (
     PublishedCopy,
     TargetStamp,
 )
-from copyagent.transfer import manifest, staging
+from copyagent.transfer import guards, manifest, staging
 from copyagent.transfer.attempt import Attempt, Ended
 from copyagent.transfer.progress import Phase
 from copyagent.transfer.standing import Standing, describe
@@ -53,7 +53,7 @@ class Publisher:
         """
         attempt = self.attempt
         attempt.reporter(Phase.PUBLISHING, 0)
-        await staging.check_fence(attempt.target, attempt.layout)
+        await guards.check_fence(attempt.target, attempt.layout)
         await self._expect(standing)
         await staging.write_durably(
             attempt.target,

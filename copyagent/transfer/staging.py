@@ -3,9 +3,8 @@
 import logging
 import secrets
 
-from copyagent.core.copying import CopyWaits, PublishedCopy, WaitReason
+from copyagent.core.copying import PublishedCopy
 from copyagent.transfer import manifest
-from copyagent.transfer.attempt import Ended
 from copyagent.transfer.layout import Layout, parent
 from copyagent.transfer.target import (
     EntryKind,
@@ -13,19 +12,11 @@ from copyagent.transfer.target import (
     TargetError,
     TargetMissing,
     TargetRefused,
+    VaultUnfit,
 )
 from vtsfs.contract.naming import TapeId
 
 _log = logging.getLogger(__name__)
-
-
-async def check_fence(target: Target, layout: Layout) -> None:
-    """Return if the target is not in service for its own host; else end the attempt, waiting."""
-    for path in layout.fences:
-        if await target.lstat(path) is not None:
-            raise Ended(
-                CopyWaits(WaitReason.FENCED, f"{path} at the target says that it is in service")
-            )
 
 
 async def collect_stages(target: Target, layout: Layout) -> None:
@@ -44,17 +35,16 @@ async def collect_stages(target: Target, layout: Layout) -> None:
 
 
 async def prepare(target: Target, layout: Layout) -> None:
-    """Make our directories durable, and find out whether the server can publish at all."""
+    """Make our directories durable unless they are there."""
     if await target.lstat(layout.records) is None:
         await _make_directories(target, layout)
-    await _expect_posix_rename(target, layout)
 
 
 async def _make_directories(target: Target, layout: Layout) -> None:
     """Make our directories in a vault that is there: a missing one may not be mounted."""
     vault = await target.lstat(layout.vault)
     if vault is None or vault.kind is not EntryKind.DIRECTORY:
-        raise TargetRefused(
+        raise VaultUnfit(
             f"looking for the vault {layout.vault}",
             "there is no such directory",
             "check targets.*.vaults in the settings, and that the vault is mounted there",
@@ -75,15 +65,6 @@ async def ensure_directory(target: Target, path: str, mode: int) -> bool:
     elif found.kind is not EntryKind.DIRECTORY:
         raise TargetRefused(f"making the directory {path}", "something else has that name")
     return found is None
-
-
-async def _expect_posix_rename(target: Target, layout: Layout) -> None:
-    """Rename a file that is not there: a server that could do it says so."""
-    name = f"{layout.directory}/{secrets.token_hex(8)}"
-    try:
-        await target.rename(name, f"{name}.new")
-    except TargetMissing:
-        return
 
 
 async def sync(target: Target, path: str) -> None:

@@ -15,10 +15,13 @@ class TargetError(Exception):
     """The target did not do what it was asked to; *next_step* is advice to the operator.
 
     *unreachable* is true of failures that concern the target itself, not one tape: then no other
-    tape's copy would get further.
+    tape's copy would get further. *whole_vault* is true of those by which no copy into the same
+    vault would. *permanent*: it will not pass by itself, somebody has to mend something.
     """
 
     unreachable: ClassVar[bool] = False
+    whole_vault: ClassVar[bool] = False
+    permanent: ClassVar[bool] = False
     advice: ClassVar[str] = "look at the target's system log"
 
     def __init__(self, message: str, next_step: str = "") -> None:
@@ -54,22 +57,26 @@ class LoginRefused(TargetError):
     """The server does not let our user in with our key, or the key cannot be used."""
 
     unreachable = True
+    permanent = True
     advice = "put the public half of the key into authorized_keys of that user at the target"
 
 
 class TargetFull(TargetError):
-    """There is no room at the target."""
+    """There is no room at the target, or our user's share of it is used up."""
 
+    permanent = True
     advice = "make room in the target's vault"
 
 
 class TargetRefused(TargetError):
     """The server answered that it would not do *what*, and *why*."""
 
+    permanent = True
     advice = "check owner and permissions of the vault's directories at the target"
 
     def __init__(self, what: str, why: str, next_step: str = "") -> None:
         super().__init__(f"{what}: {why}", next_step)
+        self.why = why
 
 
 class TargetMissing(TargetRefused):
@@ -79,7 +86,13 @@ class TargetMissing(TargetRefused):
         super().__init__(what, "no such file or directory")
 
 
-class TargetLacks(TargetRefused):
+class VaultUnfit(TargetRefused):
+    """The vault at the target cannot take copies as it is: missing, read-only, in two pieces."""
+
+    whole_vault = True
+
+
+class TargetLacks(VaultUnfit):
     """The server cannot do *what* at all; a safe copy needs it."""
 
     advice = (

@@ -1,0 +1,218 @@
+"""When not to copy, as far as the target tells it (DESIGN section 7).
+
+Asked before an attempt looks at, or writes, anything of the tape. Each guard ends the attempt with
+its own outcome, whose words name the cause and what lets the copy go on.
+"""
+
+import posixpath
+import secrets
+from functools import partial
+
+import trio
+
+from copyagent.core.copying import CopyHeld, CopyWaits, Errand, HoldReason, WaitReason
+from copyagent.transfer import staging
+from copyagent.transfer.agent_mark import MAX_BYTES, AgentMark
+from copyagent.transfer.attempt import Attempt, Ended
+from copyagent.transfer.layout import Layout
+from copyagent.transfer.relocation import relocate
+from copyagent.transfer.target import (
+    EntryKind,
+    Target,
+    TargetFull,
+    TargetLacks,
+    TargetMissing,
+    TargetRefused,
+    VaultUnfit,
+)
+from copyagent.transfer.together import together
+from vtsfs.contract.naming import PoolId
+
+
+async def before_copy(attempt: Attempt) -> None:
+    """Return if nothing at the target forbids to go on; else end the attempt.
+
+    Costs one round trip, and a dozen more once a minute: see `Premises`. On a fenced target nothing
+    is written. Afterwards our directories are there.
+    """
+    places = await _places(attempt)
+    fences = attempt.layout.fences
+    look = attempt.target.lstat
+    found = await together(partial(look, path) for path in (*fences, *places))
+    _expect_no_fence(fences, [entry is not None for entry in found])
+    await inspect(attempt)
+    taken = [
+        path
+        for path, entry in zip(places, found[len(fences) :], strict=True)
+        if entry is not None and not await trio.to_thread.run_sync(_is_twin, attempt, places[path])
+    ]
+    if not taken:
+        return
+    wish = attempt.job.wish
+    if wish is None or wish.errand is not Errand.RELOCATE or [wish.place] != taken:
+        raise Ended(_elsewhere(attempt.layout, taken))
+    await relocate(attempt, wish.place)
+
+
+async def check_fence(target: Target, layout: Layout) -> None:
+    """Return if the target is not in service for its own host; else end the attempt, waiting."""
+    found = await together(partial(target.lstat, path) for path in layout.fences)
+    _expect_no_fence(layout.fences, [entry is not None for entry in found])
+
+
+def _expect_no_fence(fences: tuple[str, ...], there: list[bool]) -> None:
+    for path, is_there in zip(fences, there, strict=False):
+        if is_there:
+            text = f"{path} at the target says that it is in service"
+            raise Ended(CopyWaits(WaitReason.FENCED, text))
+
+
+# ---- the label in another place ------------------------------------------------------------------
+
+
+async def _places(attempt: Attempt) -> dict[str, PoolId]:
+    """Return where else at the target a tape of this label could lie, with the pool it would be in."""
+    around, label = attempt.route.surroundings, attempt.layout.tape.label
+    pools = await together(
+        partial(_pools_of, attempt, directory) for directory in around.vaults.values()
+    )
+    places = {
+        f"{directory}/{pool}/{label}": PoolId(vault, pool)
+        for (vault, directory), names in zip(around.vaults.items(), pools, strict=True)
+        for pool in names
+    }
+    places.pop(attempt.layout.destination, None)
+    return places
+
+
+async def _pools_of(attempt: Attempt, directory: str) -> tuple[str, ...]:
+    premises = attempt.route.premises
+    known = premises.pools_of(directory)
+    if known is not None:
+        return known
+    try:
+        names = await attempt.target.list_names(directory)
+    except TargetMissing:
+        names = []  # said more clearly when our directories are made
+    known = tuple(filter(attempt.route.surroundings.patterns.is_pool, names))
+    premises.found_pools(directory, known)
+    return known
+
+
+def _is_twin(attempt: Attempt, pool: PoolId) -> bool:
+    return attempt.route.surroundings.is_here_too(pool, attempt.layout.tape.label)
+
+
+def _elsewhere(layout: Layout, taken: list[str]) -> CopyHeld:
+    places = ", ".join(taken)
+    detail = f"{places} at the target has the label of {layout.destination}"
+    place = taken[0] if len(taken) == 1 else ""
+    return CopyHeld(HoldReason.LABEL_ELSEWHERE, detail, place=place)
+
+
+# ---- the staging directory -----------------------------------------------------------------------
+
+
+async def inspect(attempt: Attempt) -> None:
+    """Return if our staging directory is ours, over there, and one file system with the pool.
+
+    Made if need be, unless it is the vault that is missing.
+    """
+    layout, premises = attempt.layout, attempt.route.premises
+    async with premises.looking:
+        if premises.are_sound(layout.directory, layout.pool):
+            return
+        await staging.prepare(attempt.target, layout)
+        await expect_renames(attempt.target, layout)
+        await _expect_our_mark(attempt)
+        await _expect_other_storage(attempt)
+        premises.found_sound(layout.directory, layout.pool)
+
+
+async def expect_renames(target: Target, layout: Layout) -> None:
+    """Find out whether a stage could be given the tape's name, by a rename of what is not there.
+
+    The kernel looks at the mounts before it looks at the names (rename(2), EXDEV and EROFS), so the
+    server answers "no such file" only where a rename could work. Nothing is written.
+    """
+    pool = await target.lstat(layout.pool)
+    if pool is not None and pool.kind is not EntryKind.DIRECTORY:
+        raise TargetRefused(
+            f"looking at the pool {layout.pool}",
+            "it is no directory at the target",
+            "put a directory there, or change target_pool; a symbolic link is not followed",
+        )
+    into = layout.vault if pool is None else layout.pool
+    name = secrets.token_hex(8)
+    try:
+        await target.rename(f"{layout.directory}/{name}", f"{into}/.{name}")
+    except TargetMissing:
+        return
+    except (TargetFull, TargetLacks):
+        raise
+    except TargetRefused as error:
+        raise VaultUnfit(
+            f"publishing from {layout.staging_root} into {into}", error.why, error.next_step
+        ) from error
+
+
+async def _expect_our_mark(attempt: Attempt) -> None:
+    """Put our mark into the directory, or find it there; another agent's ends the attempt."""
+    target, path, mine = attempt.target, attempt.layout.mark, attempt.route.surroundings.mark
+    if not mine.agent:
+        return
+    found = await read_mark(target, path)
+    if found is None:
+        await staging.write_durably(target, path, mine.encode())
+        # Two agents may have come at once: the last one stands there now.
+        found = await read_mark(target, path)
+    if found is None or found.agent != mine.agent:
+        who = "another agent" if found is None else f"the agent of {found.system} on {found.node}"
+        detail = f"{posixpath.dirname(path)} at the target is in use by {who}"
+        raise Ended(CopyWaits(WaitReason.FOREIGN_AGENT, detail))
+
+
+async def read_mark(target: Target, path: str) -> AgentMark | None:
+    """Read the mark at *path*; None if there is none, or what is there is damaged."""
+    entry = await target.lstat(path)
+    if entry is None or entry.kind is not EntryKind.FILE or not 0 < entry.size <= MAX_BYTES:
+        return None
+    file = await target.open(path)
+    data = await file.read(0, MAX_BYTES)
+    await file.close()
+    return AgentMark.decode(data)
+
+
+async def _expect_other_storage(attempt: Attempt) -> None:
+    """Make a file there, and see that it does not show up here: a copy onto itself is none."""
+    target, layout = attempt.target, attempt.layout
+    for old in await target.list_names(layout.directory):
+        if old.endswith(_SENTINEL):
+            await target.remove(f"{layout.directory}/{old}")
+    name = f"{secrets.token_hex(16)}{_SENTINEL}"
+    path = f"{layout.directory}/{name}"
+    sentinel = await target.create(path)
+    try:
+        await sentinel.close()
+        seen = await trio.to_thread.run_sync(_seen_here, attempt, name)
+    finally:
+        with trio.move_on_after(2, shield=True):
+            await target.remove(path)
+    if seen:
+        detail = f"{layout.vault} at the target is {seen} of this system, under another name"
+        raise Ended(CopyHeld(HoldReason.SAME_STORAGE, detail))
+
+
+_SENTINEL = ".sentinel"
+
+
+def _seen_here(attempt: Attempt, name: str) -> str:
+    """Return the storage in which what was made at the target shows up, empty if in none."""
+    layout = attempt.layout
+    for storage in attempt.route.surroundings.storages:
+        try:
+            (storage / layout.staging / layout.system / name).lstat()
+        except OSError:
+            continue
+        return str(storage)
+    return ""
