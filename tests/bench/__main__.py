@@ -17,6 +17,7 @@ from tests.bench.host_floods import FLOODS
 from tests.bench.overlay import calls, data, memory, opens, profiling, together
 from tests.bench.overlay.attached import BenchError
 from tests.bench.ratios import Row
+from tests.bench.scale import SCALE
 from tests.bench.transfer import FULL_256M
 
 BENCHES: Sequence[Bench] = (
@@ -28,6 +29,7 @@ BENCHES: Sequence[Bench] = (
     FULL_256M,
     PARSE_FLOOD,
     *FLOODS,
+    SCALE,
 )
 
 #: Columns of the tables where no terminal says how many there are.
