@@ -7,7 +7,8 @@
     <vault>/<staging>/<system>/IN-SERVICE           the fence, for this one
     <vault>/<staging>/<system>/AGENT                whose directory it is
     <vault>/<staging>/<system>/KEY.gN.RANDOM.stage  a copy being built
-    <vault>/<staging>/<system>/records/KEY.manifest what was published (JSON)
+    <vault>/<staging>/<system>/records/KEY.manifest what was published, and kept (JSON)
+    <vault>/<staging>/<system>/records/KEY.ROOT.map the chunk map of one of them
     <vault>/<staging>/<system>/records/KEY.intent   what is about to be
 
 KEY shows pool and label as far as they are plain, and ends in a digest of both as they are: no two
@@ -27,6 +28,7 @@ MARK = "AGENT"
 
 _UNPLAIN = re.compile(r"[^A-Za-z0-9_-]")
 _SHOWN = 48
+_ROOT_SHOWN = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,7 @@ class Layout:
     @property
     def key(self) -> str:
         """A plain file name for the tape, unlike that of any other tape."""
-        name = f"{self.tape.pool}\0{self.tape.label}".encode("utf-8", "surrogatepass")
-        digest = hashlib.sha256(name).hexdigest()[:16]
-        return f"{_shown(self.tape.pool)}.{_shown(self.tape.label)}.{digest}"
+        return file_key(self.tape.pool, self.tape.label)
 
     @property
     def manifest(self) -> str:
@@ -101,13 +101,45 @@ class Layout:
         """The record of a publication that was begun."""
         return f"{self.records}/{self.key}.intent"
 
+    def map(self, root: str) -> str:
+        """The chunk map of one content, named by its *root*: no manifest has another's map."""
+        return f"{self.records}/{self.key}.{root[:_ROOT_SHOWN]}.map"
+
+    def is_map(self, name: str) -> bool:
+        """Tell whether a file *name* in our records is a chunk map of this tape."""
+        return name.startswith(f"{self.key}.") and name.endswith(".map")
+
     def stage(self, generation: int, suffix: str) -> str:
         """Name a stage; *suffix* must be new for every connection."""
         return f"{self.directory}/{self.key}.g{generation}.{suffix}.stage"
 
+    @property
+    def kept_directory(self) -> str:
+        """The directory of former generations, apart for the same reason."""
+        return f"{self.directory}/kept"
+
+    def kept_name(self, generation: int, suffix: str) -> str:
+        """Name a former generation in `kept_directory`; *suffix* must be new for every link."""
+        return f"{self.key}.g{generation}.{suffix}.kept"
+
+    def kept(self, name: str) -> str:
+        """Return where the former generation *name* (`PublishedCopy.name`) lies."""
+        return f"{self.kept_directory}/{name}"
+
+    def is_kept(self, name: str) -> bool:
+        """Tell whether a file *name* in `kept_directory` is a former generation of this tape."""
+        return name.startswith(f"{self.key}.g") and name.endswith(".kept")
+
     def is_stage(self, name: str) -> bool:
         """Tell whether a file *name* in our staging directory is a stage of this tape."""
         return name.startswith(f"{self.key}.g") and name.endswith(".stage")
+
+
+def file_key(pool: str, label: str, *more: str) -> str:
+    """Return a plain file name that shows *pool* and *label*, and is another one for all else."""
+    name = "\0".join((pool, label, *more)).encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(name).hexdigest()[:16]
+    return f"{_shown(pool)}.{_shown(label)}.{digest}"
 
 
 def parent(path: str) -> str:

@@ -97,7 +97,8 @@ async def read_record(target: Target, path: str, destination: TapeId) -> Publish
     file = await target.open(path)
     data = await file.read(0, manifest.MAX_BYTES)
     await file.close()
-    return manifest.decode(destination, data)
+    found = manifest.decode(destination, data)
+    return found.copy if found else None
 
 
 async def record(target: Target, layout: Layout, copy: PublishedCopy) -> None:

@@ -84,3 +84,16 @@ def test_manifests_and_strangers_are_no_stages() -> None:
     made = layout()
     for path in (made.manifest, made.intent, "notes.txt", made.key):
         assert not made.is_stage(path.rpartition("/")[2])
+
+
+def test_every_content_has_a_map_of_its_own() -> None:
+    made = layout()
+    one, two = made.map("ab" * 32), made.map("cd" * 32)
+    assert one != two
+    for path in (one, two):
+        directory, _, name = path.rpartition("/")
+        assert directory == made.records
+        assert made.is_map(name)
+        assert not layout(label="X00002").is_map(name)
+        assert len(name) < 255
+    assert not made.is_map(made.manifest.rpartition("/")[2])
