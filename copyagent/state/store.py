@@ -9,6 +9,7 @@ Tables (schema version 1, in ``meta``):
                fallen behind), ``links`` (how far each host was heard, and what was told of its link)
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
 ``reported``   what the overlays reported lately, JSON by number, with the time of its arrival
+``history``    what became of copies, JSON by number (`copyagent.state.history_rows`)
 ``messages``   event-log messages that were decided and perhaps not written: `unwritten` hands them
                over after a crash, so a message can come twice, never not at all
 ``meta``       ``schema``: the version; ``agent``: a random name of this state
@@ -30,13 +31,15 @@ from pydantic import TypeAdapter
 
 from copyagent.core.book import Acknowledged
 from copyagent.core.commands import Say
+from copyagent.core.history import Entry as HistoryEntry
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import KEPT, Entry, Journal, Report, Reports
 from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
-from copyagent.state import encoding
+from copyagent.state import encoding, history_rows
 from copyagent.state.encoding import decode, encode
+from copyagent.state.history_rows import HistoryWanted
 from copyagent.state.mount_rows import MountRows, Row, mounts_of
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.messages import CATALOGUE
@@ -65,6 +68,7 @@ _LATELY = (
     "CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, entry TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS reported (number INTEGER PRIMARY KEY, at_ns INTEGER, signal TEXT)",
     "CREATE TABLE IF NOT EXISTS mounts (kind TEXT, key TEXT, value TEXT, PRIMARY KEY (kind, key))",
+    *history_rows.TABLES,
 )
 
 
@@ -80,6 +84,7 @@ class Remembered:
     journal: Journal = field(default_factory=Journal)
     reports: Reports = field(default_factory=Reports)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
+    history_newest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +109,14 @@ class Changes:
     knowledge: dict[str, str] = field(default_factory=dict)
     heard: list[tuple[int, str]] = field(default_factory=list)
     reported: list[tuple[int, int, str]] = field(default_factory=list)
+    history: list[history_rows.Row] = field(default_factory=list)
     messages: list[tuple[int, str, int]] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to commit."""
-        lately = self.heard or self.reported or self.mounts
+        lately = self.heard or self.reported or self.mounts or self.history
         return not (self.records or self.knowledge or lately or self.messages or self.written)
 
     def put_record(self, record: TapeRecord) -> None:
@@ -150,6 +156,10 @@ class Changes:
         """Save what overlays reported; the oldest are dropped for it."""
         self.reported += [(r.number, r.at_ns, r.signal.to_json()) for r in reports]
 
+    def put_history(self, entries: list[HistoryEntry]) -> None:
+        """Save what became of copies; what is too old is dropped for it."""
+        self.history += map(history_rows.row_of, entries)
+
     def put_message(self, say: Say, at_ns: int) -> None:
         """Save that *say* is to be written to the event log."""
         fields = encode(encoding.FIELDS, dict(say.fields))
@@ -161,6 +171,7 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        (_, _, self._path) = connection.execute("PRAGMA database_list").fetchone()
 
     def load(self) -> Remembered:
         """Read everything; raise `StateError` for what this release cannot read."""
@@ -170,6 +181,7 @@ class Store:
             heard = self._db.execute("SELECT entry FROM heard ORDER BY number").fetchall()
             reported = self._db.execute("SELECT * FROM reported ORDER BY number").fetchall()
             mounts = self._mounts(knowledge)
+            history_newest = history_rows.newest(self._db)
         loaded = [decode(encoding.RECORD, text, tape) for tape, text in rows]
         behind = _known(knowledge, "behind", encoding.BEHIND, [])
         return Remembered(
@@ -181,6 +193,7 @@ class Store:
             journal=Journal.of(decode(encoding.HEARD, text, "an event") for (text,) in heard),
             reports=Reports.of(Report(n, at, Signal.from_json(text)) for n, at, text in reported),
             behind={(pool, target): alarm for pool, target, alarm in behind},
+            history_newest=history_newest,
         )
 
     def _mounts(self, knowledge: Mapping[str, str]) -> HostMounts:
@@ -205,6 +218,7 @@ class Store:
                 "INSERT OR REPLACE INTO knowledge VALUES (?, ?)", changes.knowledge.items()
             )
             self._put_lately(changes.heard, changes.reported)
+            history_rows.put(self._db, changes.history)
             self._db.executemany(
                 "DELETE FROM messages WHERE number = ?", [(n,) for n in changes.written]
             )
@@ -249,6 +263,22 @@ class Store:
             if id_ in CATALOGUE:
                 unwritten.append(Unwritten(number, Say(CATALOGUE[id_], fields), at_ns))
         return unwritten
+
+    def find_history(self, wanted: HistoryWanted) -> list[HistoryEntry]:
+        """Return a page of the history; may be called beside everything else."""
+        with self._reader() as database:
+            return history_rows.find(database, wanted)
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Open a connection of its own for reading: whoever reads much keeps nobody waiting."""
+        with _translated("read"):
+            reader = sqlite3.connect(self._path, isolation_level=None, timeout=5.0)
+            try:
+                reader.execute("PRAGMA query_only = ON")
+                yield reader
+            finally:
+                reader.close()
 
     def close(self) -> None:
         """Close the file; nothing uncommitted is pending at any time."""

@@ -6,13 +6,14 @@ of a file together, each with file and dotted key; what only the file system can
 key readable, is that secret private) is asked in `settings_check`.
 """
 
+import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.naming import LABEL_PATTERN, POOL_PATTERN, NamePatterns, PoolId, TapeId
@@ -178,6 +179,12 @@ class Settings(Model):
     sweep: Sweep = Sweep()
     ems: Ems = Ems()
     encryption: Encryption = Encryption()
+    _digest: str = PrivateAttr("")
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the file they were read from, in hex; empty where there was none."""
+        return self._digest
 
     def copies_of(self, pool: PoolId) -> tuple[AutoCopy, ...]:
         """Return the `autocopy` entries that watch *pool*."""
@@ -286,6 +293,7 @@ def examine_settings(text: str, name: str) -> tuple[Settings | None, tuple[str, 
         moot = _NO_HOST if any(e["loc"][:2] == ("ems", "hosts") for e in error.errors()) else None
         settings = _salvaged(data, error)
     if settings is not None:
+        settings._digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         problems += [problem for problem in _contradictions(settings) if problem != moot]
     return settings, behind(name, problems)
 
