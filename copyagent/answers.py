@@ -9,15 +9,19 @@ from typing import Any
 
 import trio
 
+from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.protocol import Events, Explain, Release, Request, Retry, Status, Sync
-from copyagent.core import host_report, operator, report
+from copyagent.core import doubts, history, host_report, operator, report
 from copyagent.core.dates import iso
 from copyagent.core.journal import Wanted
 from copyagent.core.time import Moment
 from copyagent.ems.link_settings import LinkTally
 from copyagent.runner import Runner
+from copyagent.state import encoding
+from copyagent.state.history_rows import HistoryWanted
+from copyagent.state.store import Store
 from vtsfs import __version__
-from vtsfs.contract.naming import TapeId
+from vtsfs.contract.naming import PoolId, TapeId
 
 Question = Callable[[Moment], object]
 
@@ -74,6 +78,9 @@ def _notify(runner: Runner, host: str) -> report.Document | None:
 
 async def answer(runner: Runner, request: Request, user: str) -> object:
     """Answer *request* of *user*: at once, but for `Events` with nothing to tell."""
+    if isinstance(request, History | Copies):
+        # Answered by a reader of its own from what is durable: the engine is not kept from its work.
+        return await trio.to_thread.run_sync(_look_up, runner.store, request)
     if not isinstance(request, Events):
         return await runner.ask(question(runner, request, user))
     deadline = trio.current_time() + request.wait
@@ -101,12 +108,44 @@ def question(runner: Runner, request: Request, user: str) -> Question:
             return lambda now: operator.retry_failed(book, user, now)
         case Sync(where):
             return lambda now: operator.sync(book, where, user, now)
+        case History() | Copies():
+            return lambda _: _look_up(runner.store, request)
+        case Doubt(word):
+            return lambda now: doubts.doubt(book, word, user, now)
         case Release(tape, because):
             return lambda now: operator.release(book, tape, because, user, now)
         case Events():
             return lambda now: host_report.find(
                 book, _wanted(request), now, overlay=request.overlay
             )
+
+
+def _look_up(store: Store, request: History | Copies) -> report.Document:
+    if isinstance(request, Copies):
+        found = store.copies(request.where, request.after, request.most)
+        return {
+            "schema": report.SCHEMA,
+            "copies": [encoding.ON_RECORD.dump_python(each, mode="json") for each in found.copies],
+            "next": found.next,
+        }
+    where = request.where
+    wanted = HistoryWanted(
+        tape=str(where) if isinstance(where, TapeId) else "",
+        pool=str(where) if isinstance(where, PoolId) else "",
+        kinds=(history.Kind.FAILED, history.Kind.HELD, history.Kind.DOUBTED)
+        if request.failed
+        else (),
+        since_ns=request.since_ns,
+        after=request.after,
+        last=request.last,
+        most=request.most,
+    )
+    entries = store.find_history(wanted)
+    return {
+        "schema": report.SCHEMA,
+        "entries": [history.document(entry) for entry in entries],
+        "next": entries[-1].number if len(entries) == request.most else None,
+    }
 
 
 def _wanted(request: Events) -> Wanted:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from copyagent.control.inquiries import Copies, Doubt, History
 from vtsfs.contract.errors import FeedError, NameInvalid, RequestFailed, UsageError, VtsError
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.signals import MALFORMED
@@ -93,7 +94,7 @@ class Events:
     wait: float = 0.0
 
 
-Request = Status | Explain | Retry | Sync | Release | Events
+Request = Status | Explain | Retry | Sync | Release | Events | History | Copies | Doubt
 
 _NAMES: dict[type[Request], str] = {
     Status: "status",
@@ -102,6 +103,9 @@ _NAMES: dict[type[Request], str] = {
     Sync: "sync",
     Release: "release",
     Events: "events",
+    History: "history",
+    Copies: "copies",
+    Doubt: "doubt",
 }
 RIGHTS: Mapping[type[Request], Right] = {
     Status: Right.LOOK,
@@ -110,6 +114,9 @@ RIGHTS: Mapping[type[Request], Right] = {
     Sync: Right.ACT,
     Release: Right.ACT,
     Events: Right.LOOK,
+    History: Right.LOOK,
+    Copies: Right.LOOK,
+    Doubt: Right.ACT,
 }
 
 
@@ -142,8 +149,10 @@ class Doorkeeper:
 
 def encode_request(request: Request) -> bytes:
     """Write *request* as a line with its end."""
-    args: dict[str, object] = {}
+    args: Mapping[str, object] = {}
     match request:
+        case History() | Copies() | Doubt():
+            args = request.args()
         case Explain(tape):
             args = {"tape": str(tape)}
         case Retry(tape):
@@ -268,6 +277,9 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Request]] = {
     "sync": _sync,
     "release": _release,
     "events": _events,
+    "history": History.read,
+    "copies": Copies.read,
+    "doubt": Doubt.read,
 }
 
 

@@ -35,15 +35,17 @@ from copyagent.core.history import Entry as HistoryEntry
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import KEPT, Entry, Journal, Report, Reports
 from copyagent.core.link import Link
+from copyagent.core.on_record import on_record
 from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
 from copyagent.state import encoding, history_rows
 from copyagent.state.encoding import decode, encode
 from copyagent.state.history_rows import HistoryWanted
 from copyagent.state.mount_rows import MountRows, Row, mounts_of
+from copyagent.state.tape_rows import CopiesFound, tapes_of
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.messages import CATALOGUE
-from vtsfs.contract.naming import TapeId
+from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.signals import Signal
 
 SCHEMA = 1
@@ -263,6 +265,14 @@ class Store:
             if id_ in CATALOGUE:
                 unwritten.append(Unwritten(number, Say(CATALOGUE[id_], fields), at_ns))
         return unwritten
+
+    def copies(self, where: TapeId | PoolId, after: str, most: int) -> CopiesFound:
+        """Return what is on record of the copies of *most* tapes after *after*, by name."""
+        with self._reader() as database:
+            rows = database.execute(*tapes_of(where, after, most)).fetchall()
+        records = [decode(encoding.RECORD, text, tape) for tape, text in rows]
+        copies = [copy for record in records for copy in on_record(record)]
+        return CopiesFound(copies, rows[-1][0] if len(rows) == most else None)
 
     def find_history(self, wanted: HistoryWanted) -> list[HistoryEntry]:
         """Return a page of the history; may be called beside everything else."""
