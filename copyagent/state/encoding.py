@@ -11,6 +11,7 @@ from copyagent.core.book import Acknowledged
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Entry
 from copyagent.core.link import Link
+from copyagent.core.on_record import OnRecord
 from copyagent.core.owed import BehindAlarm
 from copyagent.core.records import TapeRecord
 from vtsfs.contract.errors import StateError
@@ -21,6 +22,7 @@ MOUNTS: TypeAdapter[HostMounts] = TypeAdapter(HostMounts)
 ACKS: TypeAdapter[dict[str, Acknowledged]] = TypeAdapter(dict[str, Acknowledged])
 LINKS: TypeAdapter[dict[str, Link]] = TypeAdapter(dict[str, Link])
 HEARD: TypeAdapter[Entry] = TypeAdapter(Entry)
+ON_RECORD: TypeAdapter[OnRecord] = TypeAdapter(OnRecord)
 NAMES: TypeAdapter[set[str]] = TypeAdapter(set[str])
 BEHIND: TypeAdapter[list[tuple[PoolId, str, BehindAlarm]]] = TypeAdapter(
     list[tuple[PoolId, str, BehindAlarm]]
