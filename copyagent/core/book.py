@@ -33,6 +33,8 @@ _HOLD_MESSAGES = {
     HoldReason.TARGET_UNKNOWN: messages.TARGET_UNKNOWN,
     HoldReason.SOURCE_UNFIT: messages.SOURCE_UNFIT,
     HoldReason.LABEL_TWICE: messages.LABEL_TWICE,
+    HoldReason.LABEL_ELSEWHERE: messages.LABEL_ELSEWHERE,
+    HoldReason.ROLLED_BACK: messages.ROLLED_BACK,
 }
 
 CopyKey = tuple[TapeId, str]
@@ -242,6 +244,8 @@ class Book:
                     attempts=self.ladder.attempts,
                     cause=state.cause,
                 )
+            case states.Failed() if isinstance(event, states.TargetDown):
+                pass  # told for all of them together
             case states.Failed() as state:
                 self.say(messages.GAVE_UP, **fields, attempts=state.failures, cause=state.cause)
             case states.Held(reason=HoldReason.POLICY) as state:
@@ -250,12 +254,21 @@ class Book:
                 # Once for all tapes of one label, and all targets: each names the others.
                 self.say_once(messages.LABEL_TWICE, record.tape.label.upper(), now,
                               tape=record.tape, detail=state.detail)  # fmt: skip
+            case states.Held(reason=HoldReason.SAME_STORAGE) as state:
+                self.say_once(messages.SAME_STORAGE, target, now, **fields, detail=state.detail)
+            case states.Held(reason=HoldReason.NOT_EQUAL) as state:
+                about, pool = (record.tape.pool_id, target), record.tape.pool_id
+                self.say_once(messages.NOT_EQUAL, about, now, **fields, pool=pool,
+                              detail=state.detail)  # fmt: skip
             case states.Held() as state:
                 self.say(_HOLD_MESSAGES[state.reason], **fields, detail=state.detail)
             case states.Waiting(reason=WaitReason.FENCED):
                 self.say_once(messages.FENCED, target, now, target=target)
             case states.Waiting(reason=WaitReason.HOST_KEY) as state:
                 self.say_once(messages.HOST_KEY, target, now, target=target, cause=state.detail)
+            case states.Waiting(reason=WaitReason.FOREIGN_AGENT) as state:
+                detail = {"target": target, "cause": state.detail}
+                self.say_once(messages.FOREIGN_AGENT, target, now, **detail)
             case states.Kept() as state if record.copies[target].base is not None:
                 self.say_once(messages.KEPT, record.tape.pool_id, now, **fields, how=state.how)
             case _:

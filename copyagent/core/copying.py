@@ -75,12 +75,14 @@ class Wish:
 
     ADOPT: take what stands at the target as the base if it is equal; send nothing if it is not.
     RELOCATE: the file of that label at *place* (an absolute path at the target) may be moved here.
-    ROLL_BACK: give the tape's name back to the kept *generation*.
+    ROLL_BACK: give the tape's name back to the kept *generation*. *asked* is the generation of the
+    source that it was asked for: when the tape has changed since, only a relocation is still wanted.
     """
 
     errand: Errand
     generation: int = 0
     place: str = ""
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +184,16 @@ class CopyHeld:
     """A guard refused: nothing was published, and no retry will change that.
 
     *stamp* is of the file at the target that an operator may allow to be replaced, *place* where
-    over there the label was found instead.
+    over there the label was found instead. *standing* is set if the name was given to a former
+    generation: it stands there now, and *kept* are the others.
     """
 
     reason: HoldReason
     detail: str
     stamp: TargetStamp | None = None
     place: str = ""
+    standing: PublishedCopy | None = None
+    kept: tuple[PublishedCopy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

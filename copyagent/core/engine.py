@@ -11,7 +11,8 @@ from copyagent.core.behind import Behind
 from copyagent.core.book import Book, CopyKey, reset_clocks
 from copyagent.core.clock_steps import ClockWatch, set_clock
 from copyagent.core.commands import Command, StartCopy
-from copyagent.core.copying import CopyDone, CopyJob, SourceChanged, SourceErased
+from copyagent.core.copying import CopyDone, CopyHeld, CopyJob, SourceChanged, SourceErased
+from copyagent.core.errands import still_wanted
 from copyagent.core.events import (
     AgentStarted,
     CopyEnded,
@@ -156,6 +157,11 @@ class Engine:
             copy.base, copy.intent, copy.override = event.outcome.copy, None, None
             copy.kept = event.outcome.kept
             self._say_copied(record, event.target, event.outcome)
+        if isinstance(event.outcome, CopyHeld) and event.outcome.standing is not None:
+            copy.base, copy.intent, copy.override = event.outcome.standing, None, None
+            copy.kept = event.outcome.kept
+        if isinstance(event.outcome, CopyDone | CopyHeld | SourceErased):
+            copy.wish = None
         if current:
             if isinstance(event.outcome, CopyDone) and record.identity is None:
                 record.identity = event.outcome.copy.source
@@ -167,7 +173,7 @@ class Engine:
             self.book.touched[event.tape] = now.mono
             changed(self.book, record, event.outcome.identity, "changed before it was copied", now)
             self.judge.consider(record, now)
-        self.targets.heard(event.target, event.outcome, now)
+        self.targets.heard(event.tape, event.target, event.outcome, now)
 
     def _intended(self, event: CopyIntended) -> None:
         record = self.book.records.get(event.tape)
@@ -245,6 +251,6 @@ class Engine:
             changes=record.changes,
             kept=copy.kept,
             keep=self.book.settings.keep_of(record.tape, target),
-            wish=copy.wish,
+            wish=still_wanted(copy.wish, record.generation),
         )
         self.book.commands.append(StartCopy(job))

@@ -76,10 +76,14 @@ class CopyEnded:
 
 @dataclass(frozen=True, slots=True)
 class TargetProbed:
-    """A target without running copies was asked whether it is there; *cause* is None if so."""
+    """A target without running copies was asked whether it is there; *cause* is None if so.
+
+    *unfit* are its vaults that take no copies all the same, with the cause.
+    """
 
     target: str
     cause: str | None
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,23 @@ from vtsfs.contract.naming import PoolId, TapeId
 #: What somebody may start who can do nothing else: neither held nor on its way.
 _AT_REST = (states.Clean, states.Unsynced, states.Failed, states.Copied)
 
-_RELEASED_AT_TARGET = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN)
+#: Holds for a file at the target, which only an explicit word lets us replace.
+_AT_TARGET = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN, HoldReason.NOT_EQUAL)
+
+_LOOKED_AT_AGAIN = (
+    HoldReason.SOURCE_UNFIT,
+    HoldReason.LABEL_ELSEWHERE,
+    HoldReason.SAME_STORAGE,
+    HoldReason.NOT_EQUAL,
+)
+
+#: Holds that would be the same again, whoever allows what.
+_NOT_RELEASED = (HoldReason.LABEL_ELSEWHERE, HoldReason.SAME_STORAGE)
 
 
 def retry(book: Book, tape: TapeId, user: str, now: Moment) -> list[str]:
     """Start a new ladder for *tape* at once; raise `RequestFailed` if that cannot help."""
-    record = _known(book, tape)
+    record = known(book, tape)
     _refuse_if_all_hopeless(record)
     answers = []
     for target, copy in record.copies.items():
@@ -36,7 +47,7 @@ def retry(book: Book, tape: TapeId, user: str, now: Moment) -> list[str]:
             continue
         book.apply(record, target, states.RetryAsked(record.generation), now)
         answers.append(f"{tape} to {target}: queued")
-        _record_action(book, user, "retry", f"{tape} to {target}", "asked for")
+        record_action(book, user, "retry", f"{tape} to {target}", "asked for")
     return answers
 
 
@@ -49,7 +60,7 @@ def retry_failed(book: Book, user: str, now: Moment) -> list[str]:
                 book.apply(record, target, states.RetryAsked(record.generation), now)
                 answers.append(f"{record.tape} to {target}: queued")
     if answers:
-        _record_action(book, user, "retry", f"{len(answers)} failed copies", "asked for")
+        record_action(book, user, "retry", f"{len(answers)} failed copies", "asked for")
     return answers or ["no copy has failed"]
 
 
@@ -68,7 +79,7 @@ def sync(
     on its way already is left as it is.
     """
     if isinstance(where, TapeId):
-        records = [_known(book, where)]
+        records = [known(book, where)]
         _refuse_if_all_hopeless(records[0])
     else:
         if not book.watches(where):
@@ -93,34 +104,65 @@ def sync(
                 book.apply(record, target, states.RetryAsked(record.generation), now)
                 answers.append(f"{record.tape} to {target}: queued")
     if answers:
-        _record_action(book, user, "sync", str(where), f"{len(answers)} queued")
+        record_action(book, user, "sync", str(where), f"{len(answers)} queued")
     return answers or [f"{where}: nothing to copy"]
 
 
-def release(book: Book, tape: TapeId, because: str, user: str, now: Moment) -> list[str]:
+def release(
+    book: Book,
+    tape: TapeId,
+    because: str,
+    user: str,
+    now: Moment,
+    *,
+    overwrite_target: bool = False,
+) -> list[str]:
     """Let held copies of *tape* go on, on the operator's responsibility.
 
-    For a foreign file at the target the permission is for that file as it was seen: if it has
-    changed again since, it is held again.
+    For a foreign file at the target that takes *overwrite_target*, and is permission for that file
+    as it was seen: if it has changed again since, it is held again.
     """
-    record = _known(book, tape)
-    answers = []
+    record = known(book, tape)
+    answers, refused = [], []
     for target, copy in record.copies.items():
         held = copy.state
         if not isinstance(held, states.Held):
             continue
-        if held.reason in _RELEASED_AT_TARGET:
+        if held.reason in _NOT_RELEASED or (held.reason in _AT_TARGET and not overwrite_target):
+            refused.append(_instead_of_release(record, target, held))
+            continue
+        if held.reason in _AT_TARGET:
             copy.override = held.stamp
+        copy.wish = None
         book.apply(record, target, states.RetryAsked(record.generation), now)
         record.note(now.wall_ns, f"released by {user}: {because}")
-        _record_action(book, user, f"release ({held.reason})", f"{tape} to {target}", because)
+        record_action(book, user, f"release ({held.reason})", f"{tape} to {target}", because)
         answers.append(f"{tape} to {target}: released ({held.reason}), queued")
     if not answers:
-        raise RequestFailed(f"{tape} is not held; see: copyagent explain {tape}")
-    return answers
+        nothing = f"{tape} is not held; see: copyagent explain {tape}"
+        raise RequestFailed("; ".join(refused) or nothing)
+    return answers + refused
 
 
-def _known(book: Book, tape: TapeId) -> TapeRecord:
+def _instead_of_release(record: TapeRecord, target: str, held: states.Held) -> str:
+    """Say what lets a copy go on for which a mere release is not the word."""
+    tape = record.tape
+    if held.reason in _AT_TARGET:
+        return (
+            f"{tape} to {target} is held ({held.reason}): {held.detail}. To have that file "
+            f"replaced: copyagent release {tape} --overwrite-target --because TEXT"
+        )
+    return f"{tape} to {target} is held ({held.reason}): {held.detail}. {_mending(held, tape)}"
+
+
+def _mending(held: states.Held, tape: TapeId) -> str:
+    if held.reason is HoldReason.LABEL_ELSEWHERE and held.place:
+        return f"To have it moved: copyagent relocate {tape} --because TEXT"
+    return f"Mend that, then: copyagent retry {tape}"
+
+
+def known(book: Book, tape: TapeId) -> TapeRecord:
+    """Return the record of *tape*, as one to be saved; raise `RequestFailed` if there is none."""
     if not book.watches(tape.pool_id):
         raise RequestFailed(f"pool {tape.pool_id} is not under autocopy: in the settings")
     record = book.records.get(tape)
@@ -145,9 +187,10 @@ def _hopeless(record: TapeRecord, target: str) -> str:
     if isinstance(state, states.Kept):
         return f"{record.tape} was {state.how} here; the copy at {target} is kept"
     if isinstance(state, states.Held) and not _mended_elsewhere(state):
+        overwrite = "--overwrite-target " if state.reason in _AT_TARGET else ""
         return (
             f"{record.tape} is held ({state.reason}); look at: copyagent explain {record.tape}, "
-            f"then: copyagent release {record.tape} --because TEXT"
+            f"then: copyagent release {record.tape} {overwrite}--because TEXT"
         )
     return ""
 
@@ -155,8 +198,9 @@ def _hopeless(record: TapeRecord, target: str) -> str:
 def _mended_elsewhere(held: states.Held) -> bool:
     """Tell whether a hold is for something that has to be mended, not allowed."""
     in_the_way = held.reason is HoldReason.TARGET_UNKNOWN and held.stamp is None
-    return in_the_way or held.reason is HoldReason.SOURCE_UNFIT
+    return in_the_way or held.reason in _LOOKED_AT_AGAIN
 
 
-def _record_action(book: Book, user: str, action: str, about: str, because: str) -> None:
+def record_action(book: Book, user: str, action: str, about: str, because: str) -> None:
+    """Put what *user* did, and why, on record in the event log."""
     book.say(messages.OPERATOR_ACTION, user=user, action=action, object=about, because=because)

@@ -5,6 +5,7 @@ Keys are stable: they are the schema of ``copyagent status --json`` and ``explai
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,7 @@ def status(
             {
                 "target": name,
                 "up": not health.trouble,
-                "trouble": health.trouble or health.remark,
+                "trouble": health.trouble or unfit_vaults(health.unfit) or health.remark,
                 "since": iso(health.since_ns),
                 "running": sum(1 for _, target in book.running if target == name),
             }
@@ -145,6 +146,29 @@ def state_words(book: Book, record: TapeRecord, copy: CopyRecord, now: Moment) -
     return f"kept ({state.how} at source)" if isinstance(state, states.Kept) else state.kind
 
 
+def unfit_vaults(unfit: Mapping[str, str]) -> str:
+    """Say which vaults of a target take no copies, and why; empty if all do."""
+    return "; ".join(f"no copies into {vault}: {cause}" for vault, cause in sorted(unfit.items()))
+
+
+def trouble(state: states.State) -> str | None:
+    """Say who can mend what keeps the copy: time (transient), somebody there (permanent), us (held).
+
+    None where nothing is wrong, or nothing but patience is needed.
+    """
+    match state:
+        case states.Held():
+            return "held"
+        case states.Retrying(permanent=True) | states.Failed(permanent=True):
+            return "permanent"
+        case states.Waiting(reason=WaitReason.HOST_KEY | WaitReason.FOREIGN_AGENT):
+            return "permanent"
+        case states.Retrying() | states.Failed():
+            return "transient"
+        case _:
+            return None
+
+
 def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
     """Say what happens next by itself, or what the operator has to do."""
     state = record.copies[target].state
@@ -158,6 +182,9 @@ def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
             return "Wait for the end of the copy."
         case states.Retrying():
             left = max(state.due.mono - now.mono, 0)
+            if state.permanent:
+                again = f"It is tried again in {left:.0f} s all the same."
+                return f"Somebody has to act: {_sentence(state.next_step)} {again}"
             return f"Next attempt in {left:.0f} s. {_sentence(state.next_step)}"
         case states.Failed() if state.unreachable and book.settings.retry.rearm != "never":
             return (
@@ -167,7 +194,8 @@ def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
             return f"{_sentence(state.next_step)} {messages.next_step(messages.GAVE_UP, fields)}"
         case states.Waiting():
             left = max(state.due.mono - now.mono, 0)
-            return f"Looked at again in {left:.0f} s. {_WAITS[state.reason]}"
+            advice = _WAITS[state.reason].replace("{target}", target)
+            return f"Looked at again in {left:.0f} s. {advice}"
         case states.Held(reason=HoldReason.TARGET_UNKNOWN, stamp=None):
             # Not a file: nothing that could be replaced in one step, whoever allows it.
             return f"Remove it at the target, then: copyagent retry {record.tape}"
@@ -195,6 +223,7 @@ _WAITS = {
     WaitReason.OPEN: "Somebody has the tape open for writing; it is copied when they close it.",
     WaitReason.FENCED: messages.FENCED.next_step,
     WaitReason.HOST_KEY: messages.HOST_KEY.next_step,
+    WaitReason.FOREIGN_AGENT: messages.FOREIGN_AGENT.next_step,
 }
 
 HOLDS = {
@@ -205,6 +234,10 @@ HOLDS = {
     HoldReason.TARGET_UNKNOWN: messages.TARGET_UNKNOWN,
     HoldReason.SOURCE_UNFIT: messages.SOURCE_UNFIT,
     HoldReason.LABEL_TWICE: messages.LABEL_TWICE,
+    HoldReason.LABEL_ELSEWHERE: messages.LABEL_ELSEWHERE,
+    HoldReason.SAME_STORAGE: messages.SAME_STORAGE,
+    HoldReason.NOT_EQUAL: messages.NOT_EQUAL,
+    HoldReason.ROLLED_BACK: messages.ROLLED_BACK,
 }
 
 
@@ -266,6 +299,7 @@ def _copy(book: Book, record: TapeRecord, target: str, copy: CopyRecord, now: Mo
         "state": state_words(book, record, copy, now),
         "next": next_step(book, record, target, now),
         "why": "",
+        "trouble": trouble(state),
     }
     match state:
         case states.Retrying() | states.Failed():

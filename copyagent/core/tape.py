@@ -70,19 +70,27 @@ class Copying:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """*failures* attempts failed, the last for *cause*; the next is due at *due*."""
+    """*failures* attempts failed, the last for *cause*; the next is due at *due*.
+
+    *permanent*: it will fail again until somebody has mended something.
+    """
 
     generation: int
     failures: int
     cause: str
     next_step: str
     due: Moment
+    permanent: bool = False
     kind: Literal["retry"] = "retry"
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """All attempts failed. *unreachable*: for want of the target, so its return re-arms."""
+    """All attempts failed. *unreachable*: for want of the target, so its return re-arms.
+
+    *permanent*: nothing but somebody's doing can help. *whole_vault*: what was wanting is the vault
+    there, not the way to the target.
+    """
 
     generation: int
     failures: int
@@ -90,6 +98,8 @@ class Failed:
     next_step: str
     unreachable: bool
     at_ns: int
+    permanent: bool = False
+    whole_vault: bool = False
     kind: Literal["failed"] = "failed"
 
 
@@ -107,13 +117,17 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Only an operator's word, or a newer complete generation, goes on from here."""
+    """Only an operator's word, or a newer complete generation, goes on from here.
+
+    *stamp* and *place*: see `CopyHeld`.
+    """
 
     generation: int
     reason: HoldReason
     detail: str
     at_ns: int
     stamp: TargetStamp | None = None
+    place: str = ""
     kind: Literal["held"] = "held"
 
 
@@ -223,15 +237,27 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class TargetDown:
-    """The target did not answer for another tape while this one was due: counts as an attempt."""
+    """The target failed another tape while this one was due: counts as an attempt.
+
+    It did not answer, or (*whole_vault*) its vault takes no copies; *permanent* as in `Retrying`.
+    """
 
     cause: str
     next_step: str
+    permanent: bool = False
+    whole_vault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TargetReturned:
     """The target answers again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What copies waited for, *reason*, was put right by an operator."""
+
+    reason: WaitReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +293,7 @@ Event = (
     | Ended
     | TargetDown
     | TargetReturned
+    | Cleared
     | RetryAsked
     | Vanished
     | Received
@@ -290,7 +317,14 @@ _Step = Callable[[State, Event, Context], State]
 _Pending = Queued | Copying | Retrying | Waiting
 
 
-_NEEDS_COMPLETE = frozenset({HoldReason.INTERRUPTED, HoldReason.CONFLICT, HoldReason.LABEL_TWICE})
+_NEEDS_COMPLETE = frozenset(
+    {
+        HoldReason.INTERRUPTED,
+        HoldReason.CONFLICT,
+        HoldReason.LABEL_TWICE,
+        HoldReason.ROLLED_BACK,
+    }
+)
 
 
 def _approve(_state: State, event: Approved, _: Context) -> State:
@@ -340,12 +374,15 @@ def _end(state: Copying, event: Ended, ctx: Context) -> State:
         case copying.CopyDone():
             return Copied(state.generation, ctx.now.wall_ns)
         case copying.CopyFailed():
-            return _fail(
-                state, outcome.cause, outcome.next_step, ctx, unreachable=outcome.unreachable
-            )
+            return _fail(state, outcome, ctx, unreachable=outcome.unreachable)
         case copying.CopyHeld():
             return Held(
-                state.generation, outcome.reason, outcome.detail, ctx.now.wall_ns, outcome.stamp
+                state.generation,
+                outcome.reason,
+                outcome.detail,
+                ctx.now.wall_ns,
+                outcome.stamp,
+                outcome.place,
             )
         case copying.CopyWaits():
             due = ctx.now.after(ctx.ladder.recheck_s(outcome.reason))
@@ -360,27 +397,39 @@ def _end(state: Copying, event: Ended, ctx: Context) -> State:
 
 def _fail(
     state: Queued | Copying | Retrying,
-    cause: str,
-    next_step: str,
+    why: copying.CopyFailed | TargetDown,
     ctx: Context,
     *,
     unreachable: bool,
 ) -> State:
     failures = state.failures + 1
     due = ctx.ladder.next_due(failures, ctx.now)
-    if due is None:
-        return Failed(state.generation, failures, cause, next_step, unreachable, ctx.now.wall_ns)
-    return Retrying(state.generation, failures, cause, next_step, due)
+    if due is not None:
+        return Retrying(state.generation, failures, why.cause, why.next_step, due, why.permanent)
+    return Failed(
+        state.generation,
+        failures,
+        why.cause,
+        why.next_step,
+        unreachable or why.whole_vault,
+        ctx.now.wall_ns,
+        why.permanent,
+        why.whole_vault,
+    )
 
 
 def _target_down(state: Queued | Retrying, event: TargetDown, ctx: Context) -> State:
     if isinstance(state, Retrying) and not ctx.now.reached(state.due):
         return state
-    return _fail(state, event.cause, event.next_step, ctx, unreachable=True)
+    return _fail(state, event, ctx, unreachable=True)
 
 
 def _rearm(state: Failed, _event: TargetReturned, _: Context) -> State:
     return Queued(state.generation) if state.unreachable else state
+
+
+def _clear(state: Waiting, event: Cleared, _: Context) -> State:
+    return Queued(state.generation, state.failures) if state.reason is event.reason else state
 
 
 def _retry(_state: State, event: RetryAsked, _: Context) -> State:
@@ -420,7 +469,7 @@ def _table() -> Mapping[tuple[type[State], type[Event]], _Step]:
     )  # fmt: skip
     pending = (Queued, Copying, Retrying, Waiting)
     table: dict[tuple[type[State], type[Event]], _Step] = {}
-    stay = (WriterCame, Unchanged, Ended, TargetDown, TargetReturned, Restarted)
+    stay = (WriterCame, Unchanged, Ended, TargetDown, TargetReturned, Cleared, Restarted)
     decided = (Approved, HoldDecided, Vanished, Received)
     for state in every:
         table.update({(state, event): _stay for event in stay})
@@ -445,6 +494,7 @@ def _table() -> Mapping[tuple[type[State], type[Event]], _Step]:
     table[Queued, TargetDown] = _step(_target_down)
     table[Retrying, TargetDown] = _step(_target_down)
     table[Failed, TargetReturned] = _step(_rearm)
+    table[Waiting, Cleared] = _step(_clear)
     table[Copying, Restarted] = _step(_restart_copying)
     table[Retrying, Restarted] = _step(_restart_due)
     table[Waiting, Restarted] = _step(_restart_due)

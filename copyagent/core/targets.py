@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from copyagent.core import tape as states
-from copyagent.core.book import Book
+from copyagent.core.book import Book, CopyKey
 from copyagent.core.commands import ProbeTarget
 from copyagent.core.copying import (
     CopyDone,
@@ -16,13 +16,15 @@ from copyagent.core.copying import (
 )
 from copyagent.core.events import TargetProbed
 from copyagent.core.time import Moment
+from vtsfs.contract.naming import TapeId
 
 
 @dataclass(slots=True)
 class TargetHealth:
     """What is known of one target. *asked* is when it was probed last (monotonic seconds).
 
-    *trouble* means that nothing can be copied there; *remark* is for the operator.
+    *trouble* means that nothing can be copied there; *remark* is for the operator. *unfit* are the
+    vaults there that take no copies, with the cause.
     """
 
     trouble: str = ""
@@ -30,6 +32,7 @@ class TargetHealth:
     asked: float = 0.0
     probing: bool = False
     remark: str = ""
+    unfit: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -48,15 +51,20 @@ class Targets:
             for target, copy in record.copies.items():
                 state, health = copy.state, self.health.get(target)
                 if health and isinstance(state, states.Failed) and state.unreachable:
-                    health.trouble, health.since_ns = state.cause, state.at_ns
-                    health.asked = now.mono
+                    health.asked, health.since_ns = now.mono, state.at_ns
+                    if state.whole_vault:
+                        health.unfit[self._vault(record.tape, target)] = state.cause
+                    else:
+                        health.trouble = state.cause
 
-    def heard(self, target: str, outcome: CopyOutcome, now: Moment) -> None:
+    def heard(self, tape: TapeId, target: str, outcome: CopyOutcome, now: Moment) -> None:
         """Take in what the end of a copy says about its target."""
         if isinstance(outcome, CopyFailed) and outcome.unreachable:
             self._down(target, outcome, now)
+        elif isinstance(outcome, CopyFailed) and outcome.whole_vault:
+            self._unfit(self._vault(tape, target), target, outcome, now)
         elif _answered(outcome):
-            self._up(target, now)
+            self._up(target, now, self._vault(tape, target))
         if isinstance(outcome, CopyWaits) and outcome.reason is WaitReason.HOST_KEY:
             self.health[target] = TargetHealth(outcome.detail, now.wall_ns, now.mono)
         elif isinstance(outcome, CopyWaits) and outcome.reason is WaitReason.FENCED:
@@ -67,6 +75,7 @@ class Targets:
         health = self.health[event.target]
         health.probing, health.asked = False, now.mono
         if event.cause is None:
+            health.unfit = dict(event.unfit)
             self._up(event.target, now)
         else:
             health.trouble = event.cause
@@ -89,9 +98,10 @@ class Targets:
 
     def _needs_probe(self, target: str) -> bool:
         """Nobody asks a target whose copies have all been given up; its return would go unseen."""
-        if self.book.settings.retry.rearm == "never" or not self.health[target].trouble:
+        health = self.health[target]
+        if self.book.settings.retry.rearm == "never" or not (health.trouble or health.unfit):
             return False
-        return not self.health[target].probing and any(
+        return not health.probing and any(
             isinstance(state := self.book.records[tape].copies[name].state, states.Failed)
             and state.unreachable
             for tape, name in self.book.failed
@@ -107,18 +117,42 @@ class Targets:
         health.trouble = outcome.cause
         if outcome.connected:
             return
-        down = states.TargetDown(outcome.cause, outcome.next_step)
-        for tape, name in sorted(self.book.pending):
+        down = states.TargetDown(outcome.cause, outcome.next_step, outcome.permanent)
+        self._fail_all_due(target, self.book.pending, down, now)
+
+    def _unfit(self, vault: str, target: str, outcome: CopyFailed, now: Moment) -> None:
+        """What one tape found wrong with the vault over there stands for all that go there."""
+        health = self.health[target]
+        health.asked = now.mono
+        health.unfit[vault] = outcome.cause
+        down = states.TargetDown(
+            outcome.cause, outcome.next_step, outcome.permanent, whole_vault=True
+        )
+        there = {key for key in self.book.pending if self._vault(*key) == vault}
+        self._fail_all_due(target, there, down, now)
+
+    def _fail_all_due(
+        self, target: str, keys: set[CopyKey], down: states.TargetDown, now: Moment
+    ) -> None:
+        for tape, name in sorted(keys):
             if name == target and (tape, name) not in self.book.running:
                 self.book.apply(self.book.records[tape], target, down, now)
 
-    def _up(self, target: str, now: Moment) -> None:
-        self.health[target] = TargetHealth(asked=now.mono)
+    def _up(self, target: str, now: Moment, vault: str | None = None) -> None:
+        """The target takes copies: into *vault*, or (None) wherever it is not known to be unfit."""
+        unfit = self.health[target].unfit
+        if vault is not None:
+            unfit.pop(vault, None)
+        self.health[target] = TargetHealth(asked=now.mono, unfit=unfit)
         if self.book.settings.retry.rearm == "never":
             return
         for tape, name in sorted(self.book.failed):
-            if name == target:
+            if name == target and self._vault(tape, target) not in unfit:
                 self.book.apply(self.book.records[tape], target, states.TargetReturned(), now)
+
+    def _vault(self, tape: TapeId, target: str) -> str:
+        goes_to = self.book.settings.target_tape(tape, target)
+        return goes_to.vault if goes_to is not None else ""
 
 
 def _answered(outcome: CopyOutcome) -> bool:

@@ -6,6 +6,7 @@ its own outcome, whose words name the cause and what lets the copy go on.
 
 import posixpath
 import secrets
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
@@ -18,6 +19,7 @@ from copyagent.transfer.layout import Layout
 from copyagent.transfer.relocation import relocate
 from copyagent.transfer.target import (
     EntryKind,
+    Space,
     Target,
     TargetFull,
     TargetLacks,
@@ -27,6 +29,7 @@ from copyagent.transfer.target import (
 )
 from copyagent.transfer.together import together
 from vtsfs.contract.naming import PoolId
+from vtsfs.contract.units import format_size
 
 
 async def before_copy(attempt: Attempt) -> None:
@@ -65,6 +68,36 @@ def _expect_no_fence(fences: tuple[str, ...], there: list[bool]) -> None:
         if is_there:
             text = f"{path} at the target says that it is in service"
             raise Ended(CopyWaits(WaitReason.FENCED, text))
+
+
+# ---- room ----------------------------------------------------------------------------------------
+
+
+async def expect_room(
+    attempt: Attempt, need: int, drop: Callable[[int], Awaitable[None]] | None = None
+) -> None:
+    """Return if *need* more bytes fit there; else raise `TargetFull` before anything is sent.
+
+    *drop* gives back so many bytes, or what it can, by dropping kept generations. A server that
+    cannot be asked is believed to have room, and a quota that the file system does not show in its
+    free space is met while writing.
+    """
+    layout = attempt.layout
+    space = await attempt.target.space(layout.directory)
+    if drop is not None and space is not None and not _fits(need, space):
+        await drop(need - space.free)
+        space = await attempt.target.space(layout.directory)
+    if space is None or _fits(need, space):
+        return
+    free = "no more files are" if space.files_free == 0 else f"{format_size(space.free)} is"
+    raise TargetFull(
+        f"no room in {layout.vault} at the target: the copy takes {format_size(need)}, and of "
+        f"{format_size(space.total)} {free} free for our user"
+    )
+
+
+def _fits(need: int, space: Space) -> bool:
+    return space.free >= need and space.files_free != 0
 
 
 # ---- the label in another place ------------------------------------------------------------------

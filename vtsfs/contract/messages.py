@@ -148,13 +148,37 @@ TARGET_CHANGED = Message(
     624122,
     "{tape} held: its copy at {target} was changed by somebody else: {detail}",
     "Look at the file at the target; it stays until you decide. To replace it: "
-    "copyagent release TAPE --because TEXT",
+    "copyagent release TAPE --overwrite-target --because TEXT",
 )
 TARGET_UNKNOWN = Message(
     624123,
     "{tape} held: {target} has a file of that name which was not copied from here: {detail}",
     "Look at the file at the target; it stays until you decide. To replace it: "
-    "copyagent release TAPE --because TEXT",
+    "copyagent release TAPE --overwrite-target --because TEXT",
+)
+LABEL_ELSEWHERE = Message(
+    624124,
+    "{tape} held: {target} has its label in another place: {detail}",
+    "One label must not name two tapes there. If that file is this tape, have it moved: "
+    "copyagent relocate TAPE --because TEXT. If not, rename or remove it at the target, then: "
+    "copyagent retry TAPE",
+)
+SAME_STORAGE = Message(
+    624125,
+    "Copies to {target} held, first {tape}: {detail}",
+    "What would be copied lies there already: that is no second copy. Check targets.*.vaults, and "
+    "what is mounted there; then: copyagent retry TAPE",
+)
+NOT_EQUAL = Message(
+    624138,
+    "{pool}: what {target} has is not equal and was not adopted, first {tape}: {detail}",
+    "Nothing was changed there. copyagent status lists them. To copy one: copyagent retry TAPE; to "
+    "replace what is there: copyagent release TAPE --overwrite-target --because TEXT",
+)
+ROLLED_BACK = Message(
+    424139,
+    "{tape} rolled back at {target}: {detail}",
+    "The copy stays so until a newer generation is complete, or: copyagent release TAPE --because TEXT",
 )
 SOURCE_UNFIT = Message(
     624127,
@@ -203,6 +227,12 @@ FENCED = Message(
     "Copies to {target} wait: it is fenced (IN-SERVICE in its staging directory)",
     "The target is in service. When it is not: remove the file IN-SERVICE there; copies then go on "
     "by themselves.",
+)
+FOREIGN_AGENT = Message(
+    624143,
+    "Copies to {target} wait: {cause}",
+    "Two systems of one name must not copy to one target. If that agent is no more, and this one "
+    "takes its place: copyagent take-over {target} --because TEXT. Else change system.name.",
 )
 LATE_NO_RING = Message(
     424136,

@@ -1,0 +1,179 @@
+"""What an operator may want of a copy besides a copy, and what an operator did at a target.
+
+An errand is written into the copy's record as a `Wish`, done by the next attempt, and over when that
+has ended one way or the other: a failure, a fence, a restart keep it.
+"""
+
+from collections.abc import Iterator
+
+from copyagent.core import tape as states
+from copyagent.core.book import Book
+from copyagent.core.copying import Errand, HoldReason, WaitReason, Wish
+from copyagent.core.operator import known, record_action
+from copyagent.core.records import CopyRecord, TapeRecord
+from copyagent.core.time import Moment
+from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.naming import PoolId, TapeId
+
+#: What is put right by what an operator did at a target.
+CLEARED_BY = {"unfence": WaitReason.FENCED, "take-over": WaitReason.FOREIGN_AGENT}
+
+_TO_ADOPT = (states.Clean, states.Unsynced, states.Failed, states.Superseded)
+_HELD_TO_ADOPT = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN, HoldReason.NOT_EQUAL)
+
+
+def still_wanted(wish: Wish | None, generation: int) -> Wish | None:
+    """Return *wish* unless it was about a content that the tape no longer has."""
+    if wish is None or wish.errand is Errand.RELOCATE or wish.asked == generation:
+        return wish
+    return None
+
+
+def relocate(book: Book, tape: TapeId, because: str, user: str, now: Moment) -> list[str]:
+    """Have the file with the label of *tape* moved to its place at every target that held it so."""
+    record = known(book, tape)
+    answers = []
+    for target, copy in record.copies.items():
+        held = copy.state
+        if not isinstance(held, states.Held) or held.reason is not HoldReason.LABEL_ELSEWHERE:
+            continue
+        if not held.place:
+            raise RequestFailed(
+                f"{held.detail}: in more than one place, so nobody can tell which is this tape's "
+                f"copy; rename or remove the others at {target}, then: copyagent retry {tape}"
+            )
+        wish = Wish(Errand.RELOCATE, place=held.place, asked=record.generation)
+        _send(book, record, target, wish, now)
+        _note(book, record, target, f"relocate from {held.place}", (user, because), now)
+        answers.append(f"{tape} to {target}: {held.place} will be moved, then compared")
+    if not answers:
+        raise RequestFailed(f"{tape} is not held for its label; see: copyagent explain {tape}")
+    return answers
+
+
+def adopt(
+    book: Book, where: TapeId | PoolId, target: str | None, user: str, now: Moment
+) -> list[str]:
+    """Take what lies at the target as the copy of *where* if it is equal, and send nothing."""
+    answers = []
+    for record, name, copy in _copies(book, where, target):
+        if record.identity is not None and record.identity.size == 0:
+            continue
+        if _can_be_adopted(copy):
+            _send(book, record, name, Wish(Errand.ADOPT, asked=record.generation), now)
+            record.note(now.wall_ns, f"{user} asked to adopt what {name} has")
+            answers.append(f"{record.tape} to {name}: is compared with what is there")
+        elif isinstance(where, TapeId):
+            answers.append(f"{record.tape} to {name}: {copy.state.kind}, nothing to adopt")
+    if answers:
+        record_action(book, user, "adopt", str(where), f"{len(answers)} copies, if equal")
+    return answers or [f"{where}: nothing to adopt"]
+
+
+def roll_back(
+    book: Book,
+    tape: TapeId,
+    generation: int,
+    *,
+    target: str | None,
+    because: str,
+    user: str,
+    now: Moment,
+) -> list[str]:
+    """Give the tape's name at the target back to the kept *generation*."""
+    found = [
+        (record, name, copy)
+        for record, name, copy in _copies(book, tape, target)
+        if any(kept.generation == generation for kept in copy.kept)
+    ]
+    if not found:
+        raise RequestFailed(
+            f"no generation {generation} of {tape} is kept{_at(target)}; see: copyagent "
+            f"generations {tape}"
+        )
+    answers = []
+    for record, name, copy in found:
+        _expect_idle(record, name, copy)
+        wish = Wish(Errand.ROLL_BACK, generation=generation, asked=record.generation)
+        _send(book, record, name, wish, now)
+        _note(book, record, name, f"roll back to generation {generation}", (user, because), now)
+        answers.append(f"{tape} to {name}: will be generation {generation} again, and held so")
+    return answers
+
+
+def done_at_target(
+    book: Book, action: str, target: str, because: str, user: str, now: Moment
+) -> list[str]:
+    """Take note of *action* (fence, unfence, take-over) that *user* has carried out at *target*."""
+    _expect_target(book, target)
+    record_action(book, user, action, target, because)
+    reason = CLEARED_BY.get(action)
+    cleared = 0
+    for tape, name in sorted(book.pending):
+        state = book.records[tape].copies[name].state
+        if name == target and isinstance(state, states.Waiting) and state.reason is reason:
+            book.apply(book.records[tape], name, states.Cleared(reason), now)
+            cleared += 1
+    return [f"{cleared} copies to {target} go on"] if cleared else []
+
+
+def _send(book: Book, record: TapeRecord, target: str, wish: Wish, now: Moment) -> None:
+    record.copies[target].wish = wish
+    book.dirty.add(record.tape)
+    book.apply(record, target, states.RetryAsked(record.generation), now)
+
+
+def _note(
+    book: Book, record: TapeRecord, target: str, what: str, why: tuple[str, str], now: Moment
+) -> None:
+    user, because = why
+    record.note(now.wall_ns, f"{user} at {target}: {what}: {because}")
+    record_action(book, user, what, f"{record.tape} at {target}", because)
+
+
+def _copies(
+    book: Book, where: TapeId | PoolId, target: str | None
+) -> Iterator[tuple[TapeRecord, str, CopyRecord]]:
+    """Go through the copies of a tape or of a pool's tapes, at one target or at all."""
+    if target is not None:
+        _expect_target(book, target)
+    if isinstance(where, TapeId):
+        records = [known(book, where)]
+    elif book.watches(where):
+        records = [record for record in book.watched() if record.tape.pool_id == where]
+    else:
+        raise RequestFailed(f"pool {where} is not under autocopy: in the settings")
+    for record in records:
+        for name, copy in record.copies.items():
+            if target is None or name == target:
+                yield record, name, copy
+
+
+def _can_be_adopted(copy: CopyRecord) -> bool:
+    state = copy.state
+    if isinstance(state, states.Held):
+        return state.reason in _HELD_TO_ADOPT
+    return isinstance(state, _TO_ADOPT)
+
+
+def _expect_idle(record: TapeRecord, target: str, copy: CopyRecord) -> None:
+    tape = record.tape
+    if isinstance(copy.state, states.Copying):
+        raise RequestFailed(f"{tape} is being copied to {target}; ask again when that has ended")
+    if isinstance(copy.state, states.Kept):
+        raise RequestFailed(
+            f"{tape} was {copy.state.how} here, so the copy at {target} stays as it is; to have a "
+            f"former generation here: copyagent fetch {tape} --generation N"
+        )
+    if isinstance(copy.state, states.Unmonitored):
+        raise RequestFailed(f"{tape} is not copied to {target} any more: see autocopy: in settings")
+
+
+def _expect_target(book: Book, target: str) -> None:
+    if target not in book.settings.targets:
+        there = ", ".join(sorted(book.settings.targets)) or "none"
+        raise RequestFailed(f"there is no target {target!r} in the settings (known: {there})")
+
+
+def _at(target: str | None) -> str:
+    return "" if target is None else f" at {target}"
