@@ -1,13 +1,13 @@
 """A file at the target, compared with a chunk map by reading its bytes back."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import blake3
 
 from copyagent.transfer.chunks import ChunkMap, chunk_ranges
+from copyagent.transfer.pacing import UNPACED, Pace
 from copyagent.transfer.reading import Readable, read_ranges
-from copyagent.transfer.streams import Report
 from vtsfs.contract.extents import ExtentSet
 
 
@@ -47,7 +47,8 @@ async def compare(
     *,
     block: int,
     patience_s: float,
-    report: Report,
+    report: Callable[[int], None],
+    pace: Pace = UNPACED,
 ) -> ExtentSet:
     """Read *chunks* (their numbers) of *file* back; return where it differs from *chunk_map*.
 
@@ -64,6 +65,6 @@ async def compare(
         report(done)
 
     wanted = chunk_ranges(chunks, chunk_map.size)
-    await read_ranges(file, wanted, take, block=block, patience_s=patience_s)
+    await read_ranges(file, wanted, take, block=block, patience_s=patience_s, pace=pace)
     compared.conclude()
     return chunk_ranges((i for i in chunks if i not in compared.good), chunk_map.size)

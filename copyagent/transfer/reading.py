@@ -6,6 +6,7 @@ from typing import Protocol
 import trio
 
 from copyagent.transfer.flight import WINDOW, Flight
+from copyagent.transfer.pacing import UNPACED, Pace
 from copyagent.transfer.target import TargetError
 from vtsfs.contract.errors import VtsError
 from vtsfs.contract.extents import Range
@@ -22,7 +23,13 @@ class Readable(Protocol):
 
 
 async def read_ranges(
-    file: Readable, ranges: Iterable[Range], take: Take, *, block: int, patience_s: float
+    file: Readable,
+    ranges: Iterable[Range],
+    take: Take,
+    *,
+    block: int,
+    patience_s: float,
+    pace: Pace = UNPACED,
 ) -> None:
     """Read *ranges* of *file* in requests of at most *block* bytes; give each piece to *take*.
 
@@ -47,8 +54,11 @@ async def read_ranges(
 
     async def request(nursery: trio.Nursery) -> None:
         async with on_way_in:
-            for offset, size in _blocks(ranges, block):
+            for offset, size in _blocks(ranges, pace.block(block)):
                 await flight.free.acquire()
+                await pace.read(size)
+                # Whoever has to wait for his turn does not wait for the target.
+                flight.answered()
                 mine, theirs = trio.open_memory_channel[bytes](1)
                 nursery.start_soon(fetch, offset, size, mine)
                 await on_way_in.send((offset, theirs))
