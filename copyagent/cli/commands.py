@@ -12,14 +12,17 @@ from rich.live import Live
 
 from copyagent.cli.console import LOOK_S, console, print_document
 from copyagent.cli.display import explanation, overview
+from copyagent.cli.doctor import doctor
 from copyagent.cli.ems import ems
+from copyagent.cli.errands import adopt, relocate, release, rollback
 from copyagent.cli.events import events
+from copyagent.cli.fencing import fence, take_over, unfence
 from copyagent.cli.import_config import import_vts_config
+from copyagent.cli.keys import keys
 from copyagent.cli.snapshot import last_known
 from copyagent.control.client import ask
 from copyagent.control.protocol import (
     Explain,
-    Release,
     Request,
     Retry,
     Status,
@@ -126,15 +129,6 @@ def sync(config: Path, where: str) -> None:
 
 
 @copyagent.command()
-@click.argument("tape")
-@click.option("--because", required=True, metavar="TEXT", help="Why; it goes on record.")
-@click.pass_obj
-def release(config: Path, tape: str, because: str) -> None:
-    """Let a held TAPE be copied after all, on your responsibility."""
-    _say(_ask(config, Release(TapeId.parse(tape), because)))
-
-
-@copyagent.command()
 @click.pass_obj
 def check(config: Path) -> None:
     """Check the settings and the files they name.
@@ -179,4 +173,8 @@ def _watch(settings: Settings) -> None:
 
 copyagent.add_command(events)
 copyagent.add_command(ems)
+for command in (release, relocate, adopt, rollback, fence, unfence, take_over):
+    copyagent.add_command(command)
 copyagent.add_command(import_vts_config)
+copyagent.add_command(keys)
+copyagent.add_command(doctor)

@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+from copyagent.cli.doctor_run import doctor_document
 from copyagent.cli.ems_replay import replay_document
 from copyagent.cli.ems_trial import trial_document
 from copyagent.core.host_events import LinkUp
@@ -75,3 +76,8 @@ def test_the_keys_of_a_replay(tmp_path: Path) -> None:
     settings = settings_with_a_host(tmp_path)
     document = replay_document(settings, Rehearsal(settings, []), Recording(), "DEV2")
     assert keys_between(".It Ic ems replay", ".It Ic check") == set(document)
+
+
+def test_the_keys_of_an_examination(tmp_path: Path) -> None:
+    document = doctor_document(example_settings(tmp_path), {})
+    assert keys_between(".It Ic doctor", ".It Ic import-vts-config") == set(document)

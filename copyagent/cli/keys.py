@@ -1,0 +1,46 @@
+"""``copyagent keys``: the key with which this system logs in at a target."""
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def keys() -> None:
+    """Make the key for a target, and pin the target's own."""
+
+
+@keys.command()
+@click.argument("target", metavar="TARGET")
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(["ed25519", "ecdsa", "rsa"]),
+    default="ed25519",
+    help="What kind of key to make (default: ed25519).",
+)
+@click.option("--allow-commands", is_flag=True, help="Let the key run commands at the target.")
+@click.option(
+    "--accept-fingerprint",
+    metavar="SHA256:...",
+    help="Pin the target's host key without asking, if it has this fingerprint.",
+)
+@click.option("--test", "tested", is_flag=True, help="Then examine the target, as doctor does.")
+@click.pass_obj
+def init(
+    config: Path,
+    target: str,
+    *,
+    kind: str,
+    allow_commands: bool,
+    accept_fingerprint: str | None,
+    tested: bool,
+) -> None:
+    """Make the key of TARGET unless it is there, show what the target needs, pin its host key.
+
+    Nothing that is there is overwritten.
+    """
+    # The SSH library takes most of a second to import.
+    from copyagent.cli.keys_init import Wanted, run_init
+
+    run_init(config, Wanted(target, kind, allow_commands, accept_fingerprint, tested))

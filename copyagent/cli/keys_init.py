@@ -1,0 +1,229 @@
+"""``copyagent keys init``: a key is made, a target's administrator told, a host key pinned."""
+
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from pwd import getpwnam
+
+import click
+import trio
+
+from copyagent.cli.console import printable
+from copyagent.cli.target_names import target_named
+from copyagent.cli.target_set_up import authorized_keys_line, match_block
+from copyagent.ssh.bridge import open_bridge
+from copyagent.ssh.dialling import SshFailure
+from copyagent.ssh.host_keys import fetch_host_key, known_hosts_line, pinned_keys
+from copyagent.ssh.key_pairs import KeyUnusable, Kind, PublicKey, make_key, public_half
+from vtsfs.contract.errors import (
+    HostKeyRejected,
+    LinkFailed,
+    SettingsError,
+    StateError,
+    Unprotected,
+)
+from vtsfs.contract.settings import Settings, Target
+from vtsfs.contract.settings_file import read_settings
+from vtsfs.runtime.files import fsync_directory, write_atomic
+from vtsfs.runtime.no_core import forbid_core_dumps
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line says."""
+
+    target: str
+    kind: str
+    allow_commands: bool
+    fingerprint: str | None
+    tested: bool
+
+
+def run_init(config: Path, wanted: Wanted) -> None:
+    """Do all of it; raises the error that ends it, with what was done before it left in place."""
+    # Before there is a key in memory.
+    forbid_core_dumps()
+    settings = read_settings(config)
+    name = target_named(settings, wanted.target)
+    target = settings.targets[name]
+    key = _own_key(settings, name, wanted.kind)
+    _show_set_up(settings, target, key, commands=wanted.allow_commands)
+    _pin(name, target, wanted.fingerprint)
+    if wanted.tested:
+        from copyagent.cli.doctor_run import run_doctor
+
+        run_doctor(config, name, as_json=False)
+
+
+# ---- our own key ---------------------------------------------------------------------------------
+
+
+def _own_key(settings: Settings, name: str, kind: str) -> PublicKey:
+    path = settings.targets[name].key
+    if os.path.lexists(path):
+        try:
+            key = public_half(path)
+        except KeyUnusable as error:
+            problem = f"targets.{name}.key: {error}; it is left as it is: move it away to get one"
+            raise SettingsError(problem, (problem,)) from error
+        click.echo(f"{path} is there already: {key.kind} {key.fingerprint}")
+        return key
+    chosen: Kind = "rsa" if kind == "rsa" else "ecdsa" if kind == "ecdsa" else "ed25519"
+    private, key = make_key(chosen)
+    try:
+        _write_new(path, private, _owner(settings))
+        _write_public_half(path.with_name(path.name + ".pub"), _public_line(settings, key))
+    except FileExistsError as error:
+        raise StateError(f"{path} was just made by somebody else; try again") from error
+    except OSError as error:
+        problem = f"targets.{name}.key: {path} cannot be made: {error.strerror}"
+        raise SettingsError(problem, (problem,)) from error
+    click.echo(f"made {path}: {key.kind} {key.fingerprint}")
+    return key
+
+
+def _write_public_half(path: Path, line: bytes) -> None:
+    """For people's convenience: nobody needs this file, so what is there already may stay."""
+    if os.path.lexists(path):
+        click.echo(f"{path} is there already, of another key, and stays as it is")
+    else:
+        write_atomic(path, line, 0o644)
+
+
+def _public_line(settings: Settings, key: PublicKey) -> bytes:
+    return key.line(comment_of(settings)).encode("ascii") + b"\n"
+
+
+def comment_of(settings: Settings) -> str:
+    """Return the comment of our public keys: whose they are."""
+    return f"vts-autocopy@{settings.system.name}"
+
+
+def _owner(settings: Settings) -> int | None:
+    """Return who must be able to read the key, if it is not we: the agent's user."""
+    user = settings.service.user
+    if user is None or os.geteuid() != 0:
+        return None
+    try:
+        return getpwnam(user).pw_uid
+    except KeyError as error:
+        problem = f"service.user: there is no user {user!r}"
+        raise SettingsError(problem, (problem,)) from error
+
+
+def _write_new(path: Path, data: bytes, owner: int | None) -> None:
+    """Make *path*, whole, durable and private from its first moment; never replace one."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            if owner is not None:
+                os.fchown(fd, owner, -1)
+            os.fsync(fd)
+        # Unlike a rename, this fails where something has the name.
+        os.link(temporary, path)
+    finally:
+        temporary.unlink()
+    fsync_directory(path.parent)
+
+
+# ---- what the target needs -----------------------------------------------------------------------
+
+
+def _show_set_up(settings: Settings, target: Target, key: PublicKey, *, commands: bool) -> None:
+    line = authorized_keys_line(key, comment_of(settings), commands=commands)
+    click.echo(
+        f"\nAt {target.host}, this line belongs into ~{target.user}/.ssh/authorized_keys:\n\n{line}"
+    )
+    click.echo(
+        "\nIf no person logs in as this user, this belongs at the end of sshd_config there "
+        f"as well:\n\n{match_block(target.user, commands=commands)}"
+    )
+
+
+# ---- the target's key ----------------------------------------------------------------------------
+
+
+def _pin(name: str, target: Target, accepted: str | None) -> None:
+    key = trio.run(_fetch, target, strict_exception_groups=True)
+    if isinstance(key, LinkFailed):
+        raise key
+    try:
+        text = target.known_hosts.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = ""
+    except (OSError, ValueError) as error:
+        problem = f"targets.{name}.known_hosts: {target.known_hosts} cannot be read: {error}"
+        raise SettingsError(problem, (problem,)) from error
+    where = f"{target.host} port {target.port}"
+    click.echo(f"the host key of {where}: {key.kind} {key.fingerprint}")
+    pinned = _pinned(name, target, text)
+    if any(one.text == key.text for one in pinned):
+        click.echo(f"it is pinned in {target.known_hosts} already")
+        return
+    if same := [one for one in pinned if one.kind == key.kind]:
+        raise HostKeyRejected(
+            f"{where} shows another host key than {target.known_hosts} pins ({same[0].fingerprint}): "
+            "find out why before anything else; if it is right, take the old line out of that file"
+        )
+    _confirm(key, accepted)
+    _write_pin(name, target, text, known_hosts_line(target, key))
+    click.echo(f"pinned in {target.known_hosts}")
+
+
+async def _fetch(target: Target) -> PublicKey | LinkFailed:
+    """Return the failure instead of raising it: the bridge's nursery would wrap it in a group."""
+    where = f"{target.host}:{target.port}"
+    async with open_bridge():
+        with trio.move_on_after(target.connect_timeout):
+            try:
+                return await fetch_host_key(target)
+            except SshFailure as error:
+                advice = f"; {error.next_step}" if error.next_step else ""
+                return LinkFailed(f"{printable(str(error))}{advice}")
+    return LinkFailed(f"{where} did not answer within {target.connect_timeout:g} s")
+
+
+def _pinned(name: str, target: Target, text: str) -> list[PublicKey]:
+    try:
+        return pinned_keys(text, target)
+    except ValueError as error:
+        problem = f"targets.{name}.known_hosts: {target.known_hosts} holds no host keys: {error}"
+        raise SettingsError(problem, (problem,)) from error
+
+
+def _confirm(key: PublicKey, accepted: str | None) -> None:
+    if accepted is not None:
+        if accepted.removeprefix("SHA256:") != key.fingerprint.removeprefix("SHA256:"):
+            raise HostKeyRejected(
+                f"the host key has another fingerprint than {accepted}; it is not pinned: "
+                "whoever answers there may not be the target"
+            )
+        return
+    click.echo(
+        "Compare it over another channel. At the target's console this shows the fingerprints:\n"
+        "    for f in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done"
+    )
+    answer = click.prompt("Type yes if it is the same", default="no", show_default=False)
+    if answer.strip().lower() != "yes":
+        raise Unprotected("the host key is not pinned, so no copy can be made to this target")
+
+
+def _write_pin(name: str, target: Target, text: str, line: str) -> None:
+    # Through a symbolic link to the file it stands for.
+    path = target.known_hosts.resolve()
+    if text and not text.endswith("\n"):
+        text += "\n"
+    try:
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        owner = path.stat() if path.exists() else None
+        write_atomic(path, (text + line).encode("utf-8"), mode)
+        if owner is not None and os.geteuid() == 0:
+            shutil.chown(path, owner.st_uid, owner.st_gid)
+    except OSError as error:
+        problem = f"targets.{name}.known_hosts: {path} cannot be written: {error.strerror}"
+        raise SettingsError(problem, (problem,)) from error
