@@ -162,6 +162,7 @@ class Engine:
             copy.kept = event.outcome.kept
         if isinstance(event.outcome, CopyDone | CopyHeld | SourceErased):
             copy.wish = None
+        record.forget_changes()
         if current:
             if isinstance(event.outcome, CopyDone) and record.identity is None:
                 record.identity = event.outcome.copy.source

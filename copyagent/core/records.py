@@ -6,7 +6,7 @@ what it finds); ``behind_ns == 0`` means protected; a time of 0 ns means never.
 
 from dataclasses import dataclass, field
 
-from copyagent.core.changes import Change
+from copyagent.core.changes import Change, later_than
 from copyagent.core.copying import PublishedCopy, TargetStamp, Wish
 from copyagent.core.host_mount import HostMount
 from copyagent.core.tape import PROTECTED, Clean, State
@@ -102,6 +102,16 @@ class TapeRecord:
     def protected_at(self, target: str) -> bool:
         """Whether *target* has all there is."""
         return not self.unsettled and isinstance(self.copies[target].state, PROTECTED)
+
+    def forget_changes(self) -> None:
+        """Forget the changes that lead from no generation that a target has, or may get now."""
+        there = (
+            found.generation
+            for copy in self.copies.values()
+            for found in (copy.base, copy.intent, *copy.kept)
+            if found is not None
+        )
+        self.changes = later_than(self.changes, min(there, default=self.generation - 2))
 
     def note(self, at_ns: int, text: str, *, often: bool = False) -> None:
         """Add a line to the tape's history; what comes *often* replaces its last repetition.

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
+from copyagent.core.changes import Change, entered
 from copyagent.core.copying import HoldReason
 from copyagent.core.events import VaultSwept
 from copyagent.core.records import TapeRecord
@@ -48,7 +49,7 @@ def enter_signal(
                 _note_companions(book, record, signal, now)
                 return
             cause = signal.cause or "changed"
-            changed(book, record, signal.identity, cause, now, wrote=signal.wrote)
+            changed(book, record, signal.identity, cause, now, wrote=signal.wrote, said=signal)
         case Kind.MOVED:
             whence = signal.origin or "elsewhere"
             changed(book, record, signal.identity, f"moved from {whence}", now)
@@ -147,7 +148,7 @@ def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment, *, await
     if signal.wrote or not signal.identity.same_bytes(record.identity):
         if not signal.wrote and not interrupted and signal.identity.size > 0:
             _found_other(book, record, now)
-        _renew(book, record, signal.identity, now)
+        _renew(book, record, signal.identity, now, said=signal)
     record.identity = signal.identity
     _add(record, session, now, waited=signal.quiet_ns / _NS)
 
@@ -178,10 +179,14 @@ def changed(
     now: Moment,
     *,
     wrote: bool = False,
+    said: Signal | None = None,
 ) -> None:
-    """Enter that the tape has other bytes, without a session; surely so if somebody *wrote*."""
+    """Enter that the tape has other bytes, without a session; surely so if somebody *wrote*.
+
+    *said* is the signal that may know which.
+    """
     if wrote or identity is None or not identity.same_bytes(record.identity):
-        _renew(book, record, identity, now)
+        _renew(book, record, identity, now, said=said)
     record.identity = identity
     _note_change(record, cause)
     record.note(now.wall_ns, cause)
@@ -327,11 +332,34 @@ def _unfit(book: Book, record: TapeRecord, what: str, now: Moment) -> None:
             book.apply(record, target, unfit, now)
 
 
-def _renew(book: Book, record: TapeRecord, identity: Identity | None, now: Moment) -> None:
-    """Begin a new generation: an order that is under way is for bytes that are no more."""
+def _renew(
+    book: Book,
+    record: TapeRecord,
+    identity: Identity | None,
+    now: Moment,
+    *,
+    said: Signal | None = None,
+) -> None:
+    """Begin a new generation: an order that is under way is for bytes that are no more.
+
+    *said* is the signal that tells of it, if one does; which bytes changed is not known otherwise.
+    """
     record.generation += 1
     record.identity = identity
+    record.changes = entered(record.changes, _change(record.generation, said))
+    record.forget_changes()
     book.apply_all(record, states.WriterCame(), now)
+
+
+def _change(generation: int, said: Signal | None) -> Change:
+    """Return what *said* knows of the bytes that changed.
+
+    A session that was cut off knows nothing: a write may have been on its way. What was moved or
+    received has other bytes altogether.
+    """
+    if said is None or said.kind not in (Kind.DISMOUNTED, Kind.CHANGED):
+        return Change(generation)
+    return Change(generation, said.opened, said.identity, said.extents)
 
 
 def _unsynced(book: Book, record: TapeRecord, identity: Identity, now: Moment) -> None:

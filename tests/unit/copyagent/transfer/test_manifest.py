@@ -22,7 +22,6 @@ def copies(name: st.SearchStrategy[str]) -> st.SearchStrategy[PublishedCopy]:
         source=st.builds(Identity, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
         size=NUMBERS,
         sha256=HEX,
-        blake3=HEX,
         stamp=st.builds(TargetStamp, NUMBERS, NUMBERS, st.text(max_size=40)),
         verified=st.sampled_from(["size", "readback", "adopted"]),
         published_ns=NUMBERS,
@@ -38,7 +37,7 @@ KEPT = copies(st.from_regex(r"BILL\.X00001\.g[0-9]+\.[0-9a-f]{16}\.kept", fullma
 
 def example() -> PublishedCopy:
     source = Identity(dev=1, ino=2, size=3, mtime_ns=4, ctime_ns=5)
-    return PublishedCopy(1, source, 3, "ab", "cd", TargetStamp(3, 4), "command", 6, root="ef")
+    return PublishedCopy(1, source, 3, "ab", TargetStamp(3, 4), "command", 6, root="ef")
 
 
 @given(PUBLISHED, st.lists(KEPT, max_size=3))
