@@ -1,15 +1,15 @@
 """One request of a target and its answer: patience, and what each failure means for a copy."""
 
-import asyncio
 import os
 import posixpath
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
-import asyncssh
 import trio
 
-from copyagent.ssh.bridge import in_asyncio
+from copyagent.ssh import sftp_packets as packets
+from copyagent.ssh.sftp_channel import ChannelLost, SftpChannel
+from copyagent.ssh.sftp_packets import Answer, BadAnswer, Refusal, Request
 from copyagent.transfer.target import (
     LinkLost,
     TargetError,
@@ -32,38 +32,51 @@ _SLOWEST_DISK = 4 * 1024 * 1024
 #: Less than one block of a transfer.
 _FULL = 261_120
 
-_READ_ONLY = 0x1
-
 
 class Asker:
     """Makes requests over one SFTP channel and gives up on a server that does not answer."""
 
-    def __init__(self, client: asyncssh.SFTPClient, where: str, keepalive_s: float) -> None:
-        self._client = client
-        self._where = where
+    def __init__(self, channel: SftpChannel, where: str, keepalive_s: float) -> None:
+        self.channel = channel
+        self.where = where
         self._keepalive_s = keepalive_s
+
+    def over(self, channel: SftpChannel) -> "Asker":
+        """Do the same over another channel to the same server."""
+        return Asker(channel, self.where, self._keepalive_s)
 
     async def __call__(
         self,
         doing: str,
-        call: Callable[..., Awaitable[_T]],
-        *args: object,
+        request: Request,
+        read: Callable[[Answer], _T],
+        *,
         near: str = "/",
         patience_s: float | None = None,
     ) -> _T:
-        """Make one request; translate its failure, and give up on a server that does not answer.
+        """Make *request* and *read* its answer.
 
-        *near* is the path to look at when the server gives no reason. *patience_s* of infinity
-        leaves the giving up to the caller.
+        Raises `TargetError`: what a failure means, or that no answer came for *patience_s* seconds.
+        *near* is the path to look at when the server gives no reason.
         """
         if patience_s is None:
             patience_s = self.patience_for(0)
         with trio.move_on_after(patience_s):
-            try:
-                return await in_asyncio(call, *args)
-            except (asyncssh.Error, OSError, asyncio.CancelledError) as error:
-                raise _of_request(doing, error) or await self._explained(doing, near) from error
-        raise LinkLost(f"{doing}: {self._where} did not answer within {patience_s:g} s")
+            return await self.unbounded(doing, request, read, near=near)
+        raise LinkLost(f"{doing}: {self.where} did not answer within {patience_s:g} s")
+
+    async def unbounded(
+        self, doing: str, request: Request, read: Callable[[Answer], _T], *, near: str = "/"
+    ) -> _T:
+        """Do the same, but leave the giving up to the caller."""
+        if request.needs and request.needs not in self.channel.offers:
+            raise TargetLacks(doing, f"the server has no {request.needs.decode()}")
+        try:
+            return read(await self.channel.ask(request))
+        except Refusal as refusal:
+            raise _of_refusal(doing, refusal) or await self._explained(doing, near) from refusal
+        except (ChannelLost, BadAnswer) as error:
+            raise LinkLost(f"{doing}: the connection was lost ({error})") from error
 
     def patience_for(self, size: int) -> float:
         """Say how long a request may take, in seconds, that moves *size* bytes to a disk."""
@@ -74,16 +87,18 @@ class Asker:
         for path in (near, posixpath.dirname(near)):
             with trio.move_on_after(self.patience_for(0)):
                 try:
-                    found = await in_asyncio(self._client.statvfs, os.fsencode(path))
-                except asyncssh.SFTPError:
+                    answer = await self.channel.ask(packets.statvfs(os.fsencode(path)))
+                    found = packets.file_system(answer)
+                except Refusal:
                     continue
-                except (asyncssh.Error, OSError, asyncio.CancelledError):
+                except (ChannelLost, BadAnswer):
                     break
-                if found.flags & _READ_ONLY:
+                if found.read_only:
                     return TargetRefused(
                         doing, "read-only file system", "make the target's vault writable"
                     )
-                if found.bavail * found.frsize < _FULL or not found.favail:
+                free = found.blocks_available * found.unit
+                if free < _FULL or (found.files and not found.files_available):
                     return TargetFull(f"{doing}: no space left at the target")
                 break
         return TargetRefused(
@@ -93,23 +108,16 @@ class Asker:
         )
 
 
-def _of_request(doing: str, error: BaseException) -> TargetError | None:
-    """Translate what needs no further question, the most specific first."""
-    text = str(error) or type(error).__name__
-    match error:
-        case asyncssh.SFTPNoSuchFile() | asyncssh.SFTPNoSuchPath():
-            return TargetMissing(doing)
-        case asyncssh.SFTPPermissionDenied():
-            return TargetRefused(doing, "permission denied")
-        case asyncssh.SFTPNoSpaceOnFilesystem() | asyncssh.SFTPQuotaExceeded():
-            return TargetFull(f"{doing}: {text}")
-        case asyncssh.SFTPOpUnsupported():
-            return TargetLacks(doing, text)
-        case asyncssh.SFTPFailure():
-            return None
-        case asyncssh.SFTPConnectionLost() | asyncssh.SFTPNoConnection():
-            return LinkLost(f"{doing}: the connection was lost ({text})")
-        case asyncssh.SFTPError() | asyncssh.ChannelOpenError():
-            return TargetRefused(doing, f"the server answers: {text}")
-        case _:
-            return LinkLost(f"{doing}: the connection was lost ({text})")
+def _of_refusal(doing: str, refusal: Refusal) -> TargetError | None:
+    """Translate what needs no further question."""
+    if refusal.missing:
+        return TargetMissing(doing)
+    if refusal.denied:
+        return TargetRefused(doing, "permission denied")
+    if refusal.full:
+        return TargetFull(f"{doing}: {refusal}")
+    if refusal.unsupported:
+        return TargetLacks(doing, str(refusal))
+    if refusal.silent:
+        return None
+    return TargetRefused(doing, f"the server answers: {refusal}")

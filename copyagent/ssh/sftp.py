@@ -1,42 +1,32 @@
-"""The target over SSH: the `Target` of the copies. Every failure becomes a `TargetError` here.
-
-Reads and writes bypass asyncssh's own splitting of requests (``block_size=0``): when one of its
-parallel requests fails or is cancelled, the others are left behind as tasks nobody collects.
-"""
+"""The target over SSH: the `Target` of the copies. Every failure becomes a `TargetError` here."""
 
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncssh
 import trio
 
+from copyagent.ssh import sftp_packets as packets
 from copyagent.ssh.asking import Asker
 from copyagent.ssh.bridge import in_asyncio
-from copyagent.ssh.dialling import (
-    Login,
-    SshFailure,
-    SshTrouble,
-    hang_up,
-    log_in,
-    open_socket,
-    read_keys,
-)
+from copyagent.ssh.dialling import hang_up
+from copyagent.ssh.sftp_channel import ChannelLost, SftpChannel
 from copyagent.ssh.sftp_file import SftpFile
 from copyagent.ssh.sftp_names import entry_of
+from copyagent.ssh.sftp_packets import BadAnswer
+from copyagent.ssh.target_log_in import in_time, log_in_to
 from copyagent.transfer.target import (
     Abilities,
     CommandResult,
     EntryKind,
-    HostKeyRejected,
-    LoginRefused,
+    LinkLost,
     Space,
     TargetEntry,
     TargetError,
     TargetFile,
-    TargetLacks,
     TargetMissing,
     TargetRefused,
     TargetUnreachable,
@@ -63,175 +53,146 @@ async def connect(target: settings.Target) -> "AsyncIterator[SftpTarget]":
     where = f"{target.host}:{target.port}"
     late = f"{where} did not answer within {target.connect_timeout:g} s"
     until = trio.current_time() + target.connect_timeout
-    with _in_time(until, late):
-        connection = await _log_in(target)
+    with in_time(until, late):
+        connection = await log_in_to(target)
     well = False
     try:
-        with _in_time(until, late):
-            client = await _start_sftp(connection)
-        yield SftpTarget(connection, client, where, target.keepalive)
+        with in_time(until, late):
+            opened = await open_target(connection, where, target.keepalive)
+        yield opened
         well = True
     finally:
         await hang_up(connection, politely=well)
 
 
-@contextmanager
-def _in_time(until: float, late: str) -> Iterator[None]:
+async def open_target(
+    connection: asyncssh.SSHClientConnection, where: str, keepalive_s: float
+) -> "SftpTarget":
+    """Begin a conversation over *connection*; raises `TargetError`."""
+    channel = await start_sftp(connection)
+    ask = Asker(channel, where, keepalive_s)
+    block = _BLOCK_WITHOUT_LIMITS
+    if packets.LIMITS in channel.offers:
+        sizes = await ask("asking for limits", packets.limits(), packets.largest)
+        block = min(size or block for size in sizes)
+    return SftpTarget(connection, ask, min(block, _LARGEST_BLOCK))
+
+
+async def start_sftp(connection: asyncssh.SSHClientConnection) -> SftpChannel:
+    """Start an SFTP server at the other end of *connection*; raises `TargetError`."""
     try:
-        with trio.fail_at(until):
-            yield
-    except trio.TooSlowError as error:
-        raise TargetUnreachable(late) from error
-
-
-async def _log_in(target: settings.Target) -> asyncssh.SSHClientConnection:
-    login = Login(
-        target.host,
-        target.port,
-        target.user,
-        target.known_hosts,
-        target.keepalive,
-        key=target.key,
-        algorithms=target.algorithms,
-    )
-    try:
-        keys = await read_keys(login)
-        return await log_in(login, keys, await open_socket(target.host, target.port))
-    except SshFailure as failure:
-        raise _of_dialling(failure, login) from failure
-
-
-def _of_dialling(failure: SshFailure, login: Login) -> TargetError:
-    """Say what a log-in that failed means for the copies to this target."""
-    match failure.trouble:
-        case SshTrouble.HOST_KEY:
-            return HostKeyRejected(str(failure), failure.next_step)
-        case SshTrouble.REFUSED:
-            return LoginRefused(str(failure), failure.next_step)
-        case SshTrouble.NO_AGREEMENT:
-            return TargetRefused(
-                f"logging in to {login.where}",
-                str(failure),
-                failure.next_step or "allow a cipher both sides have in its sshd_config",
-            )
-        case SshTrouble.UNREACHABLE | SshTrouble.LOST:
-            return TargetUnreachable(str(failure), failure.next_step)
-
-
-async def _start_sftp(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
-    try:
-        return await in_asyncio(connection.start_sftp_client)
-    except (asyncssh.ChannelOpenError, asyncssh.SFTPBadMessage) as error:
+        return await SftpChannel.open(connection)
+    except asyncssh.ChannelOpenError as error:
         if error.code == asyncssh.OPEN_CONNECT_FAILED:
             raise TargetUnreachable(
                 f"the connection ended when SFTP was started: {error}"
             ) from error
-        raise TargetRefused(
-            "starting SFTP", str(error), "let the target's sshd serve the sftp subsystem"
-        ) from error
-    except (asyncssh.Error, OSError, asyncio.CancelledError) as error:
+        raise _no_sftp(error) from error
+    except BadAnswer as error:
+        raise _no_sftp(error) from error
+    except (ChannelLost, asyncssh.Error, OSError, asyncio.CancelledError) as error:
         raise TargetUnreachable(
             f"the connection ended when SFTP was started: {error}",
             "see the target's sshd log; the user there may be allowed no sftp subsystem",
         ) from error
 
 
+def _no_sftp(error: Exception) -> TargetRefused:
+    return TargetRefused(
+        "starting SFTP", str(error), "let the target's sshd serve the sftp subsystem"
+    )
+
+
 class SftpTarget:
     """A `Target` over one SSH connection."""
 
-    def __init__(
-        self,
-        connection: asyncssh.SSHClientConnection,
-        client: asyncssh.SFTPClient,
-        where: str,
-        keepalive_s: float,
-    ) -> None:
+    def __init__(self, connection: asyncssh.SSHClientConnection, ask: Asker, block: int) -> None:
         self._connection = connection
-        self._client = client
-        self._where = where
-        self._keepalive_s = keepalive_s
-        self._ask = Asker(client, where, keepalive_s)
+        self._ask = ask
         self._commands: bool | None = None
-        limit = client.limits.max_write_len or _BLOCK_WITHOUT_LIMITS
-        self.max_block = min(limit, client.limits.max_read_len or limit, _LARGEST_BLOCK)
+        self.max_block = block
 
     @property
     def can(self) -> Abilities:
-        # What the server said of itself is told nowhere else.
-        handler = self._client._handler
+        offers = self._ask.channel.offers
         return Abilities(
-            posix_rename=handler._supports_posix_rename,
-            sync=handler._supports_fsync,
-            copy_data=handler.supports_copy_data,
-            hard_links=handler._supports_hardlink,
-            space=handler._supports_statvfs,
+            posix_rename=packets.POSIX_RENAME in offers,
+            sync=packets.FSYNC in offers,
+            copy_data=packets.COPY_DATA in offers,
+            hard_links=packets.HARD_LINK in offers,
+            space=packets.STATVFS in offers,
             commands=self._commands,
         )
 
     @asynccontextmanager
     async def side(self) -> "AsyncIterator[SftpTarget]":
-        late = f"{self._where} did not start another SFTP server in time"
-        with _in_time(trio.current_time() + self._ask.patience_for(0), late):
-            client = await _start_sftp(self._connection)
+        late = f"{self._ask.where} did not start another SFTP server in time"
+        with in_time(trio.current_time() + self._ask.patience_for(0), late):
+            channel = await start_sftp(self._connection)
         try:
-            yield SftpTarget(self._connection, client, self._where, self._keepalive_s)
+            yield SftpTarget(self._connection, self._ask.over(channel), self.max_block)
         finally:
-            client.exit()
+            channel.close()
 
     async def lstat(self, path: str) -> TargetEntry | None:
         try:
-            found = await self._ask(
-                f"looking at {path}", self._client.lstat, os.fsencode(path), near=path
-            )
+            request = packets.lstat(os.fsencode(path))
+            found = await self._ask(f"looking at {path}", request, packets.attributes, near=path)
         except TargetMissing:
             return None
-        return entry_of(found, None)
+        return entry_of(found)
 
     async def list_names(self, path: str) -> list[str]:
         return [name for name, _ in await self.list_entries(path)]
 
     async def list_entries(self, path: str) -> list[tuple[str, TargetEntry]]:
-        found = await self._ask(
-            f"listing {path}", self._client.readdir, os.fsencode(path), near=path
-        )
-        return [
-            (os.fsdecode(one.filename), entry_of(one.attrs, one.longname))
-            for one in found
-            if one.filename not in {b".", b".."}
-        ]
+        doing = f"listing {path}"
+        request = packets.open_directory(os.fsencode(path))
+        handle = await self._ask(doing, request, packets.handle, near=path)
+        found: list[tuple[str, TargetEntry]] = []
+        more = packets.read_directory(handle)
+        while names := await self._ask(doing, more, packets.names, near=path):
+            found += [
+                (os.fsdecode(one.name), entry_of(one.attributes, one.long))
+                for one in names
+                if one.name not in {b".", b".."}
+            ]
+        await self._ask(doing, packets.close(handle), packets.done, near=path)
+        return found
 
     async def space(self, path: str) -> Space | None:
         if not self.can.space:
             return None
         doing = f"measuring the file system of {path}"
-        found = await self._ask(doing, self._client.statvfs, os.fsencode(path), near=path)
+        request = packets.statvfs(os.fsencode(path))
+        found = await self._ask(doing, request, packets.file_system, near=path)
         return Space(
-            total=found.blocks * found.frsize,
-            free=found.bavail * found.frsize,
-            files_free=found.favail if found.files else None,
+            total=found.blocks * found.unit,
+            free=found.blocks_available * found.unit,
+            files_free=found.files_available if found.files else None,
         )
 
     async def make_directory(self, path: str, mode: int) -> None:
         raw = os.fsencode(path)
         doing = f"making the directory {path}"
         try:
-            await self._ask(doing, self._client.mkdir, raw, near=path)
+            await self._ask(doing, packets.make_directory(raw), packets.done, near=path)
         except TargetError:
             found = await self.lstat(path)
             if found is None or found.kind is not EntryKind.DIRECTORY:
                 raise
             return
-        await self._ask(doing, self._client.chmod, raw, mode, near=path)
+        await self._ask(doing, packets.set_mode(raw, mode), packets.done, near=path)
 
     async def create(self, path: str) -> SftpFile:
-        flags = asyncssh.FXF_READ | asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_EXCL
+        flags = packets.OPEN_READ | packets.OPEN_WRITE | packets.OPEN_NEW
         return await self._open(f"creating {path}", path, flags)
 
     async def open(self, path: str) -> SftpFile:
-        return await self._open(f"opening {path}", path, asyncssh.FXF_READ)
+        return await self._open(f"opening {path}", path, packets.OPEN_READ)
 
     async def reopen(self, path: str) -> SftpFile:
-        flags = asyncssh.FXF_READ | asyncssh.FXF_WRITE
+        flags = packets.OPEN_READ | packets.OPEN_WRITE
         return await self._open(f"opening {path} for writing", path, flags)
 
     async def copy_data(
@@ -240,61 +201,50 @@ class SftpTarget:
         if not isinstance(source, SftpFile) or not isinstance(into, SftpFile):
             raise TypeError("files of another target")
         doing = f"copying from {source.path} to {into.path} at the target"
-        if not self.can.copy_data:
-            raise TargetLacks(doing, "no copy-data")
-        await self._ask(
-            doing,
-            self._client.remote_copy,
-            *(source.handle, into.handle, start, length, at),
-            near=into.path,
-            patience_s=self._ask.patience_for(length),
-        )
+        request = packets.copy_data(source.handle, start, length, into.handle, at)
+        patience_s = self._ask.patience_for(length)
         into.grew_by(length)
+        await self._ask(doing, request, packets.done, near=into.path, patience_s=patience_s)
 
     async def link(self, existing: str, new: str) -> None:
-        names = os.fsencode(existing), os.fsencode(new)
-        await self._ask(f"linking {existing} to {new}", self._client.link, *names, near=new)
+        request = packets.link(os.fsencode(existing), os.fsencode(new))
+        await self._ask(f"linking {existing} to {new}", request, packets.done, near=new)
 
     async def _open(self, doing: str, path: str, flags: int) -> SftpFile:
-        async def open_raw() -> asyncssh.SFTPClientFile:
-            return await self._client.open(
-                os.fsencode(path),
-                flags,
-                asyncssh.SFTPAttrs(permissions=0o600),
-                encoding=None,
-                block_size=0,
-            )
-
-        return SftpFile(self._ask, path, await self._ask(doing, open_raw, near=path))
+        request = packets.open_file(os.fsencode(path), flags, 0o600)
+        handle = await self._ask(doing, request, packets.handle, near=path)
+        return SftpFile(self._ask, path, handle)
 
     async def rename(self, old: str, new: str) -> None:
-        doing = f"renaming {old} to {new}"
-        names = os.fsencode(old), os.fsencode(new)
-        await self._ask(doing, self._client.posix_rename, *names, near=new)
+        request = packets.posix_rename(os.fsencode(old), os.fsencode(new))
+        await self._ask(f"renaming {old} to {new}", request, packets.done, near=new)
 
     async def remove(self, path: str) -> None:
         try:
-            await self._ask(f"removing {path}", self._client.remove, os.fsencode(path), near=path)
+            request = packets.remove(os.fsencode(path))
+            await self._ask(f"removing {path}", request, packets.done, near=path)
         except TargetMissing:
             pass
 
     async def remove_directory(self, path: str) -> None:
         try:
-            await self._ask(f"removing {path}", self._client.rmdir, os.fsencode(path), near=path)
+            request = packets.remove_directory(os.fsencode(path))
+            await self._ask(f"removing {path}", request, packets.done, near=path)
         except TargetMissing:
             pass
 
     async def run(self, command: str, patience_s: float) -> CommandResult | None:
-        async def run_it() -> asyncssh.SSHCompletedProcess:
-            return await self._connection.run(
-                os.fsencode(command), stdin=asyncssh.DEVNULL, encoding=None
-            )
-
         ended: asyncssh.SSHCompletedProcess | None = None
-        try:
-            ended = await self._ask(f"running {command}", run_it, patience_s=patience_s)
-        except TargetRefused as error:
-            _log.debug("%s", error)
+        with trio.move_on_after(patience_s) as late:
+            try:
+                ended = await in_asyncio(self._run, command)
+            except asyncssh.ChannelOpenError as error:
+                _log.debug("running %s: %s", command, error)
+            except (asyncssh.Error, OSError, asyncio.CancelledError) as error:
+                raise LinkLost(f"running {command}: the connection was lost ({error})") from error
+        if late.cancelled_caught:
+            where = self._ask.where
+            raise LinkLost(f"running {command}: {where} did not answer within {patience_s:g} s")
         if ended is None or ended.exit_status is None:
             # asyncssh reports a lost connection as a refused channel, or the command's end.
             await self.lstat("/")
@@ -307,3 +257,8 @@ class SftpTarget:
         elif output:
             self._commands = True
         return CommandResult(ended.exit_status, output.decode("utf-8", "replace"))
+
+    async def _run(self, command: str) -> asyncssh.SSHCompletedProcess:
+        return await self._connection.run(
+            os.fsencode(command), stdin=asyncssh.DEVNULL, encoding=None
+        )

@@ -1,74 +1,61 @@
 """A file at the target, opened over SFTP."""
 
-import math
 import stat
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
-import asyncssh
-
+from copyagent.ssh import sftp_packets as packets
 from copyagent.ssh.asking import Asker
-
-_T = TypeVar("_T")
 
 
 class SftpFile:
     """A `TargetFile`: one handle of the server's."""
 
-    def __init__(self, asker: Asker, path: str, handle: asyncssh.SFTPClientFile) -> None:
+    def __init__(self, ask: Asker, path: str, handle: bytes) -> None:
         self.path = path
         self.handle = handle
-        self._asker = asker
+        self._ask = ask
         self._unsynced = 0
 
-    async def write(self, offset: int, data: bytes) -> None:
-        doing = f"writing {self.path}"
+    async def write(self, offset: int, data: bytes | memoryview) -> None:
         self._unsynced += len(data)
-        await self._ask(doing, self.handle.write, data, offset, patience_s=math.inf)
+        request = packets.write(self.handle, offset, data)
+        await self._ask.unbounded(f"writing {self.path}", request, packets.done, near=self.path)
 
     async def read(self, offset: int, size: int) -> bytes:
-        async def read_bytes() -> bytes:
-            data: bytes = await self.handle.read(size, offset)
-            return data
-
-        return await self._ask(f"reading {self.path}", read_bytes, patience_s=math.inf)
+        request = packets.read(self.handle, offset, size)
+        doing = f"reading {self.path}"
+        return await self._ask.unbounded(doing, request, packets.data, near=self.path)
 
     async def size(self) -> int:
-        found = await self._ask(f"looking at {self.path}", self.handle.stat)
+        doing = f"looking at {self.path}"
+        request = packets.fstat(self.handle)
+        found = await self._ask(doing, request, packets.attributes, near=self.path)
         return found.size or 0
 
     async def set_size(self, size: int) -> None:
+        request = packets.set_size(self.handle, size)
         doing = f"setting the size of {self.path}"
-        await self._ask(doing, self.handle.setstat, asyncssh.SFTPAttrs(size=size))
+        await self._ask(doing, request, packets.done, near=self.path)
 
     async def set_attributes(self, *, mode: int, atime: int, mtime: int) -> None:
-        attributes = asyncssh.SFTPAttrs(
-            permissions=stat.S_IMODE(mode), atime=_seconds(atime), mtime=_seconds(mtime)
-        )
+        times = _seconds(atime), _seconds(mtime)
+        request = packets.set_mode_and_times(self.handle, stat.S_IMODE(mode), *times)
         doing = f"setting mode and times of {self.path}"
-        await self._ask(doing, self.handle.setstat, attributes)
+        await self._ask(doing, request, packets.done, near=self.path)
 
     async def sync(self) -> None:
+        patience_s = self._ask.patience_for(self._unsynced)
+        request = packets.fsync(self.handle)
         doing = f"making {self.path} durable"
-        patience_s = self._asker.patience_for(self._unsynced)
-        await self._ask(doing, self.handle.fsync, patience_s=patience_s)
+        await self._ask(doing, request, packets.done, near=self.path, patience_s=patience_s)
         self._unsynced = 0
 
     async def close(self) -> None:
-        await self._ask(f"closing {self.path}", self.handle.close)
+        request = packets.close(self.handle)
+        await self._ask(f"closing {self.path}", request, packets.done, near=self.path)
 
     def grew_by(self, size: int) -> None:
         """Note that *size* bytes were written by other means: the next `sync` takes longer."""
         self._unsynced += size
-
-    async def _ask(
-        self,
-        doing: str,
-        call: Callable[..., Awaitable[_T]],
-        *args: object,
-        patience_s: float | None = None,
-    ) -> _T:
-        return await self._asker(doing, call, *args, near=self.path, patience_s=patience_s)
 
 
 def _seconds(time: int) -> int:

@@ -3,8 +3,7 @@
 import re
 import stat
 
-import asyncssh
-
+from copyagent.ssh.sftp_packets import Attributes
 from copyagent.transfer.target import EntryKind, TargetEntry
 
 _KINDS = {stat.S_IFREG: EntryKind.FILE, stat.S_IFDIR: EntryKind.DIRECTORY}
@@ -14,9 +13,9 @@ _KINDS = {stat.S_IFREG: EntryKind.FILE, stat.S_IFDIR: EntryKind.DIRECTORY}
 _LONG = re.compile(rb"[-a-zA-Z?][-rwxsStTlL]{9}[.+@]? +(\d{1,9}) ")
 
 
-def entry_of(attributes: asyncssh.SFTPAttrs, long_name: bytes | str | None) -> TargetEntry:
+def entry_of(attributes: Attributes, long_name: bytes = b"") -> TargetEntry:
     """Translate what the server says of a file; *long_name* is its line in a listing."""
-    mode = attributes.permissions or 0
+    mode = attributes.mode or 0
     return TargetEntry(
         kind=_KINDS.get(stat.S_IFMT(mode), EntryKind.OTHER),
         size=attributes.size or 0,
@@ -28,7 +27,7 @@ def entry_of(attributes: asyncssh.SFTPAttrs, long_name: bytes | str | None) -> T
     )
 
 
-def links_in(long_name: bytes | str | None) -> int | None:
+def links_in(long_name: bytes) -> int | None:
     """Read the number of links from a line of a listing; None where it has another form."""
-    match = _LONG.match(long_name) if isinstance(long_name, bytes) else None
+    match = _LONG.match(long_name)
     return int(match[1]) if match else None

@@ -169,7 +169,7 @@ class TargetFile(Protocol):
     watches the progress.
     """
 
-    async def write(self, offset: int, data: bytes) -> None:
+    async def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write *data*, at most `Target.max_block` bytes, all of it."""
 
     async def read(self, offset: int, size: int) -> bytes:
