@@ -58,6 +58,17 @@ def readback_of(share: float) -> str:
     return f"readback of {100 * share:g}%"
 
 
+def sample(chunk_map: ChunkMap, share: float, chance: Random | None) -> set[int]:
+    """Draw a *share* of the chunks, at least one if there are any; *chance* is the system's own."""
+    number = math.ceil(share * len(chunk_map))
+    return set((chance or secrets.SystemRandom()).sample(range(len(chunk_map)), number))
+
+
+def digest_patience_s(size: int) -> float:
+    """Return how long a digest command for *size* bytes may take, in seconds."""
+    return _COMMAND_S + size / _SLOWEST_DISK
+
+
 async def check(
     attempt: Attempt,
     path: str,
@@ -109,9 +120,7 @@ def _chosen(
         case "readback", "all":
             return set(range(len(chunk_map))), READBACK
         case "readback", float() as share:
-            number = math.ceil(share * len(chunk_map))
-            picked = (chance or secrets.SystemRandom()).sample(range(len(chunk_map)), number)
-            return must.union(picked), readback_of(share)
+            return must | sample(chunk_map, share, chance), readback_of(share)
         case _:
             return must.union(touched(sent, chunk_map.size)), READBACK_OF_SENT
 
@@ -198,7 +207,7 @@ async def _both_digests(attempt: Attempt, path: str) -> tuple[str | None, str]:
 async def _digest_there(attempt: Attempt, path: str) -> str | None:
     size = attempt.source.identity.size
     attempt.reporter(Phase.VERIFYING, size)
-    answer = await attempt.target.run(sha256_command(path), _COMMAND_S + size / _SLOWEST_DISK)
+    answer = await attempt.target.run(sha256_command(path), digest_patience_s(size))
     return parse_sha256(answer.output) if answer and answer.status == 0 else None
 
 

@@ -1,0 +1,97 @@
+"""``copyagent history``: what became of copies, from the agent's record of it."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from copyagent.cli.console import LOOK_S, console, is_screen, printable
+from copyagent.cli.display import folded
+from copyagent.control.client import ask
+from copyagent.control.inquiries import History
+from copyagent.control.protocol import parse_where
+from vtsfs.contract.errors import UsageError
+from vtsfs.contract.settings_file import read_settings
+from vtsfs.contract.units import format_duration, format_size, parse_duration
+
+#: Shown unless something else is asked for.
+USUAL = 100
+
+Document = dict[str, Any]
+
+
+@click.command()
+@click.argument("where", metavar="TAPE|POOL", required=False)
+@click.option("--since", metavar="AGE", help="Only what came of copies in the last 2h, 30d...")
+@click.option("--failed", is_flag=True, help="Only what went wrong: given up, held, doubted.")
+@click.option("--last", "-n", metavar="N", type=click.IntRange(1), help="Only the newest N.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line instead.")
+@click.pass_obj
+def history(
+    config: Path,
+    *,
+    where: str | None,
+    since: str | None,
+    failed: bool,
+    last: int | None,
+    as_json: bool,
+) -> None:
+    """Show what became of copies: when, how, how much was sent, how it was proven."""
+    request = History(
+        where=None if where is None else parse_where(where),
+        since_ns=0 if since is None else _ago(since),
+        failed=failed,
+        last=last or (0 if since else USUAL),
+    )
+    width = console().width if is_screen() else None
+    for entry in entries(read_settings(config).control_socket(), request):
+        click.echo(json.dumps(entry) if as_json else entry_text(entry, width))
+
+
+def entries(socket: Path, request: History) -> Iterator[Document]:
+    """Go through all that fits *request*, a page at a time; raises what `ask` raises."""
+    following: History | None = request
+    while following is not None:
+        page = ask(socket, following, timeout=LOOK_S)
+        yield from page["entries"]
+        after = page["next"]
+        following = None if after is None else replace(following, after=after, last=0)
+
+
+def _ago(age: str) -> int:
+    try:
+        return time.time_ns() - round(parse_duration(age) * 1e9)
+    except ValueError as error:
+        raise UsageError(f"--since {error}") from error
+
+
+def entry_text(entry: Document, width: int | None) -> str:
+    """Show one entry: on *width* columns as a paragraph, without a width (None) as one line."""
+    line = printable(
+        f"{entry['at']} {entry['tape']} to {entry['target']}: {entry['kind']}, "
+        f"generation {entry['generation']}{_facts(entry)}"
+    )
+    return line if width is None else folded(line, width)
+
+
+def _facts(entry: Document) -> str:
+    match entry["kind"]:
+        case "copied":
+            attempts = entry["attempts"]
+            tried = f", attempt {attempts}" if attempts not in (None, 1) else ""
+            resumed = f", {format_size(entry['resumed'])} resumed" if entry["resumed"] else ""
+            return (
+                f", {format_size(entry['size'])} ({entry['way']}: "
+                f"{format_size(entry['sent'])} sent{resumed}) in "
+                f"{format_duration(entry['took_s'])}{tried}, verified by {entry['verified']}"
+            )
+        case "failed":
+            return f", after {entry['attempts']} attempts: {entry['cause']}"
+        case "held":
+            return f" ({entry['reason']}): {entry['cause']}"
+    cause = entry.get("cause")
+    return f": {cause}" if cause else ""
