@@ -139,6 +139,8 @@ def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment, *, await
     word = (
         "interrupted while open" if interrupted else f"closed, {signal.bytes_written} bytes written"
     )
+    if signal.wrote and not (signal.synced or interrupted):
+        word += ", could not be made durable"
     record.note(now.wall_ns, word)
     if signal.wrote:
         # Whatever was judged without the host is history: this session's verdict counts now.
@@ -354,10 +356,13 @@ def _renew(
 def _change(generation: int, said: Signal | None) -> Change:
     """Return what *said* knows of the bytes that changed.
 
-    A session that was cut off knows nothing: a write may have been on its way. What was moved or
-    received has other bytes altogether.
+    A session that was cut off knows nothing: a write may have been on its way. Nor does one that
+    could not be made durable: what the disk did not take may be as it was before. What was moved
+    or received has other bytes altogether.
     """
     if said is None or said.kind not in (Kind.DISMOUNTED, Kind.CHANGED):
+        return Change(generation)
+    if said.kind is Kind.DISMOUNTED and said.wrote and not said.synced:
         return Change(generation)
     return Change(generation, said.opened, said.identity, said.extents)
 

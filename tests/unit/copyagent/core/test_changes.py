@@ -199,6 +199,18 @@ def test_an_interrupted_session_leaves_nothing_known(play: Playbook, overlay: Ov
     assert changed_since(play.record().changes, base.generation, base.source, now) is None
 
 
+def test_a_session_that_could_not_be_made_durable_leaves_nothing_known(
+    play: Playbook, overlay: Overlay
+) -> None:
+    base = first_copy(play, overlay)
+    play >> overlay.mounted()
+    ended = overlay.dismounted()
+    play >> replace(ended, signal=replace(ended.signal, extents=((1, 2),), synced=False))
+    now = overlay.identities[TAPE]
+    assert changed_since(play.record().changes, base.generation, base.source, now) is None
+    assert play.record().notes[-1].text == "closed, 4096 bytes written, could not be made durable"
+
+
 def test_a_truncation_by_path_is_a_link_of_the_chain(play: Playbook, overlay: Overlay) -> None:
     base = first_copy(play, overlay)
     before = overlay.identities[TAPE]
@@ -275,6 +287,7 @@ class Tape:
             access=Access.WRITE,
             opened=before,
             wrote=bool(extents),
+            synced=True,
             extents=None if extents is None else extents.listed(),
         )
         match self.chance.randrange(12):
