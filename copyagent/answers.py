@@ -9,9 +9,11 @@ from typing import Any
 
 import trio
 
+from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
-from copyagent.control.protocol import Events, Explain, Release, Request, Retry, Status, Sync
-from copyagent.core import doubts, history, host_report, operator, report
+from copyagent.control.protocol import Events, Explain, Request, Retry, Status, Sync
+from copyagent.core import doubts, errands, history, host_report, operator, report
+from copyagent.core.book import Book
 from copyagent.core.dates import iso
 from copyagent.core.journal import Wanted
 from copyagent.core.time import Moment
@@ -112,12 +114,27 @@ def question(runner: Runner, request: Request, user: str) -> Question:
             return lambda _: _look_up(runner.store, request)
         case Doubt(word):
             return lambda now: doubts.doubt(book, word, user, now)
-        case Release(tape, because):
-            return lambda now: operator.release(book, tape, because, user, now)
+        case Release() | Relocate() | Adopt() | RollBack() | AtTarget():
+            return partial(_run_errand, book, request, user)
         case Events():
             return lambda now: host_report.find(
                 book, _wanted(request), now, overlay=request.overlay
             )
+
+
+def _run_errand(book: Book, request: Errand, user: str, now: Moment) -> list[str]:
+    match request:
+        case Release(tape, because, overwrite):
+            return operator.release(book, tape, because, user, now, overwrite_target=overwrite)
+        case Relocate(tape, because):
+            return errands.relocate(book, tape, because, user, now)
+        case Adopt(where, target):
+            return errands.adopt(book, where, target, user, now)
+        case RollBack(tape, generation, because, target):
+            wanted = errands.FormerGeneration(tape, generation, target)
+            return errands.roll_back(book, wanted, because, user, now)
+        case AtTarget(action, target, because):
+            return errands.done_at_target(book, errands.Act(action, target, because), user, now)
 
 
 def _look_up(store: Store, request: History | Copies) -> report.Document:

@@ -15,7 +15,9 @@ from copyagent.cli.display import explanation, overview
 from copyagent.cli.doctor import doctor
 from copyagent.cli.ems import ems
 from copyagent.cli.errands import adopt, relocate, release, rollback
+from copyagent.cli.errands import adopt, relocate, release, rollback
 from copyagent.cli.events import events
+from copyagent.cli.fencing import fence, take_over, unfence
 from copyagent.cli.fencing import fence, take_over, unfence
 from copyagent.cli.import_config import import_vts_config
 from copyagent.cli.keys import keys
@@ -173,6 +175,8 @@ def _watch(settings: Settings) -> None:
 
 copyagent.add_command(events)
 copyagent.add_command(ems)
+for command in (release, relocate, adopt, rollback, fence, unfence, take_over):
+    copyagent.add_command(command)
 for command in (release, relocate, adopt, rollback, fence, unfence, take_over):
     copyagent.add_command(command)
 copyagent.add_command(import_vts_config)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
 from vtsfs.contract.errors import FeedError, NameInvalid, RequestFailed, UsageError, VtsError
 from vtsfs.contract.naming import PoolId, TapeId
@@ -26,8 +27,6 @@ VERSION = 1
 #: Longest lines in bytes, without their end.
 MAX_REQUEST = 64 * 1024
 MAX_RESPONSE = 16 * 1024 * 1024
-#: Longest reason that `release` takes, in characters; the event log has no room for more anyway.
-MAX_REASON = 500
 #: Most events of hosts in one answer; with the longest texts it stays far below `MAX_RESPONSE`.
 MAX_EVENTS = 5000
 #: Longest time that an answer is put off because there is nothing to tell, in seconds.
@@ -68,14 +67,6 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """Let a held tape go, for the reason the operator gives."""
-
-    tape: TapeId
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
 class Events:
     """Ask for what hosts said, the newest *most* of what fits all conditions.
 
@@ -94,7 +85,7 @@ class Events:
     wait: float = 0.0
 
 
-Request = Status | Explain | Retry | Sync | Release | Events | History | Copies | Doubt
+Request = Status | Explain | Retry | Sync | Errand | Events | History | Copies | Doubt
 
 _NAMES: dict[type[Request], str] = {
     Status: "status",
@@ -102,6 +93,10 @@ _NAMES: dict[type[Request], str] = {
     Retry: "retry",
     Sync: "sync",
     Release: "release",
+    Relocate: "relocate",
+    Adopt: "adopt",
+    RollBack: "rollback",
+    AtTarget: "at-target",
     Events: "events",
     History: "history",
     Copies: "copies",
@@ -113,6 +108,10 @@ RIGHTS: Mapping[type[Request], Right] = {
     Retry: Right.ACT,
     Sync: Right.ACT,
     Release: Right.ACT,
+    Relocate: Right.ACT,
+    Adopt: Right.ACT,
+    RollBack: Right.ACT,
+    AtTarget: Right.ACT,
     Events: Right.LOOK,
     History: Right.LOOK,
     Copies: Right.LOOK,
@@ -151,6 +150,8 @@ def encode_request(request: Request) -> bytes:
     """Write *request* as a line with its end."""
     args: Mapping[str, object] = {}
     match request:
+        case Release() | Relocate() | Adopt() | RollBack() | AtTarget():
+            args = request.args()
         case History() | Copies() | Doubt():
             args = request.args()
         case Explain(tape):
@@ -159,8 +160,6 @@ def encode_request(request: Request) -> bytes:
             args = {"failed": True} if tape is None else {"tape": str(tape)}
         case Sync(where):
             args = {"where": str(where)}
-        case Release(tape, because):
-            args = {"tape": str(tape), "because": because}
         case Events():
             args = _events_args(request)
     document = {"version": VERSION, "command": command_of(request), "args": args}
@@ -235,17 +234,6 @@ def _sync(args: dict[str, Any]) -> Request:
     return Sync(where)
 
 
-def _release(args: dict[str, Any]) -> Request:
-    tape = TapeId.parse(_text(args, "tape", "release"))
-    because = " ".join(_text(args, "because", "release").split())
-    _nothing_left(args, "release")
-    if not because:
-        raise UsageError("release needs a reason; say --because TEXT")
-    if len(because) > MAX_REASON:
-        raise UsageError(f"the reason has more than {MAX_REASON} characters; say it shorter")
-    return Release(tape, because)
-
-
 def _events(args: dict[str, Any]) -> Request:
     made = Events(
         host=_text(args, "host", "events") if "host" in args else None,
@@ -275,7 +263,11 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Request]] = {
     "explain": _explain,
     "retry": _retry,
     "sync": _sync,
-    "release": _release,
+    "release": Release.read,
+    "relocate": Relocate.read,
+    "adopt": Adopt.read,
+    "rollback": RollBack.read,
+    "at-target": AtTarget.read,
     "events": _events,
     "history": History.read,
     "copies": Copies.read,

@@ -5,6 +5,7 @@ has ended one way or the other: a failure, a fence, a restart keep it.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
@@ -70,17 +71,29 @@ def adopt(
     return answers or [f"{where}: nothing to adopt"]
 
 
+@dataclass(frozen=True, slots=True)
+class FormerGeneration:
+    """A kept generation of *tape*, at *target* or (None) wherever it is kept."""
+
+    tape: TapeId
+    generation: int
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What somebody has done at a target: *action* is fence, unfence or take-over."""
+
+    action: str
+    target: str
+    because: str
+
+
 def roll_back(
-    book: Book,
-    tape: TapeId,
-    generation: int,
-    *,
-    target: str | None,
-    because: str,
-    user: str,
-    now: Moment,
+    book: Book, wanted: FormerGeneration, because: str, user: str, now: Moment
 ) -> list[str]:
-    """Give the tape's name at the target back to the kept *generation*."""
+    """Give the tape's name at the target back to a kept generation."""
+    tape, generation, target = wanted.tape, wanted.generation, wanted.target
     found = [
         (record, name, copy)
         for record, name, copy in _copies(book, tape, target)
@@ -101,13 +114,14 @@ def roll_back(
     return answers
 
 
-def done_at_target(
-    book: Book, action: str, target: str, because: str, user: str, now: Moment
-) -> list[str]:
-    """Take note of *action* (fence, unfence, take-over) that *user* has carried out at *target*."""
+def done_at_target(book: Book, act: Act, user: str, now: Moment) -> list[str]:
+    """Take note of *act*, which *user* has carried out; what waited for it goes on."""
+    target = act.target
     _expect_target(book, target)
-    record_action(book, user, action, target, because)
-    reason = CLEARED_BY.get(action)
+    record_action(book, user, act.action, target, act.because)
+    reason = CLEARED_BY.get(act.action)
+    if reason is None:
+        return []
     cleared = 0
     for tape, name in sorted(book.pending):
         state = book.records[tape].copies[name].state
@@ -140,7 +154,7 @@ def _copies(
     if isinstance(where, TapeId):
         records = [known(book, where)]
     elif book.watches(where):
-        records = [record for record in book.watched() if record.tape.pool_id == where]
+        records = book.chosen(where, lambda shape: any(c.adoptable for c in shape.copies))
     else:
         raise RequestFailed(f"pool {where} is not under autocopy: in the settings")
     for record in records:

@@ -37,10 +37,10 @@ async def collect_stages(target: Target, layout: Layout) -> None:
 async def prepare(target: Target, layout: Layout) -> None:
     """Make our directories durable unless they are there."""
     if await target.lstat(layout.records) is None:
-        await _make_directories(target, layout)
+        await make_directories(target, layout)
 
 
-async def _make_directories(target: Target, layout: Layout) -> None:
+async def make_directories(target: Target, layout: Layout) -> None:
     """Make our directories in a vault that is there: a missing one may not be mounted."""
     vault = await target.lstat(layout.vault)
     if vault is None or vault.kind is not EntryKind.DIRECTORY:

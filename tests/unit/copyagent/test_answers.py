@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from copyagent.answers import answer, question
-from copyagent.control.protocol import Events, Explain, Release, Request, Retry, Status, Sync
+from copyagent.control.errands import Release
+from copyagent.control.protocol import Events, Explain, Request, Retry, Status, Sync
 from copyagent.core.book import Book
 from copyagent.core.engine import Engine
 from copyagent.core.host_events import HostEvent, TapeDismounted

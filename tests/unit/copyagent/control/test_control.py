@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from copyagent.control.client import ask
+from copyagent.control.errands import Release
 from copyagent.control.protocol import (
     MAX_REQUEST,
     Doorkeeper,
     Explain,
-    Release,
     Request,
     Status,
     encode_request,
@@ -249,7 +249,8 @@ ASK = """
 import os, sys
 from pathlib import Path
 from copyagent.control.client import ask
-from copyagent.control.protocol import Release, Status
+from copyagent.control.errands import Release
+from copyagent.control.protocol import Status
 from vtsfs.contract.errors import VtsError
 from vtsfs.contract.naming import TapeId
 uid, gid, path = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])

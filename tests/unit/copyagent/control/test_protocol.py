@@ -4,13 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from copyagent.control.errands import MAX_REASON, Adopt, AtTarget, Release, Relocate, RollBack
 from copyagent.control.protocol import (
-    MAX_REASON,
     RIGHTS,
     Doorkeeper,
     Events,
     Explain,
-    Release,
     Request,
     Retry,
     Right,
@@ -44,6 +43,13 @@ REQUESTS: list[Request] = [
     Sync(TAPE),
     Sync(TAPE.pool_id),
     Release(TAPE, "checked by hand"),
+    Release(TAPE, "seen there", overwrite_target=True),
+    Relocate(TAPE, "it is ours"),
+    Adopt(TAPE),
+    Adopt(TAPE.pool_id, "drsite"),
+    RollBack(TAPE, 3, "the new one is bad"),
+    RollBack(TAPE, 3, "the new one is bad", "drsite"),
+    AtTarget("fence", "drsite", "in service"),
     Events(),
     Events("DEV2", TAPE, after=17, since_ns=1, unknown=True, most=5, wait=2.5),
     Events(overlay=True),

@@ -46,8 +46,10 @@ def retry(play: Playbook) -> list[str]:
     return answers
 
 
-def release(play: Playbook) -> list[str]:
-    answers = operator.release(play.engine.book, TAPE, "I looked", "root", play.now)
+def release(play: Playbook, *, overwrite: bool = False) -> list[str]:
+    answers = operator.release(
+        play.engine.book, TAPE, "I looked", "root", play.now, overwrite_target=overwrite
+    )
     play >> WakeupDue()
     return answers
 
@@ -69,9 +71,12 @@ def test_retry_does_not_go_over_a_hold_or_an_erased_tape(play: Playbook, overlay
     with play:
         started(play, overlay)
         play >> ended(play.job, CopyHeld(HoldReason.TARGET_CHANGED, "edited", STAMP))
-        with pytest.raises(RequestFailed, match="copyagent release /VAULT00/BILL/X00001 --because"):
+        word = "copyagent release /VAULT00/BILL/X00001 --overwrite-target --because"
+        with pytest.raises(RequestFailed, match=word):
             retry(play)
-        release(play)
+        with pytest.raises(RequestFailed, match=word):
+            release(play)
+        release(play, overwrite=True)
         play << StartCopy
         play >> ended(play.job, SourceErased(gone=False))
         with pytest.raises(RequestFailed, match="was erased here; the copy at drsite is kept"):
@@ -188,13 +193,13 @@ def test_release_is_for_the_foreign_file_as_it_was_seen(play: Playbook, overlay:
     with play:
         started(play, overlay)
         play >> ended(play.job, CopyHeld(HoldReason.TARGET_UNKNOWN, "5 bytes", STAMP))
-        release(play)
+        release(play, overwrite=True)
         play << StartCopy
         assert play.job.override == STAMP
         other = TargetStamp(7, 8)
         play >> ended(play.job, CopyHeld(HoldReason.TARGET_UNKNOWN, "7 bytes", other))
         assert isinstance(play.state(), Held)
-        release(play)
+        release(play, overwrite=True)
         play << StartCopy
         assert play.job.override == other
         play >> done(play.job)

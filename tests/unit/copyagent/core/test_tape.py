@@ -21,6 +21,7 @@ from copyagent.core.retry import Ladder
 from copyagent.core.tape import (
     Approved,
     Clean,
+    Cleared,
     Context,
     Copied,
     Copying,
@@ -101,6 +102,7 @@ def expected() -> dict[tuple[states.State, states.Event], states.State]:
     table[QUEUED, DOWN] = Retrying(4, 2, "refused", "start sshd", LATER)
     table[DUE, DOWN] = Retrying(4, 2, "refused", "start sshd", LATER)
     table[UNREACHED, TargetReturned()] = Queued(4)
+    table[WAITING, Cleared(WaitReason.FENCED)] = Queued(4, failures=1)
     table[COPYING, Restarted()] = Queued(4, failures=1)
     table[COPYING, Ended(DONE)] = Copied(4, NOW.wall_ns)
     return table
@@ -114,7 +116,7 @@ ILLEGAL = {
 }
 EVENTS: tuple[states.Event, ...] = (
     Approved(5), Approved(4), HOLD, WriterCame(), Unchanged(4), Started(), Ended(DONE), DOWN,
-    TargetReturned(), RetryAsked(4), Vanished("deleted"), Received(), Restarted(),
+    TargetReturned(), Cleared(WaitReason.FENCED), Cleared(WaitReason.HOST_KEY), RetryAsked(4), Vanished("deleted"), Received(), Restarted(),
 )  # fmt: skip
 
 
@@ -154,9 +156,14 @@ def test_what_is_missing_in_the_table_is_what_cannot_happen() -> None:
         (DONE, Copied(4, NOW.wall_ns)),
         (CopyFailed("full", "tidy"), Retrying(4, 2, "full", "tidy", LATER)),
         (CopyFailed("gone", "x", unreachable=True), Retrying(4, 2, "gone", "x", LATER)),
+        (CopyFailed("full", "x", permanent=True), Retrying(4, 2, "full", "x", LATER, True)),
         (
             CopyHeld(HoldReason.TARGET_CHANGED, "edited", STAMP),
             Held(4, HoldReason.TARGET_CHANGED, "edited", NOW.wall_ns, STAMP),
+        ),
+        (
+            CopyHeld(HoldReason.LABEL_ELSEWHERE, "there", place="/V/P/L"),
+            Held(4, HoldReason.LABEL_ELSEWHERE, "there", NOW.wall_ns, place="/V/P/L"),
         ),
         (
             CopyWaits(WaitReason.FENCED, "fenced"),

@@ -1,0 +1,161 @@
+"""Requests of operators who decide: what is held, what a target has, what was done at a target.
+
+Part of the protocol (`copyagent.control.protocol`), which carries them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from copyagent.control.inquiries import Given
+from vtsfs.contract.errors import UsageError
+from vtsfs.contract.naming import PoolId, TapeId
+
+#: Longest reason, in characters; the event log has no room for more anyway.
+MAX_REASON = 500
+
+#: What can have been done at a target.
+ACTIONS = ("fence", "unfence", "take-over")
+
+#: Without a reason, what stands in the event log in its place.
+NO_REASON = "no reason given"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let a held tape go, for the reason the operator gives.
+
+    *overwrite_target*: also where that replaces a file at the target which was not copied from here.
+    """
+
+    tape: TapeId
+    because: str
+    overwrite_target: bool = False
+
+    def args(self) -> Mapping[str, object]:
+        """Return the arguments as they are carried."""
+        args: dict[str, object] = {"tape": str(self.tape), "because": self.because}
+        return args | {"overwrite_target": True} if self.overwrite_target else args
+
+    @classmethod
+    def read(cls, args: dict[str, Any]) -> Self:
+        """Read what `args` returned."""
+        given = Given(args, "release")
+        made = cls(_tape(given), _reason(given), given.flag("overwrite_target"))
+        given.end()
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Relocate:
+    """Have the file of the tape's label at the target moved to where the tape belongs."""
+
+    tape: TapeId
+    because: str
+
+    def args(self) -> Mapping[str, object]:
+        """Return the arguments as they are carried."""
+        return {"tape": str(self.tape), "because": self.because}
+
+    @classmethod
+    def read(cls, args: dict[str, Any]) -> Self:
+        """Read what `args` returned."""
+        given = Given(args, "relocate")
+        made = cls(_tape(given), _reason(given))
+        given.end()
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Take what is at the target as the copy, if it is equal; at *target* alone if one is named."""
+
+    where: TapeId | PoolId
+    target: str | None = None
+
+    def args(self) -> Mapping[str, object]:
+        """Return the arguments as they are carried."""
+        return {"where": str(self.where), "target": self.target or ""}
+
+    @classmethod
+    def read(cls, args: dict[str, Any]) -> Self:
+        """Read what `args` returned."""
+        given = Given(args, "adopt")
+        where = given.where()
+        if where is None:
+            raise UsageError("adopt needs where, a tape or a pool")
+        made = cls(where, given.text("target", "") or None)
+        given.end()
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Give the tape's name at the target back to a kept generation."""
+
+    tape: TapeId
+    generation: int
+    because: str
+    target: str | None = None
+
+    def args(self) -> Mapping[str, object]:
+        """Return the arguments as they are carried."""
+        return {
+            "tape": str(self.tape),
+            "generation": self.generation,
+            "because": self.because,
+            "target": self.target or "",
+        }
+
+    @classmethod
+    def read(cls, args: dict[str, Any]) -> Self:
+        """Read what `args` returned."""
+        given = Given(args, "rollback")
+        made = cls(
+            _tape(given),
+            given.number("generation"),
+            _reason(given),
+            given.text("target", "") or None,
+        )
+        given.end()
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class AtTarget:
+    """Tell that an operator has carried out *action*, one of `ACTIONS`, at a target."""
+
+    action: str
+    target: str
+    because: str
+
+    def args(self) -> Mapping[str, object]:
+        """Return the arguments as they are carried."""
+        return {"action": self.action, "target": self.target, "because": self.because}
+
+    @classmethod
+    def read(cls, args: dict[str, Any]) -> Self:
+        """Read what `args` returned."""
+        given = Given(args, "at-target")
+        action = given.text("action")
+        if action not in ACTIONS:
+            raise UsageError(f"at-target takes {', '.join(ACTIONS)}, not {action!r}")
+        made = cls(action, given.text("target"), _reason(given))
+        given.end()
+        return made
+
+
+Errand = Release | Relocate | Adopt | RollBack | AtTarget
+
+
+def _tape(given: Given) -> TapeId:
+    return TapeId.parse(given.text("tape"))
+
+
+def _reason(given: Given) -> str:
+    because = " ".join(given.text("because").split())
+    if not because:
+        raise UsageError(f"{given.command} needs a reason; say --because TEXT")
+    if len(because) > MAX_REASON:
+        raise UsageError(f"the reason has more than {MAX_REASON} characters; say it shorter")
+    return because
