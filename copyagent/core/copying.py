@@ -4,6 +4,7 @@
 passes between `copyagent.core` and `copyagent.transfer`, so either can be tested without the other.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -11,6 +12,7 @@ from typing import Literal
 from copyagent.core.changes import Change
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity
+from vtsfs.contract.units import format_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,15 @@ class HoldReason(StrEnum):
 #: differs by digest; nothing, because it was equal (recorded, or adopted); or a kept generation.
 Way = Literal["whole", "extents", "digests", "equal", "adopted", "rolled back"]
 
+_WAYS: Mapping[Way, str] = {
+    "whole": "the whole tape",
+    "extents": "what the overlay saw being changed",
+    "digests": "what differs by digest",
+    "equal": "the same bytes",
+    "adopted": "what stood there is equal",
+    "rolled back": "a kept generation",
+}
+
 
 class WaitReason(StrEnum):
     """Why a copy waits without using up an attempt; each is looked at again by itself."""
@@ -159,6 +170,24 @@ class CopyDone:
     resumed: int = 0
     way: Way = "whole"
     kept: tuple[PublishedCopy, ...] = ()
+
+    @property
+    def amount(self) -> str:
+        """Say for people how much was sent."""
+        if not self.sent:
+            return "nothing to send"
+        size = format_size(self.copy.size)
+        return size if self.way == "whole" else f"{format_size(self.sent)} of {size}"
+
+    @property
+    def summary(self) -> str:
+        """Say for people how the target came by the generation, and how much was sent for it."""
+        resumed = (
+            f", {format_size(self.resumed)} were there from an earlier attempt"
+            if self.resumed
+            else ""
+        )
+        return f"{_WAYS[self.way]} ({self.amount}{resumed})"
 
 
 @dataclass(frozen=True, slots=True)

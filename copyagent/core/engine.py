@@ -37,7 +37,7 @@ from copyagent.core.time import Moment
 from copyagent.core.vaults import Vaults
 from vtsfs.contract import messages
 from vtsfs.contract.naming import TapeId
-from vtsfs.contract.units import format_duration, format_size
+from vtsfs.contract.units import format_duration
 
 
 @dataclass(slots=True)
@@ -157,6 +157,7 @@ class Engine:
             copy.base, copy.intent, copy.override = event.outcome.copy, None, None
             copy.kept = event.outcome.kept
             self._say_copied(record, event.target, event.outcome)
+            record.note(now.wall_ns, f"{event.target}: {event.outcome.summary}")
         if isinstance(event.outcome, CopyHeld) and event.outcome.standing is not None:
             copy.base, copy.intent, copy.override = event.outcome.standing, None, None
             copy.kept = event.outcome.kept
@@ -194,7 +195,7 @@ class Engine:
             messages.COPIED,
             tape=record.tape,
             target=target,
-            size=format_size(done.copy.size) if done.sent else "nothing to send",
+            size=done.amount,
             took=format_duration(done.took_s),
         )
 
