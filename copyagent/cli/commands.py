@@ -14,14 +14,16 @@ from copyagent.cli.console import LOOK_S, console, print_document
 from copyagent.cli.display import explanation, overview
 from copyagent.cli.doctor import doctor
 from copyagent.cli.ems import ems
-from copyagent.cli.errands import adopt, relocate, release, rollback
-from copyagent.cli.errands import adopt, relocate, release, rollback
+from copyagent.cli.errands import adopt, release, relocate, rollback
 from copyagent.cli.events import events
 from copyagent.cli.fencing import fence, take_over, unfence
-from copyagent.cli.fencing import fence, take_over, unfence
+from copyagent.cli.fetch import fetch
+from copyagent.cli.generations import generations
+from copyagent.cli.history import history
 from copyagent.cli.import_config import import_vts_config
 from copyagent.cli.keys import keys
 from copyagent.cli.snapshot import last_known
+from copyagent.cli.verify import verify
 from copyagent.control.client import ask
 from copyagent.control.protocol import (
     Explain,
@@ -177,8 +179,10 @@ copyagent.add_command(events)
 copyagent.add_command(ems)
 for command in (release, relocate, adopt, rollback, fence, unfence, take_over):
     copyagent.add_command(command)
-for command in (release, relocate, adopt, rollback, fence, unfence, take_over):
-    copyagent.add_command(command)
 copyagent.add_command(import_vts_config)
 copyagent.add_command(keys)
 copyagent.add_command(doctor)
+copyagent.add_command(verify)
+copyagent.add_command(history)
+copyagent.add_command(fetch)
+copyagent.add_command(generations)

@@ -35,16 +35,34 @@ def probe_writers(fd: int) -> Writers:
         return Writers.SOME if error.errno == errno.EAGAIN else Writers.UNKNOWN
 
 
+def is_closed(fd: int) -> bool:
+    """Tell whether nobody else has the file behind *fd* open, neither to write nor to read.
+
+    False also where the kernel does not tell. A write lease is granted only then (fcntl(2)).
+    """
+    try:
+        with _lease(fd, fcntl.F_WRLCK):
+            return True
+    except OSError:
+        return False
+
+
 @contextmanager
 def read_lease(fd: int) -> Iterator[None]:
     """Hold a read lease for the length of the block; raises OSError if it is not granted.
 
     Whoever opens the file for writing meanwhile waits for the end of the block.
     """
+    with _lease(fd, fcntl.F_RDLCK):
+        yield
+
+
+@contextmanager
+def _lease(fd: int, kind: int) -> Iterator[None]:
     # That open makes the kernel signal the holder, and the default signal, SIGIO, would end this
     # process. SIGURG is ignored unless somebody wants it.
     fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
-    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, kind)
     try:
         yield
     finally:
