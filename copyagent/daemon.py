@@ -48,7 +48,8 @@ SNAPSHOT_LONGEST_S = 60.0
 
 def now() -> Moment:
     """Return the present moment on both clocks."""
-    return Moment(trio.current_time(), wall_ns())
+    at_ns = wall_ns()
+    return Moment(trio.current_time(), at_ns, time.localtime(at_ns // 1_000_000_000).tm_gmtoff)
 
 
 def run_agent(settings: Settings) -> None:
@@ -112,6 +113,7 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
         journal=known.journal,
         reports=known.reports,
         behind=known.behind,
+        pauses=known.pauses,
     )
     return Runner(Engine(book, frozenset({os.uname().nodename})), store, event_log, connect, now)
 

@@ -10,11 +10,11 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
-from copyagent.core.book import Acknowledged, CopyKey
+from copyagent.core.book import Acknowledged
 from copyagent.core.commands import (
     Command,
     ProbeTarget,
@@ -36,6 +36,7 @@ from copyagent.core.events import (
     WakeupDue,
 )
 from copyagent.core.host_events import HostEvent
+from copyagent.core.queues import CopyKey
 from copyagent.core.report import Progress
 from copyagent.core.time import Moment
 from copyagent.ems.host_writer import HostWriter
@@ -45,8 +46,10 @@ from copyagent.state.mount_rows import MountRows
 from copyagent.state.store import Changes, Store
 from copyagent.sweep import sweep_vault
 from copyagent.transfer.attempt import Route
-from copyagent.transfer.copier import copy_tape, probe
+from copyagent.transfer.copier import copy_tape
+from copyagent.transfer.pacing import Paces
 from copyagent.transfer.premises import Premises
+from copyagent.transfer.probing import probe
 from copyagent.transfer.progress import CopyProgress
 from copyagent.transfer.target import Target
 from vtsfs.contract import settings
@@ -106,6 +109,8 @@ class Runner:
     commits: int = 0
     #: Set, and replaced by another, when something was heard that can be told.
     heard: trio.Event = field(default_factory=trio.Event)
+    #: The bandwidth limits, which all copies share.
+    paces: Paces = field(init=False)
     _told: int = 0
     _copies: dict[CopyKey, trio.CancelScope] = field(default_factory=dict)
     _premises: defaultdict[str, Premises] = field(default_factory=lambda: defaultdict(Premises))
@@ -121,6 +126,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._saved_mounts = MountRows.of(self.engine.book.mounts)
+        self.paces = Paces.of(self.engine.book.settings)
         self._send, self._receive = trio.open_memory_channel[_Posted](1000)
         for vault in {entry.pool.vault for entry in self.engine.book.settings.autocopy}:
             path = self.engine.book.settings.feed_socket(vault)
@@ -257,12 +263,14 @@ class Runner:
             changes.put_baselines(book.baselines)
         if book.behind_dirty:
             changes.put_behind(book.behind)
+        if book.pauses_dirty:
+            changes.put_pauses(book.pauses)
         for say in says:
             changes.put_message(say, now.wall_ns)
         self._put_news(changes, now.mono, along=not changes.empty)
         book.dirty.clear()
         book.dropped.clear()
-        book.mounts_dirty = book.links_dirty = book.behind_dirty = False
+        book.mounts_dirty = book.links_dirty = book.behind_dirty = book.pauses_dirty = False
         return changes
 
     def _put_news(self, changes: Changes, mono: float, *, along: bool) -> None:
@@ -343,7 +351,10 @@ class Runner:
         try:
             return await copy_tape(
                 job,
-                Route.of(self.engine.book.settings, job, self._premises[job.target]),
+                replace(
+                    Route.of(self.engine.book.settings, job, self._premises[job.target]),
+                    pace=self.paces.to(job.target),
+                ),
                 connect=lambda: self.connect(target),
                 journal=_Journal(self, job),
                 permit=lambda: self.engine.may_publish(job.tape, job.target, job.generation),
@@ -358,11 +369,12 @@ class Runner:
     async def _probe(self, name: str) -> None:
         target = self.engine.book.settings.targets[name]
         try:
-            cause = await probe(lambda: self.connect(target))
+            outcome = await probe(lambda: self.connect(target))
         except Exception as error:
             log.exception("probe of %s ended by an unforeseen error", name)
-            cause = f"unforeseen error {error!r}; report this to the makers"
-        await self.post(TargetProbed(name, cause))
+            cause = f"unforeseen error {error!r}"
+            outcome = CopyFailed(cause, "report this to the makers.", unreachable=True)
+        await self.post(TargetProbed(name, outcome))
 
     def _start_sweep(self, command: SweepVault) -> None:
         """One sweep of a vault at a time; a wish that comes meanwhile is granted after it."""

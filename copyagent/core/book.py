@@ -11,17 +11,19 @@ from typing import Any
 from copyagent.core import tape as states
 from copyagent.core.commands import Command, Say, StopCopy
 from copyagent.core.copying import HoldReason, WaitReason
+from copyagent.core.gates import Closed, Gate, Pause
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Journal, Reports
 from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm, Owed, Way
+from copyagent.core.queues import CopyKey, Queues
 from copyagent.core.records import CopyRecord, TapeRecord
-from copyagent.core.retry import Ladder
+from copyagent.core.retry import REST_TIMES, Ladder
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.messages import Message
 from vtsfs.contract.naming import PoolId, TapeId
-from vtsfs.contract.settings import Settings
+from vtsfs.contract.settings import AutoCopy, Settings
 
 #: A message that could come for every tape is written once per pool (or target) in this time.
 QUIET_S = 3600.0
@@ -37,8 +39,6 @@ _HOLD_MESSAGES = {
     HoldReason.ROLLED_BACK: messages.ROLLED_BACK,
 }
 
-CopyKey = tuple[TapeId, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
@@ -52,8 +52,9 @@ class Acknowledged:
 class Book:
     """Records by tape, and everything derived from them that must not be searched for each time.
 
-    *pending* and *running* are copies by tape and target; *deadlines* are monotonic seconds at
-    which a tape has to be judged again; *dirty* are the tapes whose records are not saved yet.
+    *pending* and *running* are copies by tape and target, *queues* the former in the order in which
+    they start; *gates* and *pauses* keep them from it. *deadlines* are monotonic seconds at which a
+    tape has to be judged again; *dirty* are the tapes whose records are not saved yet.
     *touched* tells when a record was last changed by a witness, so that a sweep that began earlier
     does not overrule it.
     """
@@ -67,9 +68,13 @@ class Book:
     journal: Journal = field(default_factory=Journal)
     reports: Reports = field(default_factory=Reports)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
+    pauses: dict[str, Pause] = field(default_factory=dict)
 
     owed: Owed = field(default_factory=Owed)
     pools: frozenset[PoolId] = field(init=False)
+    ways: dict[Way, AutoCopy] = field(init=False)
+    gates: dict[Way, Gate] = field(init=False)
+    queues: Queues = field(default_factory=Queues)
     by_label: dict[str, set[TapeId]] = field(default_factory=dict)
     pending: set[CopyKey] = field(default_factory=set)
     failed: set[CopyKey] = field(default_factory=set)
@@ -81,11 +86,14 @@ class Book:
     mounts_dirty: bool = False
     links_dirty: bool = False
     behind_dirty: bool = False
+    pauses_dirty: bool = False
     commands: list[Command] = field(default_factory=list)
     said: dict[tuple[int, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.pools = frozenset(entry.pool for entry in self.settings.autocopy)
+        self.ways = {(entry.pool, entry.target): entry for entry in self.settings.autocopy}
+        self.gates = {way: Gate(way, self.settings.targets[way[1]].window) for way in self.ways}
         for record in self.records.values():
             self._follow_settings(record)
             self._index(record)
@@ -143,20 +151,26 @@ class Book:
         """Let *event* happen to the copy of *record* at *target*, with all that follows from it."""
         copy = record.copies[target]
         before = copy.state
-        copy.state = after = states.step(before, event, states.Context(now, self.ladder))
+        copy.state = after = states.step(before, event, self._context(record, target, now))
         key = (record.tape, target)
         self.dirty.add(record.tape)
-        self._sort(key, after)
         stops = isinstance(before, states.Copying) and not isinstance(after, states.Copying)
         if stops and key in self.running:
             self.commands.append(StopCopy(record.tape, target, f"now {after.kind}"))
-        if after is not before:
+        down_again = isinstance(before, states.Retrying) and isinstance(event, states.TargetDown)
+        if after is not before and not (down_again and isinstance(after, states.Retrying)):
             waits = isinstance(before, states.Waiting) or isinstance(after, states.Waiting)
             record.note(now.wall_ns, f"{target}: {before.kind} -> {after.kind}", often=waits)
             if not isinstance(event, states.Restarted):
                 # A restart only moves due times to another clock: the former run has told the rest.
                 self._announce(record, target, event, now)
         self.settle_age(record, now)
+        self._sort(record, target)
+
+    def closed(self, tape: TapeId, target: str, now: Moment) -> Closed | None:
+        """Return what keeps any copy from the pool of *tape* to *target* from being started."""
+        gate = self.gates.get((tape.pool_id, target))
+        return gate.closed(self.pauses, now) if gate is not None else None
 
     def apply_all(self, record: TapeRecord, event: states.Event, now: Moment) -> None:
         """Let *event* happen to the copies at every target."""
@@ -187,10 +201,22 @@ class Book:
     def _index(self, record: TapeRecord) -> None:
         tape = record.tape
         self.by_label.setdefault(tape.label.upper(), set()).add(tape)
-        for target, copy in record.copies.items():
-            self._sort((tape, target), copy.state)
+        for target in record.copies:
+            self._sort(record, target)
 
-    def _sort(self, key: CopyKey, state: states.State) -> None:
+    def _sort(self, record: TapeRecord, target: str) -> None:
+        """Keep the copy where it is looked for."""
+        copy, key = record.copies[target], (record.tape, target)
+        state = copy.state
+        match state:
+            case states.Queued(due=None):
+                self.queues.put(*key, copy.owed_ns, None)
+            case states.Queued(due=Moment() as due):
+                self.queues.put(*key, copy.owed_ns, due.mono)
+            case states.Retrying() | states.Waiting():
+                self.queues.put(*key, state.due.wall_ns, state.due.mono)
+            case _:
+                self.queues.remove(*key)
         for group, kinds in ((self.pending, states.PENDING), (self.failed, states.Failed)):
             if isinstance(state, kinds):
                 group.add(key)
@@ -231,6 +257,14 @@ class Book:
         if isinstance(copy.state, states.Copied):
             copy.state = states.Unsynced()
 
+    def _context(self, record: TapeRecord, target: str, now: Moment) -> states.Context:
+        """A tape that is mounted again and again rests a few times in all, not for ever."""
+        entry = self.ways.get((record.tape.pool_id, target))
+        hold_down_s = entry.hold_down if entry is not None else 0.0
+        owed_s = max((now.wall_ns - record.copies[target].owed_ns) / 1e9, 0.0)
+        left_s = REST_TIMES * hold_down_s - (owed_s if record.copies[target].owed_ns else 0.0)
+        return states.Context(now, self.ladder, min(hold_down_s, left_s), hold_down_s)
+
     def _announce(self, record: TapeRecord, target: str, event: states.Event, now: Moment) -> None:
         fields: dict[str, Any] = {"tape": record.tape, "target": target}
         match record.copies[target].state:
@@ -244,8 +278,6 @@ class Book:
                     attempts=self.ladder.attempts,
                     cause=state.cause,
                 )
-            case states.Failed() if isinstance(event, states.TargetDown):
-                pass  # told for all of them together
             case states.Failed() as state:
                 self.say(messages.GAVE_UP, **fields, attempts=state.failures, cause=state.cause)
             case states.Held(reason=HoldReason.POLICY) as state:

@@ -48,6 +48,9 @@ def set_clock(book: Book, step_ns: int) -> None:
         for key, formers in mounts.formers.items()
     }
     book.mounts_dirty = True
+    moved = {about: pause.moved(step_ns) for about, pause in book.pauses.items()}
+    book.pauses_dirty = book.pauses_dirty or moved != book.pauses
+    book.pauses = moved
     volumes = {mount.volume for mount in mounts.mounts.values()}
     for record in book.records.values():
         unjudged = record.open or record.unconfirmed or not record.evidence.empty

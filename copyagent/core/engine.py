@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 
 from copyagent.core import tape as states
 from copyagent.core.behind import Behind
-from copyagent.core.book import Book, CopyKey, reset_clocks
+from copyagent.core.book import Book, reset_clocks
 from copyagent.core.clock_steps import ClockWatch, set_clock
-from copyagent.core.commands import Command, StartCopy
-from copyagent.core.copying import CopyDone, CopyHeld, CopyJob, SourceChanged, SourceErased
-from copyagent.core.errands import still_wanted
+from copyagent.core.commands import Command
+from copyagent.core.copying import CopyDone, CopyHeld, SourceChanged, SourceErased
 from copyagent.core.events import (
     AgentStarted,
     CopyEnded,
@@ -30,10 +29,10 @@ from copyagent.core.judging import Judge
 from copyagent.core.links import Links
 from copyagent.core.records import TapeRecord
 from copyagent.core.requests_of_hosts import HostRequests
-from copyagent.core.schedule import Due, plan
 from copyagent.core.sightings import changed
 from copyagent.core.targets import Targets
 from copyagent.core.time import Moment
+from copyagent.core.traffic import Traffic
 from copyagent.core.vaults import Vaults
 from vtsfs.contract import messages
 from vtsfs.contract.naming import TapeId
@@ -50,10 +49,10 @@ class Engine:
     links: Links = field(init=False)
     vaults: Vaults = field(init=False)
     targets: Targets = field(init=False)
+    traffic: Traffic = field(init=False)
     behind: Behind = field(init=False)
     requests: HostRequests = field(init=False)
     clock: ClockWatch = field(default_factory=ClockWatch)
-    handled: float = 0.0
 
     def __post_init__(self) -> None:
         # A link that was not tried yet may still speak; only a lost one is known to be deaf.
@@ -62,6 +61,7 @@ class Engine:
         self.links = Links(self.book, self.judge)
         self.vaults = Vaults(self.book, self.judge)
         self.targets = Targets(self.book)
+        self.traffic = Traffic(self.book, self.targets)
         self.behind = Behind(self.book)
         self.requests = HostRequests(self.book, self.names)
 
@@ -104,10 +104,9 @@ class Engine:
         self.links.due(now)
         self._judge_due(now)
         self.vaults.sweeps_due(now)
-        self._schedule(now)
+        self.traffic.due(now)
         self.targets.probe_due(now)
         self.behind.due(now)
-        self.handled = now.mono
         return self.book.take_commands()
 
     def may_publish(self, tape: TapeId, target: str, generation: int) -> bool:
@@ -121,9 +120,8 @@ class Engine:
     def next_wakeup(self) -> float | None:
         """Return the monotonic second at which `WakeupDue` is wanted, or None."""
         times = list(self.book.deadlines.values())
-        times += [at for _, at in self.targets.probe_times()]
-        # What is due and was not started waits for something else than time.
-        times += [s.due.mono for _, s in self._waiting() if s.due.mono > self.handled]
+        times += [at for _, at in self.targets.probe_times(self.traffic.latest)]
+        times += self.traffic.times()
         times += self.links.times()
         return min(times + self.vaults.times() + self.behind.times(), default=None)
 
@@ -132,6 +130,7 @@ class Engine:
         reset_clocks(book.records.values(), now)
         self.links.recover(now)
         self.targets.recover(now)
+        self.traffic.recover(now)
         self.behind.recover(now)
         for record in list(book.watched()):
             book.apply_all(record, states.Restarted(), now)
@@ -152,6 +151,12 @@ class Engine:
         copy = record.copies[event.target]
         self.book.dirty.add(event.tape)
         current = isinstance(copy.state, states.Copying) and copy.state.generation == generation
+        # Put off, and past recall: the state machine knows what that means.
+        late = (
+            isinstance(copy.state, states.Queued)
+            and copy.state.generation == generation
+            and isinstance(event.outcome, CopyDone)
+        )
         if isinstance(event.outcome, CopyDone):
             # Recorded in any case: it is what the target holds, wanted or not by now.
             copy.base, copy.intent, copy.override = event.outcome.copy, None, None
@@ -164,7 +169,7 @@ class Engine:
         if isinstance(event.outcome, CopyDone | CopyHeld | SourceErased):
             copy.wish = None
         record.forget_changes()
-        if current:
+        if current or late:
             if isinstance(event.outcome, CopyDone) and record.identity is None:
                 record.identity = event.outcome.copy.source
             self.book.apply(record, event.target, states.Ended(event.outcome), now)
@@ -213,46 +218,3 @@ class Engine:
             if record is not None:
                 self.book.dirty.add(tape)
                 self.judge.consider(record, now)
-
-    def _waiting(self) -> list[tuple[CopyKey, states.Retrying | states.Waiting]]:
-        found = []
-        for tape, target in self.book.pending:
-            state = self.book.records[tape].copies[target].state
-            if isinstance(state, states.Retrying | states.Waiting):
-                found.append(((tape, target), state))
-        return found
-
-    def _schedule(self, now: Moment) -> None:
-        book = self.book
-        not_yet = {key for key, state in self._waiting() if not now.reached(state.due)}
-        due = [
-            Due(tape, target, book.records[tape].behind_ns)
-            for tape, target in book.pending - not_yet
-            if (tape, target) not in book.running and not book.records[tape].unsettled
-        ]
-        limits = {name: target.parallel for name, target in book.settings.targets.items()}
-        for chosen in plan(due, [target for _, target in book.running], limits):
-            self._start(book.records[chosen.tape], chosen.target, now)
-
-    def _start(self, record: TapeRecord, target: str, now: Moment) -> None:
-        destination = self.book.settings.target_tape(record.tape, target)
-        if destination is None:
-            return
-        copy = record.copies[target]
-        self.book.apply(record, target, states.Started(), now)
-        self.book.running[record.tape, target] = record.generation
-        job = CopyJob(
-            tape=record.tape,
-            target=target,
-            destination=destination,
-            generation=record.generation,
-            identity=record.identity,
-            base=copy.base,
-            intent=copy.intent,
-            override=copy.override,
-            changes=record.changes,
-            kept=copy.kept,
-            keep=self.book.settings.keep_of(record.tape, target),
-            wish=still_wanted(copy.wish, record.generation),
-        )
-        self.book.commands.append(StartCopy(job))

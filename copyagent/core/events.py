@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from copyagent.core.copying import CopyOutcome, PublishedCopy
+from copyagent.core.copying import CopyFailed, CopyOutcome, CopyWaits, PublishedCopy
 from vtsfs.contract.feed import Hello
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity, Signal
@@ -76,13 +76,14 @@ class CopyEnded:
 
 @dataclass(frozen=True, slots=True)
 class TargetProbed:
-    """A target without running copies was asked whether it is there; *cause* is None if so.
+    """A target was asked whether it lets us in; *outcome* is None if so.
 
-    *unfit* are its vaults that take no copies all the same, with the cause.
+    Else it is how any copy to it would end. *unfit* are its vaults that take no copies all the same,
+    with the cause.
     """
 
     target: str
-    cause: str | None
+    outcome: CopyFailed | CopyWaits | None = None
     unfit: Mapping[str, str] = field(default_factory=dict)
 
 

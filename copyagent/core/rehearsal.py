@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from copyagent.core import report
-from copyagent.core.book import Book, CopyKey
+from copyagent.core.book import Book
 from copyagent.core.commands import Command, ProbeTarget, Say, StartCopy, StopCopy, SweepVault
 from copyagent.core.copying import (
     CopyDone,
@@ -36,6 +36,7 @@ from copyagent.core.events import (
 )
 from copyagent.core.host_events import HostEvent, LinkUp
 from copyagent.core.host_report import Document, event_document, zone_of
+from copyagent.core.queues import CopyKey
 from copyagent.core.readings import signal_in_words
 from copyagent.core.records import Judgement
 from copyagent.core.time import Moment

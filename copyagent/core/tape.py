@@ -19,171 +19,72 @@ What is not in the table is impossible: `step` raises `IllegalTransition` and ch
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar, cast
+from typing import TypeVar, cast
 
 from copyagent.core import copying
-from copyagent.core.copying import HoldReason, TargetStamp, WaitReason
+from copyagent.core.copy_states import (
+    PENDING,
+    PROTECTED,
+    Clean,
+    Copied,
+    Copying,
+    Failed,
+    Held,
+    Kept,
+    Queued,
+    Retrying,
+    State,
+    Superseded,
+    Unmonitored,
+    Unsynced,
+    Waiting,
+)
+from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.retry import Ladder
 from copyagent.core.time import Moment
 from vtsfs.contract.errors import VtsError
 
+__all__ = [  # the states belong to the machine, for whoever uses it
+    "PENDING",
+    "PROTECTED",
+    "TRANSITIONS",
+    "Approved",
+    "Clean",
+    "Cleared",
+    "Context",
+    "Copied",
+    "Copying",
+    "Deferred",
+    "Ended",
+    "Event",
+    "Failed",
+    "Held",
+    "HoldDecided",
+    "IllegalTransition",
+    "Kept",
+    "Queued",
+    "Received",
+    "Restarted",
+    "RetryAsked",
+    "Retrying",
+    "Started",
+    "State",
+    "Superseded",
+    "TargetDown",
+    "TargetReturned",
+    "TargetWaits",
+    "Unchanged",
+    "Unmonitored",
+    "Unsynced",
+    "Vanished",
+    "Waiting",
+    "WriterCame",
+    "step",
+]
+
 
 class IllegalTransition(VtsError):
     """An event came that cannot happen in the present state: our own mistake."""
-
-
-# ---- states: each carries exactly what is true in it -------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Clean:
-    """Nothing has changed since the tape is watched, or a peer brought it."""
-
-    kind: Literal["clean"] = "clean"
-
-
-@dataclass(frozen=True, slots=True)
-class Unsynced:
-    """The tape was there before AutoCopy was; it has never been copied."""
-
-    kind: Literal["unsynced"] = "unsynced"
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A copy is due now. *failures* attempts of this ladder were made."""
-
-    generation: int
-    failures: int = 0
-    kind: Literal["queued"] = "queued"
-
-
-@dataclass(frozen=True, slots=True)
-class Copying:
-    """Attempt number *failures* + 1 is running."""
-
-    generation: int
-    failures: int
-    started_ns: int
-    kind: Literal["copying"] = "copying"
-
-
-@dataclass(frozen=True, slots=True)
-class Retrying:
-    """*failures* attempts failed, the last for *cause*; the next is due at *due*.
-
-    *permanent*: it will fail again until somebody has mended something.
-    """
-
-    generation: int
-    failures: int
-    cause: str
-    next_step: str
-    due: Moment
-    permanent: bool = False
-    kind: Literal["retry"] = "retry"
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """All attempts failed. *unreachable*: for want of the target, so its return re-arms.
-
-    *permanent*: nothing but somebody's doing can help. *whole_vault*: what was wanting is the vault
-    there, not the way to the target.
-    """
-
-    generation: int
-    failures: int
-    cause: str
-    next_step: str
-    unreachable: bool
-    at_ns: int
-    permanent: bool = False
-    whole_vault: bool = False
-    kind: Literal["failed"] = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A guard asked for patience; looked at again at *due*, without using up an attempt."""
-
-    generation: int
-    failures: int
-    reason: WaitReason
-    detail: str
-    due: Moment
-    kind: Literal["waiting"] = "waiting"
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Only an operator's word, or a newer complete generation, goes on from here.
-
-    *stamp* and *place*: see `CopyHeld`.
-    """
-
-    generation: int
-    reason: HoldReason
-    detail: str
-    at_ns: int
-    stamp: TargetStamp | None = None
-    place: str = ""
-    kind: Literal["held"] = "held"
-
-
-@dataclass(frozen=True, slots=True)
-class Superseded:
-    """The tape was mounted for writing while its copy was pending."""
-
-    generation: int
-    kind: Literal["superseded"] = "superseded"
-
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """The target has this generation, durably and verified."""
-
-    generation: int
-    at_ns: int
-    kind: Literal["copied"] = "copied"
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The source was erased or deleted; the target's copy stays."""
-
-    how: str
-    at_ns: int
-    kind: Literal["kept"] = "kept"
-
-
-@dataclass(frozen=True, slots=True)
-class Unmonitored:
-    """The settings do not ask for this copy any more; what is known of it is kept."""
-
-    kind: Literal["unmonitored"] = "unmonitored"
-
-
-State = (
-    Clean
-    | Unsynced
-    | Queued
-    | Copying
-    | Retrying
-    | Failed
-    | Waiting
-    | Held
-    | Superseded
-    | Copied
-    | Kept
-    | Unmonitored
-)
-
-#: States in which the target has, or needs, nothing newer (DESIGN section 11).
-PROTECTED = (Clean, Copied, Kept, Unmonitored)
-
-#: States that the scheduler looks at.
-PENDING = (Queued, Retrying, Waiting)
 
 
 # ---- events ------------------------------------------------------------------------------------
@@ -229,6 +130,11 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Deferred:
+    """The running attempt is stopped without fault: a window closes, an operator pauses."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The running attempt ended with *outcome*."""
 
@@ -237,15 +143,24 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class TargetDown:
-    """The target failed another tape while this one was due: counts as an attempt.
+    """The target did not answer, for another tape or when it was asked, while this one was due.
 
-    It did not answer, or (*whole_vault*) its vault takes no copies; *permanent* as in `Retrying`.
+    That counts as an attempt. Or its vault takes no copies (*whole_vault*); *permanent* as in
+    `Retrying`.
     """
 
     cause: str
     next_step: str
     permanent: bool = False
     whole_vault: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TargetWaits:
+    """The target had another tape wait while this one was due: counts as no attempt."""
+
+    reason: WaitReason
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,8 +205,10 @@ Event = (
     | WriterCame
     | Unchanged
     | Started
+    | Deferred
     | Ended
     | TargetDown
+    | TargetWaits
     | TargetReturned
     | Cleared
     | RetryAsked
@@ -303,10 +220,19 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every step may need: the time and the retry ladder's rules."""
+    """What every step may need: the time, the retry ladder's rules, and how long the tape rests.
+
+    *rest_s* is how long a copy that is approved now is put off, *hold_down_s* what that is at most.
+    """
 
     now: Moment
     ladder: Ladder
+    rest_s: float = 0.0
+    hold_down_s: float = 0.0
+
+    def rested(self) -> Moment | None:
+        """Return when a tape that begins to rest now has rested; None if it need not."""
+        return self.now.after(self.rest_s) if self.rest_s > 0 else None
 
 
 # ---- the steps ---------------------------------------------------------------------------------
@@ -327,29 +253,29 @@ _NEEDS_COMPLETE = frozenset(
 )
 
 
-def _approve(_state: State, event: Approved, _: Context) -> State:
-    return Queued(event.generation)
+def _approve(_state: State, event: Approved, ctx: Context) -> State:
+    return Queued(event.generation, due=ctx.rested())
 
 
-def _approve_copied(state: Copied, event: Approved, _: Context) -> State:
+def _approve_copied(state: Copied, event: Approved, ctx: Context) -> State:
     if event.generation == state.generation and not event.again:
         return state
-    return Queued(event.generation)
+    return _approve(state, event, ctx)
 
 
-def _approve_pending(state: _Pending, event: Approved, _: Context) -> State:
+def _approve_pending(state: _Pending, event: Approved, ctx: Context) -> State:
     """The same order twice is one order: a running attempt goes on, a ladder is not reset."""
-    return state if event.generation == state.generation else Queued(event.generation)
+    return state if event.generation == state.generation else _approve(state, event, ctx)
 
 
-def _approve_held(state: Held, event: Approved, _: Context) -> State:
+def _approve_held(state: Held, event: Approved, ctx: Context) -> State:
     """A hold ends with a newer complete generation, not with a second look at the same one.
 
     What was held as incomplete, or as written without a ring, no mere change makes whole.
     """
     if not event.complete and state.reason in _NEEDS_COMPLETE:
         return state
-    return Queued(event.generation) if event.generation > state.generation else state
+    return _approve(state, event, ctx) if event.generation > state.generation else state
 
 
 def _hold(_state: State, event: HoldDecided, ctx: Context) -> State:
@@ -360,12 +286,24 @@ def _supersede(state: _Pending | Failed, _event: WriterCame, _: Context) -> Stat
     return Superseded(state.generation)
 
 
-def _revive(_state: Superseded, event: Unchanged, _: Context) -> State:
-    return Queued(event.generation)
+def _revive(_state: Superseded, event: Unchanged, ctx: Context) -> State:
+    return Queued(event.generation, due=ctx.rested())
 
 
 def _start(state: Queued | Retrying | Waiting, _event: Started, ctx: Context) -> State:
     return Copying(state.generation, state.failures, ctx.now.wall_ns)
+
+
+def _defer(state: Copying, _event: Deferred, _: Context) -> State:
+    return Queued(state.generation, state.failures)
+
+
+def _end_late(state: Queued, event: Ended, ctx: Context) -> State:
+    """A publication that could not be called back any more when its copy was put off."""
+    done = event.outcome
+    if isinstance(done, copying.CopyDone) and done.copy.generation == state.generation:
+        return Copied(state.generation, ctx.now.wall_ns)
+    return state
 
 
 def _end(state: Copying, event: Ended, ctx: Context) -> State:
@@ -396,7 +334,7 @@ def _end(state: Copying, event: Ended, ctx: Context) -> State:
 
 
 def _fail(
-    state: Queued | Copying | Retrying,
+    state: _Pending,
     why: copying.CopyFailed | TargetDown,
     ctx: Context,
     *,
@@ -418,10 +356,21 @@ def _fail(
     )
 
 
-def _target_down(state: Queued | Retrying, event: TargetDown, ctx: Context) -> State:
-    if isinstance(state, Retrying) and not ctx.now.reached(state.due):
+def _is_due(state: Queued | Retrying | Waiting, now: Moment) -> bool:
+    return state.due is None or now.reached(state.due)
+
+
+def _target_down(state: Queued | Retrying | Waiting, event: TargetDown, ctx: Context) -> State:
+    if not _is_due(state, ctx.now):
         return state
     return _fail(state, event, ctx, unreachable=True)
+
+
+def _target_waits(state: Queued | Retrying | Waiting, event: TargetWaits, ctx: Context) -> State:
+    if not _is_due(state, ctx.now):
+        return state
+    due = ctx.now.after(ctx.ladder.recheck_s(event.reason))
+    return Waiting(state.generation, state.failures, event.reason, event.detail, due)
 
 
 def _rearm(state: Failed, _event: TargetReturned, _: Context) -> State:
@@ -454,6 +403,12 @@ def _restart_due(state: Retrying | Waiting, _event: Restarted, ctx: Context) -> 
     return replace(state, due=ctx.now.again(state.due, longest))
 
 
+def _restart_rest(state: Queued, _event: Restarted, ctx: Context) -> State:
+    if state.due is None:
+        return state
+    return replace(state, due=ctx.now.again(state.due, ctx.hold_down_s))
+
+
 def _stay(state: State, _event: Event, _: Context) -> State:
     return state
 
@@ -469,7 +424,9 @@ def _table() -> Mapping[tuple[type[State], type[Event]], _Step]:
     )  # fmt: skip
     pending = (Queued, Copying, Retrying, Waiting)
     table: dict[tuple[type[State], type[Event]], _Step] = {}
-    stay = (WriterCame, Unchanged, Ended, TargetDown, TargetReturned, Cleared, Restarted)
+    stay = (
+        WriterCame, Unchanged, Ended, TargetDown, TargetWaits, TargetReturned, Cleared, Restarted,
+    )  # fmt: skip
     decided = (Approved, HoldDecided, Vanished, Received)
     for state in every:
         table.update({(state, event): _stay for event in stay})
@@ -491,8 +448,12 @@ def _table() -> Mapping[tuple[type[State], type[Event]], _Step]:
     table[Copying, RetryAsked] = _stay
     table.update({(Unmonitored, event): _stay for event in (*stay, *decided)})
     table[Copying, Ended] = _step(_end)
-    table[Queued, TargetDown] = _step(_target_down)
-    table[Retrying, TargetDown] = _step(_target_down)
+    table[Copying, Deferred] = _step(_defer)
+    table[Queued, Ended] = _step(_end_late)
+    table[Queued, Restarted] = _step(_restart_rest)
+    for state in (Queued, Retrying, Waiting):
+        table[state, TargetDown] = _step(_target_down)
+        table[state, TargetWaits] = _step(_target_waits)
     table[Failed, TargetReturned] = _step(_rearm)
     table[Waiting, Cleared] = _step(_clear)
     table[Copying, Restarted] = _step(_restart_copying)

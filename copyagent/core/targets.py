@@ -1,9 +1,14 @@
-"""Which targets answer: one tape's connection speaks for all tapes of its target."""
+"""Which targets answer: one tape's connection, or one question, speaks for all tapes of a target.
+
+A target that did not answer gets no connection from each tape that is due there. It is asked by a
+probe while something is due, at most every `probe_gap_s`; what was due when the probe failed has had
+its attempt (DESIGN section 7). What must not be sent there now, for a window or a pause, is not due.
+"""
 
 from dataclasses import dataclass, field
 
 from copyagent.core import tape as states
-from copyagent.core.book import Book, CopyKey
+from copyagent.core.book import Book
 from copyagent.core.commands import ProbeTarget
 from copyagent.core.copying import (
     CopyDone,
@@ -15,7 +20,9 @@ from copyagent.core.copying import (
     WaitReason,
 )
 from copyagent.core.events import TargetProbed
+from copyagent.core.queues import CopyKey
 from copyagent.core.time import Moment
+from vtsfs.contract import messages
 from vtsfs.contract.naming import TapeId
 
 
@@ -23,11 +30,12 @@ from vtsfs.contract.naming import TapeId
 class TargetHealth:
     """What is known of one target. *asked* is when it was probed last (monotonic seconds).
 
-    *trouble* means that nothing can be copied there; *remark* is for the operator. *unfit* are the
-    vaults there that take no copies, with the cause.
+    *trouble* means that nothing can be copied there, *next_step* is what to do about it; *remark* is
+    for the operator. *unfit* are the vaults there that take no copies, with the cause.
     """
 
     trouble: str = ""
+    next_step: str = ""
     since_ns: int = 0
     asked: float = 0.0
     probing: bool = False
@@ -58,85 +66,135 @@ class Targets:
                         health.trouble = state.cause
 
     def heard(self, tape: TapeId, target: str, outcome: CopyOutcome, now: Moment) -> None:
-        """Take in what the end of a copy says about its target."""
-        if isinstance(outcome, CopyFailed) and outcome.unreachable:
-            self._down(target, outcome, now)
-        elif isinstance(outcome, CopyFailed) and outcome.whole_vault:
-            self._unfit(self._vault(tape, target), target, outcome, now)
-        elif _answered(outcome):
-            self._up(target, now, self._vault(tape, target))
-        if isinstance(outcome, CopyWaits) and outcome.reason is WaitReason.HOST_KEY:
-            self.health[target] = TargetHealth(outcome.detail, now.wall_ns, now.mono)
-        elif isinstance(outcome, CopyWaits) and outcome.reason is WaitReason.FENCED:
-            self.health[target].remark = "fenced"
+        """Take in what the end of the copy of *tape* says about its target."""
+        vault = self._vault(tape, target)
+        match outcome:
+            case CopyFailed(unreachable=True):
+                self._down(target, outcome, now)
+                if not outcome.connected:
+                    self._count(target, outcome, now)
+            case CopyFailed(whole_vault=True):
+                self.health[target].unfit[vault] = outcome.cause
+                self._count(target, outcome, now, vault)
+            case CopyWaits(reason=WaitReason.OPEN):
+                pass
+            case CopyWaits():
+                self._waits(target, outcome, now)
+            case _ if _answered(outcome):
+                self._up(target, now, vault)
 
     def probed(self, event: TargetProbed, now: Moment) -> None:
-        """Take in the answer to a probe."""
-        health = self.health[event.target]
-        health.probing, health.asked = False, now.mono
-        if event.cause is None:
-            health.unfit = dict(event.unfit)
-            self._up(event.target, now)
-        else:
-            health.trouble = event.cause
+        """Take in the answer to a probe: a failure counts for all that are due by now."""
+        health, outcome = self.health[event.target], event.outcome
+        health.probing = False
+        match outcome:
+            case None:
+                health.unfit = dict(event.unfit)
+                self._up(event.target, now)
+            case CopyFailed():
+                self._down(event.target, outcome, now)
+                for tape in self._count(event.target, outcome, now)[:1]:
+                    self._say_for_all(tape, event.target, now)
+            case CopyWaits():
+                self._waits(event.target, outcome, now)
 
     def probe_due(self, now: Moment) -> None:
         """Ask for a probe of every target that has to be asked by now."""
-        for target, at in self.probe_times():
+        for target, at in self.probe_times(now):
             if now.mono >= at:
                 self.health[target].probing = True
                 self.book.commands.append(ProbeTarget(target))
 
-    def probe_times(self) -> list[tuple[str, float]]:
+    def probe_times(self, now: Moment) -> list[tuple[str, float]]:
         """Return which targets have to be probed, and when (monotonic seconds)."""
-        interval_s = self.book.ladder.interval_s
-        return [
-            (target, health.asked + interval_s)
-            for target, health in self.health.items()
-            if self._needs_probe(target)
-        ]
+        found = []
+        for target, health in self.health.items():
+            if health.probing or not (health.trouble or health.unfit):
+                continue
+            if health.trouble and self.due_at(target, now, most=1):
+                found.append((target, health.asked + self.book.ladder.probe_gap_s))
+            elif self._awaited(target, now):
+                found.append((target, health.asked + self.book.ladder.interval_s))
+        return found
 
-    def _needs_probe(self, target: str) -> bool:
-        """Nobody asks a target whose copies have all been given up; its return would go unseen."""
-        health = self.health[target]
-        if self.book.settings.retry.rearm == "never" or not (health.trouble or health.unfit):
+    def due_at(self, target: str, now: Moment, most: int | None = None) -> list[CopyKey]:
+        """Return up to *most* copies that would be started at *target* now if it were up."""
+        book, found = self.book, list[CopyKey]()
+        for way in book.queues.ways():
+            if way[1] != target or book.gates[way].closed(book.pauses, now) is not None:
+                continue
+            for key in book.queues.due(way):
+                if not self.passed(key):
+                    found.append(key)
+                    if len(found) == most:
+                        return found
+        return sorted(found)
+
+    def passed(self, key: CopyKey) -> bool:
+        """Tell whether a due copy cannot be started yet: its tape is in use, or it is still ending."""
+        return key in self.book.running or self.book.records[key[0]].unsettled
+
+    def _awaited(self, target: str, now: Moment) -> bool:
+        """Tell whether anybody waits for the return of *target* who will not try it himself."""
+        if self.book.settings.retry.rearm == "never":
             return False
-        return not health.probing and any(
-            isinstance(state := self.book.records[tape].copies[name].state, states.Failed)
+        return any(
+            name == target
+            and self.book.closed(tape, target, now) is None
+            and isinstance(state := self.book.records[tape].copies[name].state, states.Failed)
             and state.unreachable
             for tape, name in self.book.failed
-            if name == target
         )
 
     def _down(self, target: str, outcome: CopyFailed, now: Moment) -> None:
-        """A tape's failed log-in stands for all that are due: each has had its attempt."""
         health = self.health[target]
-        health.asked = now.mono
         if not health.trouble:
             health.since_ns = now.wall_ns
-        health.trouble = outcome.cause
-        if outcome.connected:
-            return
-        down = states.TargetDown(outcome.cause, outcome.next_step, outcome.permanent)
-        self._fail_all_due(target, self.book.pending, down, now)
+        health.trouble, health.next_step = outcome.cause, outcome.next_step
+        health.asked, health.remark = now.mono, ""
 
-    def _unfit(self, vault: str, target: str, outcome: CopyFailed, now: Moment) -> None:
-        """What one tape found wrong with the vault over there stands for all that go there."""
-        health = self.health[target]
-        health.asked = now.mono
-        health.unfit[vault] = outcome.cause
+    def _count(
+        self, target: str, outcome: CopyFailed, now: Moment, vault: str | None = None
+    ) -> list[TapeId]:
+        """No copy that is due, into *vault*, would have got further: each has had its attempt.
+
+        Returns those.
+        """
         down = states.TargetDown(
-            outcome.cause, outcome.next_step, outcome.permanent, whole_vault=True
+            outcome.cause, outcome.next_step, outcome.permanent, outcome.whole_vault
         )
-        there = {key for key in self.book.pending if self._vault(*key) == vault}
-        self._fail_all_due(target, there, down, now)
+        due = (tape for tape, _ in self.due_at(target, now))
+        tried = [t for t in due if vault is None or self._vault(t, target) == vault]
+        for tape in tried:
+            self.book.apply(self.book.records[tape], target, down, now)
+        return tried
 
-    def _fail_all_due(
-        self, target: str, keys: set[CopyKey], down: states.TargetDown, now: Moment
-    ) -> None:
-        for tape, name in sorted(keys):
-            if name == target and (tape, name) not in self.book.running:
-                self.book.apply(self.book.records[tape], target, down, now)
+    def _say_for_all(self, tape: TapeId, target: str, now: Moment) -> None:
+        """One tape speaks for all that were due; each number of an attempt is told once an hour."""
+        state = self.book.records[tape].copies[target].state
+        if isinstance(state, states.Retrying):
+            self.book.say_once(
+                messages.ATTEMPT_FAILED,
+                f"{target} {state.failures}",
+                now,
+                tape=tape,
+                target=target,
+                attempt=state.failures,
+                attempts=self.book.ladder.attempts,
+                cause=state.cause,
+            )
+
+    def _waits(self, target: str, outcome: CopyWaits, now: Moment) -> None:
+        """What made one copy wait would make all wait; they are looked at again together."""
+        if outcome.reason is WaitReason.HOST_KEY:
+            health = self.health[target] = TargetHealth(outcome.detail, "", now.wall_ns, now.mono)
+            health.next_step = messages.HOST_KEY.next_step
+        else:
+            self._up(target, now)
+            self.health[target].remark = str(outcome.reason)
+        waits = states.TargetWaits(outcome.reason, outcome.detail)
+        for tape, _ in self.due_at(target, now):
+            self.book.apply(self.book.records[tape], target, waits, now)
 
     def _up(self, target: str, now: Moment, vault: str | None = None) -> None:
         """The target takes copies: into *vault*, or (None) wherever it is not known to be unfit."""
@@ -158,7 +216,7 @@ class Targets:
 def _answered(outcome: CopyOutcome) -> bool:
     """Tell whether a copy cannot have ended so without the target's answer."""
     match outcome:
-        case CopyDone() | CopyWaits(reason=WaitReason.FENCED):
+        case CopyDone():
             return True
         case CopyHeld(reason=HoldReason.TARGET_CHANGED | HoldReason.TARGET_UNKNOWN):
             return True

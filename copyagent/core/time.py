@@ -11,14 +11,21 @@ class Moment:
 
     *mono* is seconds of a monotonic clock that only this run of the process knows; *wall_ns* is
     nanoseconds since the epoch and can be stepped. They are never subtracted from each other.
+    *east_s* is by how many seconds local time was ahead of UTC then, summer time included.
     """
 
     mono: float
     wall_ns: int
+    east_s: int = 0
+
+    @property
+    def second_of_day(self) -> float:
+        """The local time of day, in seconds since midnight."""
+        return (self.wall_ns / _NS + self.east_s) % 86400.0
 
     def after(self, seconds: float) -> "Moment":
         """Return the moment *seconds* later."""
-        return Moment(self.mono + seconds, self.wall_ns + int(seconds * _NS))
+        return Moment(self.mono + seconds, self.wall_ns + int(seconds * _NS), self.east_s)
 
     def reached(self, due: "Moment") -> bool:
         """Tell whether *due*, set in this run, has come."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from copyagent.core.book import Acknowledged
+from copyagent.core.gates import Pause
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Entry
 from copyagent.core.link import Link
@@ -27,6 +28,7 @@ NAMES: TypeAdapter[set[str]] = TypeAdapter(set[str])
 BEHIND: TypeAdapter[list[tuple[PoolId, str, BehindAlarm]]] = TypeAdapter(
     list[tuple[PoolId, str, BehindAlarm]]
 )
+PAUSES: TypeAdapter[dict[str, Pause]] = TypeAdapter(dict[str, Pause])
 FIELDS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 
 _T = TypeVar("_T")

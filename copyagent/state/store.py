@@ -6,7 +6,8 @@ Tables (schema version 1, in ``meta``):
 ``mounts``     what hosts said, one row per request and mount (`copyagent.state.mount_rows`)
 ``knowledge``  what concerns no single tape, JSON by name: ``acks`` (how far each outbox was taken in), ``baselines`` (pools whose
                tapes were all seen once), ``behind`` (of which pools it was told that they have
-               fallen behind), ``links`` (how far each host was heard, and what was told of its link)
+               fallen behind), ``links`` (how far each host was heard, and what was told of its link),
+               ``pauses`` (what operators have paused)
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
 ``reported``   what the overlays reported lately, JSON by number, with the time of its arrival
 ``history``    what became of copies, JSON by number (`copyagent.state.history_rows`)
@@ -31,6 +32,7 @@ from pydantic import TypeAdapter
 
 from copyagent.core.book import Acknowledged
 from copyagent.core.commands import Say
+from copyagent.core.gates import Pause
 from copyagent.core.history import Entry as HistoryEntry
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import KEPT, Entry, Journal, Report, Reports
@@ -86,6 +88,7 @@ class Remembered:
     journal: Journal = field(default_factory=Journal)
     reports: Reports = field(default_factory=Reports)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
+    pauses: dict[str, Pause] = field(default_factory=dict)
     history_newest: int = 0
 
 
@@ -150,6 +153,10 @@ class Changes:
         listed = [(pool, target, alarm) for (pool, target), alarm in alarms.items()]
         self.knowledge["behind"] = encode(encoding.BEHIND, listed)
 
+    def put_pauses(self, pauses: Mapping[str, Pause]) -> None:
+        """Save what operators have paused."""
+        self.knowledge["pauses"] = encode(encoding.PAUSES, dict(pauses))
+
     def put_heard(self, entries: list[Entry]) -> None:
         """Save what hosts said; the oldest are dropped for it."""
         self.heard += [(entry.number, encode(encoding.HEARD, entry)) for entry in entries]
@@ -195,6 +202,7 @@ class Store:
             journal=Journal.of(decode(encoding.HEARD, text, "an event") for (text,) in heard),
             reports=Reports.of(Report(n, at, Signal.from_json(text)) for n, at, text in reported),
             behind={(pool, target): alarm for pool, target, alarm in behind},
+            pauses=_known(knowledge, "pauses", encoding.PAUSES, {}),
             history_newest=history_newest,
         )
 

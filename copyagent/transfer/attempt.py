@@ -52,6 +52,7 @@ class Route:
     layout: Layout
     verify: Verify = "auto"
     patience_s: float = 40.0
+    pace: Pace = UNPACED
     surroundings: Surroundings = field(default_factory=Surroundings)
     premises: Premises = field(default_factory=Premises)
 

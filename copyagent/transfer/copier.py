@@ -99,15 +99,6 @@ def _failed(error: TargetError) -> CopyFailed:
     )
 
 
-async def probe(connect: Connect) -> str | None:
-    """Tell whether the target can be reached and logged in to: None if so, else the cause."""
-    try:
-        async with connect():
-            return None
-    except TargetError as error:
-        return str(error)
-
-
 async def _attempt(
     job: CopyJob,
     route: Route,

@@ -275,6 +275,9 @@ FALLEN_BEHIND = Message(
     "until no copy is owed for half of behind_after.",
 )
 CAUGHT_UP = Message(224151, "{pool} has caught up at {target}, after {took}", "Nothing to do.")
+PAUSE_OVER = Message(
+    224152, "The pause of {about} by {user} is over, copies go on", "Nothing to do."
+)
 OPERATOR_ACTION = Message(
     424170,
     "{user}: {action} {object}: {because}",
