@@ -15,6 +15,7 @@ from copyagent.transfer.commands import (
     token_command,
 )
 from copyagent.transfer.layout import Layout
+from copyagent.transfer.pacing import UNPACED, Pace
 from copyagent.transfer.premises import Premises, Surroundings
 from copyagent.transfer.progress import CopyProgress, Phase
 from copyagent.transfer.source import Digests, SourceTape
