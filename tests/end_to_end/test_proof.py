@@ -1,0 +1,156 @@
+"""An operator asks for proof: verify, generations, fetch and history over a whole system."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.site import Site
+from tests.support.sshd import Sshd
+
+pytestmark = [pytest.mark.mount, pytest.mark.ssh]
+
+TAPE = "/VAULT00/BILL/X00001"
+
+
+class Both:
+    """A source with an overlay and an agent, and its target."""
+
+    def __init__(self, site: Site, far: Path) -> None:
+        self.site = site
+        self.far = far
+
+    @property
+    def copy(self) -> Path:
+        return self.far / "BILL" / "X00001"
+
+    def write(self, content: bytes) -> None:
+        """Mount the tape, write it anew, dismount it, and wait until it is copied."""
+        (self.site.mountpoint() / "BILL" / "X00001").write_bytes(content)
+        self.site.wait(lambda: self._is_copied(content), "the tape is copied")
+
+    def _is_copied(self, content: bytes) -> bool:
+        return (
+            self.site.state_of(TAPE) == "copied"
+            and self.copy.exists()
+            and self.copy.read_bytes() == content
+        )
+
+    def lines(self, *arguments: str) -> list[dict[str, Any]]:
+        done = self.site.run("copyagent", *arguments)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def both(scratch: Path, sshd: Sshd) -> Iterator[Both]:
+    far = scratch / "far"
+    far.mkdir()
+    with Site(scratch / "here") as site:
+        site.make_pool("BILL")
+        site.add_target("drsite", sshd, {"VAULT00": far})
+        site.watch("/VAULT00/BILL", "drsite")
+        site.attach()
+        site.start()
+        yield Both(site, far)
+
+
+def test_an_operator_asks_for_proof(both: Both) -> None:
+    site = both.site
+    first, second = os.urandom(700_000), os.urandom(700_000)
+    both.write(first)
+    both.write(second)
+
+    # It is what it should be, by the agent's word and without it.
+    assert "1 copies are what was published" in site.must("copyagent", "verify", TAPE)
+    (listed,) = [
+        entry for entry in json.loads(site.must("copyagent", "generations", "--json", TAPE))[
+            "generations"
+        ] if entry["published"]
+    ]
+    assert listed["size"] == len(second)
+    history = both.lines("history", TAPE, "--json")
+    assert [entry["kind"] for entry in history] == ["copied", "copied"]
+    assert history[-1]["settings"] == hashlib.sha256(site.config.read_bytes()).hexdigest()
+
+    # Brought back, beside the tape.
+    away = site.root / "away"
+    away.mkdir()
+    site.must("copyagent", "fetch", TAPE, "--to", str(away))
+    assert (away / "X00001").read_bytes() == second
+    again = site.run("copyagent", "fetch", TAPE, "--to", str(away))
+    assert again.returncode == 42
+    assert "is there already" in again.stderr
+    into_vault = site.run("copyagent", "fetch", TAPE, "--to", str(site.backing() / "BILL"))
+    assert into_vault.returncode == 2
+    assert "VAULT00" in into_vault.stderr
+
+    # Somebody edits the copy: it is found, told, and held.
+    damaged = bytearray(second)
+    damaged[300_000] ^= 1
+    stat = both.copy.stat()
+    with both.copy.open("r+b") as file:
+        file.write(damaged)
+    os.utime(both.copy, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    found = site.run("copyagent", "verify", "--json")
+    assert found.returncode == 50
+    (document,) = [json.loads(line) for line in found.stdout.splitlines()]
+    assert document["result"] == "wrong"
+    assert document["wrong"] == [[262_144, 524_288]]
+    site.wait_for_state(TAPE, "held (target changed)")
+    assert len(site.events(624144)) == 1
+    fetched = site.run("copyagent", "fetch", TAPE, "--to", str(site.root))
+    assert fetched.returncode == 50
+    assert sorted(os.listdir(away)) == ["X00001"]
+    assert not (site.root / "X00001").exists()
+    kinds = [entry["kind"] for entry in both.lines("history", "--failed", "--json")]
+    assert kinds == ["doubted", "held"]
+
+
+def test_without_an_agent_the_targets_own_records_are_asked(both: Both) -> None:
+    site = both.site
+    content = os.urandom(100_000)
+    both.write(content)
+    site.stop()
+    done = site.run("copyagent", "verify", "/VAULT00/BILL")
+    assert done.returncode == 0, done.stderr
+    assert "No agent answers" in done.stderr
+    assert "told by the targets' own records" in site.must("copyagent", "generations", TAPE)
+    site.must("copyagent", "fetch", TAPE, "--to", str(site.root))
+    assert (site.root / "X00001").read_bytes() == content
+    both.copy.write_bytes(content[:-1])
+    done = site.run("copyagent", "verify", "/VAULT00/BILL", "--sample", "5%")
+    assert done.returncode == 50
+    assert "WRONG: it has 99999 bytes" in done.stdout
+
+
+def test_a_copy_is_put_back_in_the_tapes_place(both: Both) -> None:
+    site = both.site
+    content = os.urandom(300_000)
+    both.write(content)
+    tape = site.mountpoint() / "BILL" / "X00001"
+    replace = ("copyagent", "fetch", TAPE, "--replace", "--because", "disk fault")
+    with tape.open("r+b") as engine:
+        engine.write(b"being written")
+        in_use = site.run(*replace)
+        assert in_use.returncode == 42, in_use.stdout
+        assert "open" in in_use.stderr
+    site.wait_for_state(TAPE, "copied")
+    assert both.copy.read_bytes().startswith(b"being written")
+    with tape.open("rb"):
+        reading = site.run(*replace)
+        assert reading.returncode == 42, reading.stdout
+    site.stop()
+    with tape.open("r+b") as engine:
+        engine.write(b"a mistake")
+    done = site.run(*replace)
+    assert done.returncode == 0, done.stderr
+    assert tape.read_bytes() == b"being written" + content[13:]
+    assert sorted(os.listdir(tape.parent)) == ["X00001"]
+    assert any("fetch --replace" in line for line in site.events(424170))
+    site.start()
+    site.wait_for_state(TAPE, "copied")
+    assert both.copy.read_bytes() == tape.read_bytes()
