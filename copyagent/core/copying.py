@@ -39,9 +39,9 @@ class TargetStamp:
 class PublishedCopy:
     """What was, or is about to be, published at the target under the tape's name.
 
-    *generation* counts the source's changes; *source* is the identity that was read. *sha256* and
-    *blake3* are hex digests of the whole content, empty where they were not computed; *root* is the
-    digest of its chunk map (`copyagent.transfer.chunks`), which names the content as well.
+    *generation* counts the source's changes; *source* is the identity that was read. *sha256* is a
+    hex digest of the whole content, empty where it was not computed; *root* is the digest of its
+    chunk map (`copyagent.transfer.chunks`), which names the content as well.
     *verified* says how the target's bytes were compared. *published_ns* is since the epoch, 0 for
     an intent whose rename may or may not have happened.
 
@@ -54,7 +54,6 @@ class PublishedCopy:
     source: Identity
     size: int
     sha256: str
-    blake3: str
     stamp: TargetStamp
     verified: str
     published_ns: int = 0

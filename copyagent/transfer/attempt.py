@@ -1,36 +1,35 @@
 """One attempt at one copy: the order, the open source, the connection, and what they can tell."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
 import trio
 
-from copyagent.core.copying import CopyJob, CopyOutcome, PublishedCopy, TargetStamp
-from copyagent.transfer.commands import (
-    parse_sha256,
-    parse_token,
-    sha256_command,
-    token_command,
-)
+from copyagent.core.copying import CopyJob, CopyOutcome, TargetStamp
+from copyagent.transfer.chunks import ChunkMap
+from copyagent.transfer.commands import parse_tokens, token_command
 from copyagent.transfer.layout import Layout
+from copyagent.transfer.maps import MapStore
 from copyagent.transfer.pacing import UNPACED, Pace
 from copyagent.transfer.premises import Premises, Surroundings
 from copyagent.transfer.progress import CopyProgress, Phase
-from copyagent.transfer.source import Digests, SourceTape
-from copyagent.transfer.streams import Report, digest_file, digest_source
-from copyagent.transfer.target import EntryKind, Target, TargetError, TargetRefused
+from copyagent.transfer.source import SourceTape
+from copyagent.transfer.target import EntryKind, Target, TargetEntry, TargetError
+from copyagent.transfer.together import together
+from vtsfs.contract.extents import ExtentSet
 from vtsfs.contract.settings import Settings
 
 Verify = Literal["auto", "size", "sha256", "readback"]
+Readback = Literal["all", "sent"] | float
 
 #: A request without an answer for this many keep-alive intervals means that the link is dead.
 _PATIENCE = 4
 
-#: What a digest command is given: some time to start, and the slowest disk we put up with.
-_COMMAND_S = 60.0
-_SLOWEST_DISK = 2 * 1024 * 1024
+#: Told how many bytes of a phase are done.
+Report = Callable[[int], None]
 
 
 class Ended(Exception):
@@ -46,16 +45,24 @@ class Route:
     """From where to where a tape goes, and how its arrival is proven.
 
     *backing* is the storage of the source's vault, never the overlay's mount point. *patience_s*
-    bounds the time without an answer of the target.
+    bounds the time without an answer of the target. *readback* is how much is read back where
+    *verify* says so: all, what was sent, or a share of the chunks. *agent* is the directory of the
+    agent's own records, *keep_free* the share of the target's file system that kept generations
+    leave free. *pace* are the bandwidth limits: everything of the tape that goes to the target, or
+    comes back, keeps them. *companions* are patterns of the files that travel with the tape.
     """
 
     backing: Path
     layout: Layout
     verify: Verify = "auto"
     patience_s: float = 40.0
-    pace: Pace = UNPACED
     surroundings: Surroundings = field(default_factory=Surroundings)
     premises: Premises = field(default_factory=Premises)
+    readback: Readback = "all"
+    keep_free: float = 0.1
+    pace: Pace = UNPACED
+    companions: tuple[str, ...] = ()
+    agent: Path = field(kw_only=True)
 
     @classmethod
     def of(cls, settings: Settings, job: CopyJob, premises: Premises) -> Self:
@@ -71,19 +78,29 @@ class Route:
             patience_s=_PATIENCE * target.keepalive,
             surroundings=Surroundings.of(settings, job),
             premises=premises,
+            readback=target.readback,
+            keep_free=target.keep_free,
+            companions=settings.companions_of(job.tape, job.target),
+            agent=settings.agent_directory(),
         )
 
 
 @dataclass(slots=True)
 class Attempt:
-    """What every step of an attempt needs. The source's digests are computed at most once."""
+    """What every step of an attempt needs.
+
+    *data* is what of the source is no hole, None if that is not known. *digests* are those of its
+    chunks that were read so far, by index.
+    """
 
     job: CopyJob
     route: Route
     source: SourceTape
     target: Target
     progress: Callable[[CopyProgress], None]
-    _digests: Digests | None = None
+    data: ExtentSet | None = None
+    digests: dict[int, bytes] = field(default_factory=dict)
+    _tells_tokens: bool = True
 
     @property
     def layout(self) -> Layout:
@@ -99,62 +116,60 @@ class Attempt:
         report(0)
         return report
 
-    async def source_digests(self) -> Digests:
-        """Read the whole source and digest it."""
-        if self._digests is None:
-            report = self.reporter(Phase.COMPARING, self.source.identity.size)
-            self._digests = await digest_source(self.source, report)
-        return self._digests
+    @property
+    def maps(self) -> MapStore:
+        """The agent's own chunk maps."""
+        return MapStore(self.route.agent / "maps")
+
+    async def read_map(self, root: str) -> ChunkMap | None:
+        """Return the agent's own map of that *root*, None without one."""
+        read = partial(self.maps.read, self.job.tape, self.job.target, root)
+        return await trio.to_thread.run_sync(read)
 
     async def stamp(self, path: str) -> TargetStamp | None:
         """Return the present state of the plain file *path* at the target; None if it is not one.
 
         Without a way to run commands the stamp has no token.
         """
-        entry = await self.target.lstat(path)
-        if entry is None or entry.kind is not EntryKind.FILE:
-            return None
-        answer = await self.target.run(token_command(path), self.route.patience_s)
-        token = parse_token(answer.output) if answer and answer.status == 0 else ""
-        return TargetStamp(entry.size, entry.mtime, token)
+        (stamp,) = await self.stamps(path)
+        return stamp
 
-    async def target_digest(self, path: str, size: int, phase: Phase) -> tuple[str, str]:
-        """Return the SHA-256 of a file at the target, and how it was had.
+    async def stamps(self, *paths: str) -> list[TargetStamp | None]:
+        """Return the present state of several plain files at the target, asked for together."""
+        asked = [partial(self.target.lstat, path) for path in paths]
+        entries: list[TargetEntry | None]
+        tokens: list[str]
+        if not self._tells_tokens or self.target.can.commands is False:
+            entries, tokens = await together(asked), [""] * len(paths)
+        else:
+            entries, tokens = await self._with_tokens(asked, paths)
+        return [
+            TargetStamp(entry.size, entry.mtime, token)
+            if entry is not None and entry.kind is EntryKind.FILE
+            else None
+            for entry, token in zip(entries, tokens, strict=True)
+        ]
 
-        By the target's own command where that works and the settings allow it: then the bytes need
-        not come back over the line.
+    async def _with_tokens(
+        self, asked: Sequence[Callable[[], Awaitable[TargetEntry | None]]], paths: Sequence[str]
+    ) -> tuple[list[TargetEntry | None], list[str]]:
+        """Ask for entries and tokens at the same time; a file that changes between is looked at again.
+
+        Whoever compares two stamps of one file takes either half for the file's state.
         """
-        report = self.reporter(phase, size)
-        if self.route.verify != "readback":
-            found = await self._digest_by_command(path, size)
-            if found is not None:
-                return found, "sha256"
-            if self.route.verify == "sha256":
-                raise TargetRefused(
-                    f"running sha256sum on {path}",
-                    "no digest came back",
-                    "let the user run commands at the target, or set verify: auto",
-                )
-        file = await self.target.open(path)
-        digests = await digest_file(
-            file,
-            size,
-            block=self.target.max_block,
-            patience_s=self.route.patience_s,
-            report=report,
-        )
-        await file.close()
-        return digests.sha256, "readback"
+        tokens = [""] * len(paths)
 
-    async def _digest_by_command(self, path: str, size: int) -> str | None:
-        patience_s = _COMMAND_S + size / _SLOWEST_DISK
-        answer = await self.target.run(sha256_command(path), patience_s)
-        return parse_sha256(answer.output) if answer and answer.status == 0 else None
+        async def run() -> TargetEntry | None:
+            answer = await self.target.run(token_command(*paths), self.route.patience_s)
+            if answer is None or not answer.output.strip():
+                # Such as an internal-sftp that is forced on everybody: it will not run the next.
+                self._tells_tokens = False
+            elif answer.status == 0:
+                tokens[:] = parse_tokens(answer.output, len(paths))
+            return None
 
-
-def same_content(copy: PublishedCopy, digests: Digests) -> bool:
-    """Tell whether *copy* records the content that *digests* are of."""
-    return copy.sha256 == digests.sha256
+        *entries, _ = await together([*asked, run])
+        return entries, tokens
 
 
 async def discard(target: Target, path: str) -> None:

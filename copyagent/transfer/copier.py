@@ -4,30 +4,31 @@ The order of the steps is the safety of the whole (DESIGN sections 6 and 7). Wha
 world does ends in a `CopyOutcome`; what is raised besides cancellation is a bug.
 """
 
-import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import trio
 
 from copyagent.core.copying import (
-    CopyDone,
     CopyFailed,
     CopyHeld,
     CopyJob,
     CopyOutcome,
     CopyWaits,
+    Errand,
     HoldReason,
-    PublishedCopy,
     SourceChanged,
     SourceErased,
-    TargetStamp,
     WaitReason,
 )
-from copyagent.transfer import guards, staging
-from copyagent.transfer.attempt import Attempt, Ended, Route, discard
+from copyagent.transfer import guards
+from copyagent.transfer.attempt import Attempt, Ended, Route
+from copyagent.transfer.companions import Companions
+from copyagent.transfer.converging import converge
 from copyagent.transfer.progress import CopyProgress, Phase
 from copyagent.transfer.publishing import CopyJournal, Publisher
+from copyagent.transfer.resuming import collect
+from copyagent.transfer.rolling_back import roll_back
 from copyagent.transfer.source import (
     SourceDiffers,
     SourceMissing,
@@ -36,9 +37,8 @@ from copyagent.transfer.source import (
     SourceUnfit,
     open_tape,
 )
-from copyagent.transfer.standing import Standing, judge
-from copyagent.transfer.streams import send
-from copyagent.transfer.target import HostKeyRejected, LinkLost, Target, TargetError, TargetFile
+from copyagent.transfer.standing import judge
+from copyagent.transfer.target import HostKeyRejected, LinkLost, Target, TargetError
 from vtsfs.contract.errors import VtsError
 
 Connect = Callable[[], AbstractAsyncContextManager[Target]]
@@ -108,7 +108,7 @@ async def _attempt(
     journal: CopyJournal,
     permit: Callable[[], bool],
     wall_ns: Callable[[], int],
-) -> CopyDone:
+) -> CopyOutcome:
     started = trio.current_time()
     with await trio.to_thread.run_sync(open_tape, route.backing, job.tape) as source:
         _check_source(source, job)
@@ -117,11 +117,16 @@ async def _attempt(
         async with connect() as target:
             attempt = Attempt(job, route, source, target, progress)
             await guards.before_copy(attempt)
-            await staging.collect_stages(target, route.layout)
-            publisher = Publisher(attempt, journal, permit, wall_ns)
+            found = await collect(attempt)
+            companions = Companions(attempt, permit, wall_ns)
+            publisher = Publisher(attempt, journal, permit, wall_ns, companions.publish)
             standing = await judge(attempt)
-            copy, sent = await _converge(attempt, publisher, standing)
-    return CopyDone(copy, sent, trio.current_time() - started)
+            if job.wish is not None and job.wish.errand is Errand.ROLL_BACK:
+                return await roll_back(attempt, publisher, standing, job.wish.generation)
+            converged = await converge(attempt, publisher, standing, found)
+            # Where nothing of the tape had to be published, they have not been yet.
+            await companions.publish()
+    return converged.done(source.identity.size, trio.current_time() - started)
 
 
 def _check_source(source: SourceTape, job: CopyJob) -> None:
@@ -132,66 +137,3 @@ def _check_source(source: SourceTape, job: CopyJob) -> None:
     source.check()
     if erased:
         raise Ended(SourceErased(gone=False))
-
-
-async def _converge(
-    attempt: Attempt, publisher: Publisher, standing: Standing
-) -> tuple[PublishedCopy, int]:
-    if standing.equal is None:
-        return await _send(attempt, publisher, standing)
-    if standing.recorded:
-        attempt.source.check()
-        return standing.equal, 0
-    return await publisher.adopt(standing.equal), 0
-
-
-async def _send(
-    attempt: Attempt, publisher: Publisher, standing: Standing
-) -> tuple[PublishedCopy, int]:
-    target, layout = attempt.target, attempt.layout
-    await staging.prepare(target, layout)
-    made = await staging.ensure_directory(target, layout.pool, attempt.source.pool_mode)
-    if not made and attempt.job.base is None:
-        await staging.sync(target, layout.vault)
-    path = layout.stage(attempt.job.generation, secrets.token_hex(8))
-    stage = await target.create(path)
-    try:
-        intended = await _fill(attempt, stage, path)
-        return await publisher.publish(path, standing, intended), intended.size
-    except BaseException:
-        await discard(target, path)
-        raise
-
-
-async def _fill(attempt: Attempt, stage: TargetFile, path: str) -> PublishedCopy:
-    """Write, finish and verify the stage; the attributes come last, before it is made durable."""
-    source, size = attempt.source, attempt.source.identity.size
-    digests = await send(
-        source,
-        stage,
-        block=attempt.target.max_block,
-        patience_s=attempt.route.patience_s,
-        report=attempt.reporter(Phase.SENDING, size),
-    )
-    arrived = await stage.size()
-    await stage.set_attributes(mode=source.mode, atime=source.atime, mtime=source.mtime)
-    await stage.sync()
-    await stage.close()
-    sha256, verified = await attempt.target_digest(path, size, Phase.VERIFYING)
-    if arrived != size or sha256 != digests.sha256:
-        raise Ended(
-            CopyFailed(
-                f"what arrived is not what was sent ({arrived} of {size} bytes, SHA-256 "
-                f"{sha256[:12]} instead of {digests.sha256[:12]})",
-                "suspect the target's storage or memory; the copy is tried again",
-            )
-        )
-    return PublishedCopy(
-        generation=attempt.job.generation,
-        source=source.identity,
-        size=size,
-        sha256=digests.sha256,
-        blake3=digests.blake3,
-        stamp=TargetStamp(size, min(max(source.mtime, 0), 0xFFFFFFFF)),
-        verified=verified,
-    )

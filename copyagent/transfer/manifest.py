@@ -68,7 +68,6 @@ def _copy(found: Mapping[str, Any]) -> PublishedCopy:
         source=Identity(**{key: int(value) for key, value in found["source"].items()}),
         size=int(found["size"]),
         sha256=str(found["sha256"]),
-        blake3=str(found.get("blake3", "")),
         stamp=TargetStamp(
             size=int(found["stamp"]["size"]),
             mtime=int(found["stamp"]["mtime"]),

@@ -1,23 +1,21 @@
 """The moment of publication: from "nothing at the target has changed" to "durable and recorded"."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import trio
 
-from copyagent.core.copying import (
-    CopyHeld,
-    CopyStopped,
-    HoldReason,
-    PublishedCopy,
-    TargetStamp,
-)
+from copyagent.core.copying import CopyHeld, CopyStopped, HoldReason, PublishedCopy, TargetStamp
 from copyagent.transfer import guards, manifest, staging
 from copyagent.transfer.attempt import Attempt, Ended
+from copyagent.transfer.chunks import ChunkMap
+from copyagent.transfer.keeping import Kept
 from copyagent.transfer.progress import Phase
 from copyagent.transfer.standing import Standing, describe
 from copyagent.transfer.target import EntryKind, LinkLost, TargetError, TargetRefused
+from copyagent.transfer.together import together
 
 #: How long the publish section may take; it cannot be cancelled, so it must not be unbounded.
 PUBLISH_S = 30.0
@@ -31,21 +29,36 @@ class CopyJournal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What stands under the tape's name now, and the former generations beside it."""
+
+    copy: PublishedCopy
+    kept: tuple[PublishedCopy, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Publisher:
     """Publishes a finished stage.
 
     *permit* is asked last, with nothing awaited between its answer and the rename: evidence that
-    arrived during the copy can still stop it. *wall_ns* is the time since the epoch.
+    arrived during the copy can still stop it. *wall_ns* is the time since the epoch. *before*
+    publishes what has to be there before the tape: its companions.
     """
 
     attempt: Attempt
     journal: CopyJournal
     permit: Callable[[], bool]
     wall_ns: Callable[[], int]
+    before: Callable[[], Awaitable[None]] | None = None
 
     async def publish(
-        self, stage: str, standing: Standing, intended: PublishedCopy
-    ) -> PublishedCopy:
+        self,
+        stage: str,
+        standing: Standing,
+        intended: PublishedCopy,
+        chunk_map: ChunkMap,
+        kept: Kept,
+    ) -> Published:
         """Give *stage*, closed and durable, the tape's name; return what then stands there.
 
         Raises `Ended` if a guard refuses: nothing was published. Raises `TargetError`; unless
@@ -53,57 +66,86 @@ class Publisher:
         """
         attempt = self.attempt
         attempt.reporter(Phase.PUBLISHING, 0)
-        await guards.check_fence(attempt.target, attempt.layout)
+        former = kept.former(standing)
         await self._expect(standing)
-        await staging.write_durably(
-            attempt.target,
-            attempt.layout.intent,
-            manifest.encode(attempt.layout.tape, intended),
-        )
+        if self.before is not None:
+            await self.before()
+        await self._intend(intended, chunk_map, former, kept)
         try:
+            former = await kept.link(former)
             await self.journal.intend(intended)
             attempt.source.check()
             allowed = self.permit()
         except BaseException:
-            await self._withdraw()
+            await self._withdraw(former, kept)
             raise
         if not allowed:
-            await self._withdraw()
+            await self._withdraw(former, kept)
             raise Ended(CopyStopped("the permission to publish was withdrawn during the copy"))
-        published: PublishedCopy | None = None
+        published: Published | None = None
         with trio.move_on_after(PUBLISH_S, shield=True):
-            published = await self._replace(stage, intended)
-            await staging.record(attempt.target, attempt.layout, published)
+            await self._replace(stage, intended)
+            published = await self._record(standing, intended, chunk_map, former, kept)
         if published is None:
             raise LinkLost(f"publishing did not end within {PUBLISH_S:g} s")
         return published
 
     async def _expect(self, standing: Standing) -> None:
-        """Look again: much time may have passed since the target's file was judged."""
-        path = self.attempt.layout.destination
-        now = await self.attempt.stamp(path)
-        if now is None and standing.stamp is None:
-            if await self.attempt.target.lstat(path) is None:
+        """Look again: much time may have passed since fence and target's file were looked at."""
+        attempt, path = self.attempt, self.attempt.layout.destination
+        fenced = partial(guards.check_fence, attempt.target, attempt.layout)
+        now: TargetStamp | None = None
+        if standing.stamp is None:
+            found = await attempt.target.lstat(path)
+            await fenced()
+            if found is None:
                 return
-        elif now is not None and standing.stamp is not None and now.agrees(standing.stamp):
-            return
-        found = describe(now) if now else "gone, or no plain file any more"
-        detail = f"{path} at the target changed during the copy: {found}"
+            now = await attempt.stamp(path)
+        else:
+            await fenced()
+            now = await attempt.stamp(path)
+            if now is not None and now.agrees(standing.stamp):
+                return
+        found_now = describe(now) if now else "gone, or no plain file any more"
+        detail = f"{path} at the target changed during the copy: {found_now}"
         raise Ended(CopyHeld(HoldReason.TARGET_CHANGED, detail, now))
 
-    async def _withdraw(self) -> None:
+    async def _intend(
+        self,
+        intended: PublishedCopy,
+        chunk_map: ChunkMap,
+        former: PublishedCopy | None,
+        kept: Kept,
+    ) -> None:
+        """Make durable what is about to be: the map here, so that no record is without, then there."""
+        attempt = self.attempt
+        listed = [*([] if former is None else [former]), *kept.copies]
+        await self.keep_map(chunk_map, listed)
+        data = manifest.encode(attempt.layout.tape, intended, listed)
+        await staging.write_durably(attempt.target, attempt.layout.intent, data)
+
+    async def keep_map(self, chunk_map: ChunkMap, listed: list[PublishedCopy]) -> None:
+        """Return when the agent has the map, beside those of all that may be at the target."""
+        job = self.attempt.job
+        records = [job.base, job.intent, *job.kept, *listed]
+        roots = {copy.root for copy in records if copy is not None and copy.root}
+        put = partial(self.attempt.maps.put, job.tape, job.target, chunk_map, roots)
+        await trio.to_thread.run_sync(put)
+
+    async def _withdraw(self, former: PublishedCopy | None, kept: Kept) -> None:
         """Take the intent back at the target: it would make the next attempt read the tape there."""
         with trio.move_on_after(2, shield=True):
             try:
+                await kept.unlink(former)
                 await self.attempt.target.remove(self.attempt.layout.intent)
             except TargetError:
                 return
 
-    async def _replace(self, stage: str, intended: PublishedCopy) -> PublishedCopy:
+    async def _replace(self, stage: str, intended: PublishedCopy) -> None:
         target, layout = self.attempt.target, self.attempt.layout
         await target.rename(stage, layout.destination)
-        left = await target.lstat(stage)
-        found = await target.lstat(layout.destination)
+        looks = [partial(target.lstat, path) for path in (stage, layout.destination)]
+        left, found = await together(looks)
         if left is not None:
             # rename(2) between two names of one inode succeeds and does nothing.
             raise TargetRefused(f"publishing {layout.destination}", "the stage is still there")
@@ -111,24 +153,41 @@ class Publisher:
             raise TargetRefused(
                 f"publishing {layout.destination}", "something else stands there afterwards"
             )
-        await staging.sync(target, layout.pool)
-        await staging.sync(target, layout.directory)
-        stamp = await self.attempt.stamp(layout.destination)
-        return replace(
-            intended,
-            stamp=stamp or TargetStamp(found.size, found.mtime),
-            published_ns=self.wall_ns(),
-        )
 
-    async def adopt(self, equal: PublishedCopy) -> PublishedCopy:
+    async def _record(
+        self,
+        standing: Standing,
+        intended: PublishedCopy,
+        chunk_map: ChunkMap,
+        former: PublishedCopy | None,
+        kept: Kept,
+    ) -> Published:
+        target, layout = self.attempt.target, self.attempt.layout
+        places = [layout.pool, layout.directory]
+        if former is not None:
+            places.append(layout.kept_directory)
+        await together(partial(staging.sync, target, place) for place in places)
+        stamp, listed = await kept.took_place(former, standing)
+        if stamp is None:
+            raise TargetRefused(f"publishing {layout.destination}", "it is gone afterwards")
+        listed = listed[: await kept.short_of_room()]
+        copy = replace(intended, stamp=stamp, published_ns=self.wall_ns())
+        await staging.record(target, layout, copy, listed, chunk_map)
+        await kept.drop_surplus(len(listed))
+        return Published(copy, listed)
+
+    async def adopt(
+        self, equal: PublishedCopy, chunk_map: ChunkMap, kept: tuple[PublishedCopy, ...]
+    ) -> Published:
         """Make what stands there already, equal to the source, durable and record it as ours."""
         target, layout = self.attempt.target, self.attempt.layout
         self.attempt.reporter(Phase.PUBLISHING, 0)
         self.attempt.source.check()
         await staging.prepare(target, layout)
-        for path in (layout.destination, layout.pool, layout.vault):
-            await staging.sync(target, path)
+        places = (layout.destination, layout.pool, layout.vault)
+        await together(partial(staging.sync, target, place) for place in places)
         await self._expect(Standing(equal.stamp))
+        await self.keep_map(chunk_map, list(kept))
         adopted = replace(equal, published_ns=self.wall_ns())
-        await staging.record(target, layout, adopted)
-        return adopted
+        await staging.record(target, layout, adopted, kept, chunk_map)
+        return Published(adopted, kept)

@@ -5,17 +5,14 @@ symbolic link is followed below the vault's backing directory, which is the admi
 """
 
 import errno
-import hashlib
 import os
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import blake3
-
 from copyagent.transfer.lease import Writers, owner_hint, probe_writers
+from vtsfs.contract.extents import ExtentSet
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity
 
@@ -48,31 +45,6 @@ class SourceDiffers(SourceProblem):
         self.identity = identity
 
 
-@dataclass(frozen=True, slots=True)
-class Digests:
-    """Hex digests of a whole content."""
-
-    sha256: str
-    blake3: str
-
-
-@dataclass(slots=True)
-class Hasher:
-    """Both digests of one content, fed in order; releases the GIL while it works."""
-
-    _sha256: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-    _blake3: blake3.blake3 = field(default_factory=blake3.blake3)
-
-    def update(self, data: bytes) -> None:
-        """Take in the next piece."""
-        self._sha256.update(data)
-        self._blake3.update(data)
-
-    def result(self) -> Digests:
-        """Return the digests of everything taken in so far."""
-        return Digests(self._sha256.hexdigest(), self._blake3.hexdigest())
-
-
 class SourceTape:
     """An open tape. *identity* is what it was when it was opened; see `open_tape`."""
 
@@ -98,6 +70,24 @@ class SourceTape:
             offset += len(piece)
             size -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def data_ranges(self) -> ExtentSet | None:
+        """Return what is no hole; None where that is not known. Blocks for a moment.
+
+        So many ranges that they would take memory in earnest are merged: a hole more or less is no
+        matter.
+        """
+        found = ExtentSet()
+        at = 0
+        try:
+            while at < self.identity.size:
+                start = os.lseek(self.fd, at, os.SEEK_DATA)
+                at = os.lseek(self.fd, start, os.SEEK_HOLE)
+                found.add(start, at)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # no data up to the end
+                return None
+        return found
 
     def make_durable(self) -> None:
         """Write it out to its disk; blocks as long as that takes.

@@ -2,41 +2,32 @@
 
 import logging
 import secrets
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from copyagent.core.copying import PublishedCopy
 from copyagent.transfer import manifest
+from copyagent.transfer.chunks import ChunkMap, encode
 from copyagent.transfer.layout import Layout, parent
+from copyagent.transfer.manifest import Manifest
 from copyagent.transfer.target import (
     EntryKind,
+    LinkLost,
     Target,
     TargetError,
-    TargetMissing,
     TargetRefused,
     VaultUnfit,
 )
+from copyagent.transfer.together import together
 from vtsfs.contract.naming import TapeId
 
 _log = logging.getLogger(__name__)
 
 
-async def collect_stages(target: Target, layout: Layout) -> None:
-    """Remove what earlier attempts at this tape left behind; done before the tape is looked at.
-
-    A server process that lost its client before it executed the rename can do so whenever it wakes
-    up. Once its stage has no name, what is seen under the tape's name stays.
-    """
-    try:
-        names = await target.list_names(layout.directory)
-    except TargetMissing:
-        return
-    for name in names:
-        if layout.is_stage(name):
-            await target.remove(f"{layout.directory}/{name}")
-
-
 async def prepare(target: Target, layout: Layout) -> None:
     """Make our directories durable unless they are there."""
-    if await target.lstat(layout.records) is None:
+    ours = (layout.records, layout.kept_directory)
+    if None in await together(partial(target.lstat, path) for path in ours):
         await make_directories(target, layout)
 
 
@@ -49,7 +40,7 @@ async def make_directories(target: Target, layout: Layout) -> None:
             "there is no such directory",
             "check targets.*.vaults in the settings, and that the vault is mounted there",
         )
-    for path in (layout.staging_root, layout.directory, layout.records):
+    for path in (layout.staging_root, layout.directory, layout.records, layout.kept_directory):
         await ensure_directory(target, path, 0o700)
 
 
@@ -76,20 +67,31 @@ async def sync(target: Target, path: str) -> None:
 
 async def write_durably(target: Target, path: str, data: bytes) -> None:
     """Write a small file so that after any crash the old or the new one is there, whole."""
+    await write_all_durably(target, {path: data})
+
+
+async def write_all_durably(target: Target, files: Mapping[str, bytes]) -> None:
+    """Write several small files of one directory, each so; *files* are contents by path."""
+    await together(partial(_replace, target, path, data) for path, data in files.items())
+    for directory in {parent(path) for path in files}:
+        await sync(target, directory)
+
+
+async def _replace(target: Target, path: str, data: bytes) -> None:
     temporary = f"{path}.{secrets.token_hex(8)}.new"
     file = await target.create(temporary)
     try:
-        await file.write(0, data)
+        for at in range(0, len(data), target.max_block):
+            await file.write(at, data[at : at + target.max_block])
         await file.sync()
         await file.close()
         await target.rename(temporary, path)
     except TargetError:
         await target.remove(temporary)
         raise
-    await sync(target, parent(path))
 
 
-async def read_record(target: Target, path: str, destination: TapeId) -> PublishedCopy | None:
+async def read_record(target: Target, path: str, destination: TapeId) -> Manifest | None:
     """Read a manifest or an intent; None if it is not there or not ours."""
     entry = await target.lstat(path)
     if entry is None or entry.kind is not EntryKind.FILE or entry.size > manifest.MAX_BYTES:
@@ -97,17 +99,28 @@ async def read_record(target: Target, path: str, destination: TapeId) -> Publish
     file = await target.open(path)
     data = await file.read(0, manifest.MAX_BYTES)
     await file.close()
-    found = manifest.decode(destination, data)
-    return found.copy if found else None
+    return manifest.decode(destination, data)
 
 
-async def record(target: Target, layout: Layout, copy: PublishedCopy) -> None:
-    """Write the manifest of a publication and drop its intent; a failure costs no safety.
+async def record(
+    target: Target,
+    layout: Layout,
+    copy: PublishedCopy,
+    kept: Sequence[PublishedCopy],
+    chunk_map: ChunkMap,
+) -> None:
+    """Write the manifest of a publication and its map, and drop its intent; no failure is unsafe.
 
-    The intent that then stays names the same digest, and the agent has its own record.
+    The intent that then stays names the same root, and the agent has its own record.
     """
     try:
-        await write_durably(target, layout.manifest, manifest.encode(layout.tape, copy))
+        files = {layout.manifest: manifest.encode(layout.tape, copy, kept)}
+        path = layout.map(chunk_map.root)
+        if await target.lstat(path) is None:
+            files[path] = encode(chunk_map)
+        await write_all_durably(target, files)
         await target.remove(layout.intent)
+    except LinkLost:
+        raise
     except TargetError as error:
         _log.info("the manifest of %s was not written: %s", layout.tape, error)

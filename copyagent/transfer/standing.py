@@ -5,90 +5,148 @@ operator's word (DESIGN section 7). Records of ours, wherever they lie, only say
 with; what makes a file ours is that its content is what we published.
 """
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
-from copyagent.core.copying import CopyHeld, HoldReason, PublishedCopy, TargetStamp
-from copyagent.transfer.attempt import Attempt, Ended, same_content
-from copyagent.transfer.progress import Phase
+from copyagent.core.copying import CopyHeld, Errand, HoldReason, PublishedCopy, TargetStamp
+from copyagent.transfer.attempt import Attempt, Ended
+from copyagent.transfer.chunks import ChunkMap
+from copyagent.transfer.content import content_of_source, content_of_target
+from copyagent.transfer.manifest import Manifest
 from copyagent.transfer.staging import read_record
 from copyagent.transfer.target import EntryKind
+from copyagent.transfer.together import together
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """The answer: the name may be published to as long as its file still has *stamp*.
 
-    *stamp* None: nothing is there. *equal* is set if what is there is what would be sent;
-    *recorded* then says that the agent's own record already says so.
+    *stamp* None: nothing is there. *ours* is the publication of ours that it is, None of another
+    file that an operator released; *base* its map, if it is proven to have that content: a delta
+    can be built on it. *equal* is set if what is there is what would be sent. *kept* are the former
+    generations that the target has by all we know, newest first.
     """
 
     stamp: TargetStamp | None
+    ours: PublishedCopy | None = None
+    base: ChunkMap | None = None
     equal: PublishedCopy | None = None
-    recorded: bool = False
+    kept: tuple[PublishedCopy, ...] = ()
 
 
 async def judge(attempt: Attempt) -> Standing:
     """Look at the target's file; end the attempt (`CopyHeld`) if it must be left alone."""
-    entry = await attempt.target.lstat(attempt.layout.destination)
-    if entry is None:
-        return Standing(None)
-    if entry.kind is not EntryKind.FILE:
-        path = attempt.layout.destination
-        raise Ended(CopyHeld(HoldReason.TARGET_UNKNOWN, f"{path} at the target is no plain file"))
-    stamp = await attempt.stamp(attempt.layout.destination)
-    if stamp is None:
-        return Standing(None)
     job, layout = attempt.job, attempt.layout
-    at_target = await read_record(attempt.target, layout.intent, layout.tape)
-    pending = job.intent is not None or at_target is not None
-    if job.base is not None and job.base.stamp.agrees(stamp) and not pending:
-        return await _untouched(attempt, job.base, stamp)
+    entry = await attempt.target.lstat(layout.destination)
+    if entry is not None and entry.kind is not EntryKind.FILE:
+        what = f"{layout.destination} at the target is no plain file"
+        raise Ended(CopyHeld(HoldReason.TARGET_UNKNOWN, what))
+    stamp, found = None, _Found()
+    if entry is not None:
+        stamp, found = await _look(attempt)
+    if stamp is None:
+        _expect_no_adoption(attempt, "there is nothing")
+        return Standing(None, kept=job.kept)
+    untouched = job.base is not None and job.base.stamp.agrees(stamp)
+    if job.base is not None and untouched and job.intent is None and found.intent is None:
+        base = await attempt.read_map(job.base.root) if found.confirms(job.base) else None
+        return Standing(stamp, job.base, base, kept=job.kept)
     if job.override is not None and job.override.agrees(stamp):
-        return Standing(stamp)
-    manifest = await read_record(attempt.target, layout.manifest, layout.tape)
-    ours = [copy for copy in (job.base, job.intent, manifest, at_target) if copy is not None]
-    return await _by_content(attempt, stamp, ours)
+        return Standing(stamp, kept=job.kept)
+    return await _by_content(attempt, stamp, found)
 
 
-async def _untouched(attempt: Attempt, base: PublishedCopy, stamp: TargetStamp) -> Standing:
-    """Our last publication stands there; is it what we would send?"""
-    identity = attempt.source.identity
-    if base.source.same_bytes(identity) and same_content(base, await attempt.source_digests()):
-        same = replace(base, generation=attempt.job.generation, source=identity, stamp=stamp)
-        return Standing(stamp, same, recorded=True)
-    return Standing(stamp)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The records of ours that lie at the target."""
+
+    manifest: Manifest | None = None
+    intent: Manifest | None = None
+
+    def confirms(self, base: PublishedCopy) -> bool:
+        """Tell whether the manifest says what the agent's own record says."""
+        return (
+            bool(base.root) and self.manifest is not None and self.manifest.copy.root == base.root
+        )
+
+    def kept_beside(self, copy: PublishedCopy) -> tuple[PublishedCopy, ...] | None:
+        """Return what was kept when *copy* was published, if either record is of that."""
+        for record in (self.intent, self.manifest):
+            if record is not None and is_same(record.copy, copy):
+                return record.kept
+        return None
 
 
-async def _by_content(attempt: Attempt, stamp: TargetStamp, ours: list[PublishedCopy]) -> Standing:
+async def _look(attempt: Attempt) -> tuple[TargetStamp | None, _Found]:
+    """Take the file's stamp, and read what records of ours are there."""
+    layout, target = attempt.layout, attempt.target
+    stamps: list[TargetStamp | None] = []
+
+    async def stamp() -> None:
+        stamps.append(await attempt.stamp(layout.destination))
+
+    read = partial(read_record, target, destination=layout.tape)
+    wanted: list[Callable[[], Awaitable[Manifest | None]]]
+    wanted = [stamp, partial(read, layout.manifest), partial(read, layout.intent)]
+    _, manifest, intent = await together(wanted)
+    return stamps[0], _Found(manifest, intent)
+
+
+async def _by_content(attempt: Attempt, stamp: TargetStamp, found: _Found) -> Standing:
     """Read what stands there, if its size could be right, and compare it with all we know."""
-    source = attempt.source.identity
-    if stamp.size not in {source.size, *(copy.size for copy in ours)}:
-        raise _held(attempt, stamp, ours, "")
-    path = attempt.layout.destination
-    sha256, how = await attempt.target_digest(path, stamp.size, Phase.COMPARING)
-    known = any(copy.sha256 == sha256 for copy in ours)
-    if stamp.size == source.size:
-        digests = await attempt.source_digests()
-        if digests.sha256 == sha256:
-            equal = PublishedCopy(
-                generation=attempt.job.generation,
-                source=source,
-                size=source.size,
-                sha256=sha256,
-                blake3=digests.blake3,
-                stamp=stamp,
-                verified=how if known else "adopted",
-            )
-            return Standing(stamp, equal)
-    if known:
-        return Standing(stamp)
-    raise _held(attempt, stamp, ours, sha256)
+    job, source = attempt.job, attempt.source.identity
+    records = [record.copy for record in (found.intent, found.manifest) if record is not None]
+    known = [copy for copy in (job.base, job.intent, *records, *job.kept) if copy is not None]
+    if stamp.size not in {source.size, *(copy.size for copy in known)}:
+        raise _held(attempt, stamp, known, "")
+    there = await content_of_target(attempt, stamp.size, known)
+    ours = next((copy for copy in known if there.is_of(copy)), None)
+    kept = (found.kept_beside(ours) if ours else None) or job.kept
+    here = await content_of_source(attempt, there) if stamp.size == source.size else None
+    if here is not None and there.equals(here):
+        equal = PublishedCopy(
+            generation=job.generation,
+            source=source,
+            size=source.size,
+            sha256=here.sha256 or there.sha256,
+            stamp=stamp,
+            verified=there.how if ours else "adopted",
+            root=here.root,
+            sole=ours.sole if ours else False,
+        )
+        return Standing(stamp, ours or equal, here.chunk_map, equal, _others(kept, equal))
+    if ours is None:
+        raise _held(attempt, stamp, known, there.short)
+    _expect_no_adoption(attempt, "it is an older generation")
+    base = there.chunk_map or await attempt.read_map(ours.root)
+    return Standing(stamp, replace(ours, stamp=stamp), base, kept=_others(kept, ours))
 
 
-def _held(attempt: Attempt, stamp: TargetStamp, ours: list[PublishedCopy], sha256: str) -> Ended:
+def _others(kept: Sequence[PublishedCopy], copy: PublishedCopy) -> tuple[PublishedCopy, ...]:
+    """Leave out of *kept* what *copy* is: after a roll back it may still be listed there."""
+    return tuple(one for one in kept if not is_same(one, copy))
+
+
+def is_same(one: PublishedCopy, other: PublishedCopy) -> bool:
+    """Tell whether both record the same generation with the same content."""
+    same = one.root == other.root if one.root and other.root else one.sha256 == other.sha256
+    return same and one.generation == other.generation
+
+
+def _expect_no_adoption(attempt: Attempt, found: str) -> None:
+    wish = attempt.job.wish
+    if wish is not None and wish.errand is Errand.ADOPT:
+        detail = f"{attempt.layout.destination} at the target is not equal to the tape: {found}"
+        raise Ended(CopyHeld(HoldReason.NOT_EQUAL, detail))
+
+
+def _held(attempt: Attempt, stamp: TargetStamp, ours: list[PublishedCopy], digest: str) -> Ended:
+    found = describe(stamp) + (f", {digest}" if digest else "")
+    _expect_no_adoption(attempt, found)
     reason = HoldReason.TARGET_CHANGED if ours else HoldReason.TARGET_UNKNOWN
-    found = describe(stamp) + (f", SHA-256 {sha256[:12]}" if sha256 else "")
     said = "is not what was published there" if ours else "was not published from here"
     detail = f"{attempt.layout.destination} at the target ({found}) {said}"
     return Ended(CopyHeld(reason, detail, stamp))

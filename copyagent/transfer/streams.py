@@ -1,164 +1,184 @@
-"""Whole contents on the move: the source's to the target, the target's back for a digest.
+"""The source's bytes on the move to the target: ranges of it, with what a map needs read along.
 
 Many requests are in flight at once; the first failure ends them all and is the one raised. Reading
-and digesting the source is done in a thread.
+and digesting the source is done in a thread, while what was read before is on its way.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import trio
 
-from copyagent.transfer.source import Digests, Hasher, SourceProblem, SourceTape
-from copyagent.transfer.target import LinkLost, TargetError, TargetFile
+from copyagent.transfer import ranges
+from copyagent.transfer.chunks import MapBuilder, chunk_ranges
+from copyagent.transfer.flight import Flight
+from copyagent.transfer.pacing import UNPACED, Pace
+from copyagent.transfer.source import SourceProblem, SourceTape
+from copyagent.transfer.target import TargetError, TargetFile
+from vtsfs.contract.extents import ExtentSet, Range
 
-#: Requests in flight. 64 blocks of 255 KiB fill a line of 1 Gbit/s at a round trip of 130 ms.
-WINDOW = 64
+#: How many blocks of the source are read and digested at a time.
+_BLOCKS = 16
 
-#: How much of the source is read and digested at a time.
+#: How many bytes are read and digested at a time when nothing is sent.
 _READ = 4 * 1024 * 1024
 
 Report = Callable[[int], None]
+Acknowledged = Callable[[int, int], None]
+
+#: What was read of the source: offsets, and the bytes that are to be sent there.
+Blocks = list[tuple[int, memoryview]]
 
 
-@dataclass(slots=True)
-class _Traffic:
-    """Requests in flight together: their number, the time of the last answer, the first failure."""
-
-    scope: trio.CancelScope
-    patience_s: float
-    free: trio.Semaphore
-    failure: TargetError | None = None
-
-    def answered(self) -> None:
-        """Note that something moved: a slow line is no dead one."""
-        self.scope.deadline = trio.current_time() + self.patience_s
-
-    def failed(self, error: TargetError) -> None:
-        self.failure = self.failure or error
-        self.scope.cancel()
-
-    def settle(self) -> None:
-        """Raise what ended the traffic early, if anything did; called outside the scope."""
-        if self.failure is not None:
-            raise self.failure
-        if self.scope.cancelled_caught:
-            raise LinkLost(f"no request was answered for {self.patience_s:g} s")
+def _nobody(start: int, end: int) -> None:
+    """Nobody wants to know what was acknowledged."""
 
 
-def _traffic(patience_s: float) -> _Traffic:
-    scope = trio.CancelScope(deadline=trio.current_time() + patience_s)
-    return _Traffic(scope, patience_s, trio.Semaphore(WINDOW))
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What is sent of a tape and how.
+
+    *send* are the ranges to be sent, *unread* whole chunks of which *builder* wants to see every
+    byte, *data* what of the source is no hole. *sparse*: the file has zeros where nothing was
+    written, so zeros are not sent. *acknowledged* is told each range that the server has written.
+    """
+
+    send: ExtentSet
+    unread: ExtentSet = field(default_factory=ExtentSet)
+    builder: MapBuilder | None = None
+    data: ExtentSet | None = None
+    sparse: bool = False
+    acknowledged: Acknowledged = _nobody
+
+    def segments(self, step: int) -> Iterator[tuple[int, int, bool]]:
+        """Return what has to be looked at, in order, in pieces of *step* bytes; True for holes."""
+        wanted = ranges.joined(self.send, self.unread)
+        holes = ranges.exact() if self.data is None else ranges.without(wanted, self.data)
+        read = _pieces(ranges.without(wanted, holes), step)
+        passed = holes if self.sparse else _pieces(holes, step)
+        return heapq.merge(
+            ((start, end, False) for start, end in read),
+            ((start, end, True) for start, end in passed),
+        )
+
+
+def _pieces(wanted: Iterable[Range], step: int) -> Iterator[Range]:
+    for start, end in wanted:
+        for at in range(start, end, step):
+            yield at, min(at + step, end)
 
 
 async def send(
-    source: SourceTape, stage: TargetFile, *, block: int, patience_s: float, report: Report
-) -> Digests:
-    """Write the whole of *source* into *stage*, in pieces of *block* bytes; return its digests.
+    source: SourceTape,
+    stage: TargetFile,
+    sending: Sending,
+    *,
+    block: int,
+    patience_s: float,
+    report: Report,
+    pace: Pace = UNPACED,
+) -> int:
+    """Write what *sending* says into *stage*, in requests of at most *block* bytes.
 
-    Raises `TargetError` for the target's failures, LinkLost if for *patience_s* seconds nothing is
-    acknowledged; `SourceDiffers` or OSError for the source's.
+    Returns how many bytes were sent. Raises `TargetError` for the target's failures, LinkLost if
+    for *patience_s* seconds nothing is acknowledged; `SourceDiffers` or OSError for the source's.
     """
-    traffic = _traffic(patience_s)
-    total = source.identity.size
-    hasher = Hasher()
-    acknowledged = 0
+    flight = Flight.begin(patience_s)
+    sent = acknowledged = 0
 
-    async def write(offset: int, data: bytes) -> None:
+    async def write(offset: int, data: memoryview) -> None:
         nonlocal acknowledged
         try:
             await stage.write(offset, data)
         except TargetError as error:
-            traffic.failed(error)
+            flight.failed(error)
             return
         acknowledged += len(data)
-        traffic.answered()
-        traffic.free.release()
+        sending.acknowledged(offset, offset + len(data))
+        flight.answered()
+        flight.free.release()
         report(acknowledged)
 
     problem: SourceProblem | OSError | None = None
-    with traffic.scope:
+    with flight.scope:
         async with trio.open_nursery() as nursery:
             try:
-                for start in range(0, total, _READ):
-                    data = await trio.to_thread.run_sync(_read, source, hasher, start)
+                for segment in sending.segments(_BLOCKS * block):
+                    blocks = await trio.to_thread.run_sync(_look, source, sending, segment, block)
                     # A slow disk here is no dead target; a full window stops this loop soon.
-                    traffic.answered()
-                    for at in range(0, len(data), block):
-                        await traffic.free.acquire()
-                        nursery.start_soon(write, start + at, data[at : at + block])
+                    flight.answered()
+                    for offset, data in blocks:
+                        await pace.send(len(data))
+                        flight.answered()
+                        await flight.free.acquire()
+                        nursery.start_soon(write, offset, data)
+                        sent += len(data)
             except (SourceProblem, OSError) as error:
                 # Raised below: a nursery would wrap it in a group.
                 problem = error
-                traffic.scope.cancel()
+                flight.scope.cancel()
     if problem is not None:
         raise problem
-    traffic.settle()
-    return hasher.result()
+    flight.settle()
+    return sent
 
 
-def _read(source: SourceTape, hasher: Hasher, start: int) -> bytes:
-    data = source.read(start, min(_READ, source.identity.size - start))
-    hasher.update(data)
-    return data
+def _look(
+    source: SourceTape, sending: Sending, segment: tuple[int, int, bool], block: int
+) -> Blocks:
+    """Read one segment, show the builder what it wants, and return what is to be sent of it."""
+    start, end, hole = segment
+    builder = sending.builder
+    if hole:
+        if builder is not None:
+            for first, last in ranges.clipped(sending.unread, start, end):
+                builder.feed_zeros(first, last)
+        if sending.sparse:
+            return []
+    data = memoryview(bytes(end - start) if hole else source.read(start, end - start))
+    if builder is not None and not hole:
+        for first, last in ranges.clipped(sending.unread, start, end):
+            builder.feed(first, data[first - start : last - start])
+    blocks = []
+    for first, last in ranges.clipped(sending.send, start, end):
+        for at, size in _even(first, last, block):
+            piece = data[at - start : at - start + size]
+            if not (sending.sparse and is_zero(piece)):
+                blocks.append((at, piece))
+    return blocks
 
 
-async def digest_source(source: SourceTape, report: Report) -> Digests:
-    """Return the digests of the whole of *source*; raises `SourceDiffers` or OSError."""
-    hasher = Hasher()
-    for start in range(0, source.identity.size, _READ):
-        await trio.to_thread.run_sync(_read, source, hasher, start)
-        report(min(start + _READ, source.identity.size))
-    return hasher.result()
+def _even(start: int, end: int, block: int) -> Iterator[Range]:
+    """Cut a range into offsets and sizes of equal parts, not into blocks and a crumb."""
+    size = -(-(end - start) // max(-(-(end - start) // block), 1))
+    for at in range(start, end, max(size, 1)):
+        yield at, min(size, end - at)
 
 
-async def digest_file(
-    file: TargetFile, size: int, *, block: int, patience_s: float, report: Report
-) -> Digests:
-    """Read *size* bytes of a file at the target back; return their digests.
+_ZEROS = memoryview(bytes(256 * 1024))
 
-    A file that is shorter gives the digests of what there is. Raises `TargetError`.
-    """
-    traffic = _traffic(patience_s)
-    hasher = Hasher()
-    send_block, blocks = trio.open_memory_channel[trio.MemoryReceiveChannel[bytes]](WINDOW)
 
-    async def fetch(offset: int, result: trio.MemorySendChannel[bytes]) -> None:
-        try:
-            data = await _read_all(file, offset, min(block, size - offset))
-        except TargetError as error:
-            traffic.failed(error)
-            return
-        traffic.answered()
-        result.send_nowait(data)
+def is_zero(data: memoryview) -> bool:
+    """Tell whether *data* is zero bytes only."""
+    if data[:16] != _ZEROS[: len(data[:16])]:
+        return False
+    return all(
+        data[at : at + len(_ZEROS)] == _ZEROS[: len(data) - at]
+        for at in range(0, len(data), len(_ZEROS))
+    )
 
-    async def request(nursery: trio.Nursery) -> None:
-        async with send_block:
-            for offset in range(0, size, block):
-                await traffic.free.acquire()
-                mine, theirs = trio.open_memory_channel[bytes](1)
-                nursery.start_soon(fetch, offset, mine)
-                await send_block.send(theirs)
 
+async def digest_chunks(
+    source: SourceTape, indexes: Iterable[int], data: ExtentSet | None, report: Report
+) -> dict[int, bytes]:
+    """Read those chunks of *source* and return their digests; raises `SourceDiffers` or OSError."""
+    builder = MapBuilder(source.identity.size)
+    wanted = chunk_ranges(indexes, source.identity.size)
+    looking = Sending(ExtentSet(), wanted, builder, data, sparse=True)
     done = 0
-    with traffic.scope:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(request, nursery)
-            async for result in blocks:
-                data = await result.receive()
-                hasher.update(data)
-                traffic.free.release()
-                done += len(data)
-                report(done)
-    traffic.settle()
-    return hasher.result()
-
-
-async def _read_all(file: TargetFile, offset: int, size: int) -> bytes:
-    pieces = b""
-    while len(pieces) < size:
-        piece = await file.read(offset + len(pieces), size - len(pieces))
-        if not piece:
-            break
-        pieces += piece
-    return pieces
+    for segment in looking.segments(_READ):
+        await trio.to_thread.run_sync(_look, source, looking, segment, _READ)
+        done += segment[1] - segment[0]
+        report(done)
+    return builder.known()

@@ -5,7 +5,9 @@ from typing import TypeVar
 
 import trio
 
+from copyagent.transfer.source import SourceProblem
 from copyagent.transfer.target import TargetError
+from vtsfs.contract.errors import VtsError
 
 _T = TypeVar("_T")
 
@@ -16,19 +18,19 @@ _MOST = 64
 async def together(calls: Iterable[Callable[[], Awaitable[_T]]]) -> list[_T]:
     """Make all *calls* and return their answers in the same order.
 
-    The first `TargetError` ends the others and is raised by itself: a nursery would wrap it in a
-    group, which nobody who tells failures apart could catch.
+    The first failure of the target, of the source or of our own disk ends the others and is raised
+    by itself: a nursery would wrap it in a group, which nobody who tells failures apart could catch.
     """
     wanted = list(calls)
     answers: dict[int, _T] = {}
-    failures: list[TargetError] = []
+    failures: list[TargetError | SourceProblem | OSError | VtsError] = []
     room = trio.CapacityLimiter(_MOST)
 
     async def make(number: int, call: Callable[[], Awaitable[_T]]) -> None:
         async with room:
             try:
                 answers[number] = await call()
-            except TargetError as error:
+            except (TargetError, SourceProblem, OSError, VtsError) as error:
                 failures.append(error)
                 nursery.cancel_scope.cancel()
 

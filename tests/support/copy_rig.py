@@ -8,9 +8,10 @@ from pathlib import Path
 
 from copyagent.core.copying import CopyJob, CopyOutcome, PublishedCopy
 from copyagent.ssh.sftp import SftpTarget, connect
-from copyagent.transfer.attempt import Route
+from copyagent.transfer.attempt import Readback, Route
 from copyagent.transfer.copier import copy_tape
 from copyagent.transfer.layout import Layout
+from copyagent.transfer.premises import Premises, Surroundings
 from copyagent.transfer.progress import CopyProgress, Phase
 from copyagent.transfer.source import identity_of
 from copyagent.transfer.target import Target
@@ -47,6 +48,11 @@ class CopyRig:
         self.vault = directory / "target" / "VAULT00"
         (self.backing / "BILL").mkdir(parents=True)
         self.vault.mkdir(parents=True)
+        self.agent = directory / "agent"
+        self.agent.mkdir(mode=0o700)
+        self.readback: Readback = "all"
+        self.surroundings = Surroundings()
+        self.premises = Premises()
         self.journal = Journal()
         self.seen: list[CopyProgress] = []
         self.on_progress: Callable[[CopyProgress], None] = lambda _: None
@@ -110,6 +116,11 @@ class CopyRig:
             self.layout(job.destination.label, job.destination.pool),
             self.settings(verify=verify).verify,
             patience_s,
+            surroundings=self.surroundings,
+            premises=self.premises,
+            readback=self.readback,
+            keep_free=0.0,
+            agent=self.agent,
         )
 
         def progress(step: CopyProgress) -> None:

@@ -40,7 +40,7 @@ async def test_a_full_target_says_so_and_keeps_what_it_has(rig: CopyRig, small_v
     job = replace(rig.job(generation=2), base=base.copy)
     failed = await rig.copy(job)
     assert isinstance(failed, CopyFailed)
-    assert "no space left" in failed.cause
+    assert "no room" in failed.cause
     assert not failed.unreachable
     assert rig.published().read_bytes() == b"old"
     assert rig.staged() == [], "the room it took is given back"
@@ -60,7 +60,7 @@ async def test_a_target_without_inodes_says_so(rig: CopyRig, small_vault: Path) 
     rig.write(b"tape", "X00002")
     failed = await rig.copy(rig.job("X00002"))
     assert isinstance(failed, CopyFailed)
-    assert "no space left" in failed.cause
+    assert "no room" in failed.cause
 
 
 async def test_a_read_only_target_says_so(rig: CopyRig, small_vault: Path) -> None:

@@ -1,5 +1,6 @@
 """How the arrival of a copy is proven, with and without commands at the target."""
 
+import logging
 import os
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ from copyagent.core.copying import (
     CopyDone,
     CopyFailed,
 )
-from copyagent.transfer.progress import Phase
+from copyagent.transfer.progress import CopyProgress, Phase
 from tests.support.copy_rig import CopyRig
+from tests.support.expected_logs import ExpectedLogs
 from tests.support.sshd import Sshd
 
 pytestmark = pytest.mark.ssh
@@ -45,18 +47,41 @@ async def test_reading_back_can_be_asked_for(rig: CopyRig) -> None:
 
 
 @pytest.mark.parametrize("verify", ["sha256", "readback"])
-async def test_damage_at_the_target_is_found(rig: CopyRig, verify: str) -> None:
-    rig.write(bytes(1_000_000))
+async def test_damage_at_the_target_is_sent_again(
+    rig: CopyRig, expect_log: ExpectedLogs, verify: str
+) -> None:
+    expect_log(r"262144 bytes of .* are sent again", logging.WARNING)
+    content = os.urandom(1_000_000)
+    rig.write(content)
+    rig.at_phase(Phase.VERIFYING, lambda: damage(rig))
+    done = await rig.copy(verify=verify)
+    assert isinstance(done, CopyDone)
+    assert (done.sent, done.copy.verified) == (1_262_144, verify)
+    assert rig.published().read_bytes() == content
+    assert rig.staged() == []
 
-    def damage() -> None:
-        (stage,) = rig.at(rig.layout().directory).glob("*.stage")
-        with stage.open("r+b") as file:
-            file.seek(500_000)
-            file.write(b"\1")
 
-    rig.at_phase(Phase.VERIFYING, damage)
+@pytest.mark.parametrize("verify", ["sha256", "readback"])
+async def test_a_target_that_damages_whatever_it_gets_is_given_up(
+    rig: CopyRig, expect_log: ExpectedLogs, verify: str
+) -> None:
+    expect_log(r"are sent again", logging.WARNING)
+    rig.write(os.urandom(1_000_000))
+
+    def on_progress(step: CopyProgress) -> None:
+        if step.phase is Phase.VERIFYING and step.done == 0:
+            damage(rig)
+
+    rig.on_progress = on_progress
     failed = await rig.copy(verify=verify)
     assert isinstance(failed, CopyFailed)
-    assert "not what was sent" in failed.cause
+    assert "not what was sent: 262144 of 1000000 bytes" in failed.cause
     assert not rig.published().exists()
     assert rig.staged() == []
+
+
+def damage(rig: CopyRig) -> None:
+    (stage,) = rig.at(rig.layout().directory).glob("*.stage")
+    with stage.open("r+b") as file:
+        file.seek(500_000)
+        file.write(bytes([rig.tape().read_bytes()[500_000] ^ 1]))

@@ -6,7 +6,7 @@ import pytest
 
 from copyagent.transfer.commands import (
     parse_sha256,
-    parse_token,
+    parse_tokens,
     sha256_command,
     token_command,
 )
@@ -26,10 +26,10 @@ def test_the_commands_mean_the_named_file_and_nothing_else(tmp_path: Path, name:
     path.write_bytes(b"content")
     digest = parse_sha256(shell(sha256_command(str(path))))
     assert digest == hashlib.sha256(b"content").hexdigest()
-    before = parse_token(shell(token_command(str(path))))
+    (before,) = parse_tokens(shell(token_command(str(path))), 1)
     assert before.startswith(f"{path.stat().st_ino} ")
     path.chmod(0o600)
-    assert parse_token(shell(token_command(str(path)))) != before, "ctime is part of it"
+    assert parse_tokens(shell(token_command(str(path))), 1) != [before], "ctime is part of it"
     assert [found.name for found in tmp_path.iterdir()] == [name]
 
 
@@ -67,4 +67,4 @@ def test_only_a_digest_counts_as_one(output: str, digest: str | None) -> None:
     ],
 )
 def test_only_inode_and_ctime_count_as_a_token(output: str, token: str) -> None:
-    assert parse_token(output) == token
+    assert parse_tokens(output, 1) == [token]

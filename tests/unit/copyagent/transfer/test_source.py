@@ -2,11 +2,9 @@ import os
 import socket
 from pathlib import Path
 
-import blake3
 import pytest
 
 from copyagent.transfer.source import (
-    Hasher,
     SourceDiffers,
     SourceMissing,
     SourceOpen,
@@ -14,6 +12,7 @@ from copyagent.transfer.source import (
     identity_of,
     open_tape,
 )
+from vtsfs.contract.extents import ExtentSet
 from vtsfs.contract.naming import TapeId
 
 TAPE = TapeId("VAULT00", "BILL", "X00001")
@@ -130,11 +129,18 @@ def test_chmod_changes_no_byte(backing: Path) -> None:
         tape.check()
 
 
-def test_both_digests_of_a_content_fed_in_pieces() -> None:
-    hasher = Hasher()
-    for piece in (b"ab", b"", b"c"):
-        hasher.update(piece)
-    digests = hasher.result()
-    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert digests.sha256 == expected, "FIPS 180-2, appendix B.1"
-    assert digests.blake3 == blake3.blake3(b"abc").hexdigest()
+
+def test_holes_are_told_from_data(backing: Path) -> None:
+    path = backing / "BILL" / "X00001"
+    with path.open("wb") as file:
+        file.truncate(64 << 20)
+        file.seek(32 << 20)
+        file.write(bytes(4096))
+    with open_tape(backing, TAPE) as source:
+        data = source.data_ranges()
+    assert data is not None
+    assert data.covers(32 << 20, (32 << 20) + 4096)
+    assert data.total() < 1 << 20
+    path.write_bytes(b"no hole at all")
+    with open_tape(backing, TAPE) as source:
+        assert source.data_ranges() == ExtentSet([(0, 14)])

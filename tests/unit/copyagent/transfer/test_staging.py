@@ -41,7 +41,8 @@ async def test_tapes_with_like_names_do_not_share_anything(rig: CopyRig) -> None
     for label in ("A B", "A_B"):
         rig.write(label.encode(), label)
         assert isinstance(await rig.copy(rig.job(label)), CopyDone)
-    assert len(list(rig.at(rig.layout().records).iterdir())) == 2
+    for suffix in ("manifest", "map"):
+        assert len(list(rig.at(rig.layout().records).glob(f"*.{suffix}"))) == 2
 
 
 async def test_an_old_stage_is_gone_before_the_tape_is_judged(rig: CopyRig) -> None:

@@ -61,7 +61,12 @@ class Case:
         seed: int = 1,
     ) -> Checked:
         route = Route(
-            self.rig.backing, self.rig.layout(), self.verify, 10.0, readback=self.readback
+            self.rig.backing,
+            self.rig.layout(),
+            self.verify,
+            10.0,
+            readback=self.readback,
+            agent=self.rig.agent,
         )
         sent = [(0, len(self.content))] if sent is None else sent
         with open_tape(self.rig.backing, self.rig.job().tape) as source:

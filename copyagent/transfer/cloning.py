@@ -1,0 +1,82 @@
+"""What the target has already is copied there, by the target itself.
+
+Two ways: ranges by ``copy-data`` (an extension of OpenSSH's SFTP server), and, where commands are
+run and the file system can, a whole file whose blocks are shared until they are written (a reflink).
+Either may fail, or do less than it says; what was not copied is sent instead.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from copyagent.transfer.attempt import Attempt
+from copyagent.transfer.commands import clone_command
+from copyagent.transfer.standing import Standing
+from copyagent.transfer.target import EntryKind, LinkLost, TargetError, TargetFile
+from vtsfs.contract.extents import ExtentSet, Range
+
+_log = logging.getLogger(__name__)
+
+#: More at once would keep the server process silent for seconds.
+SLICE = 64 * 1024 * 1024
+
+#: A command takes some time to start; below this sending or copying is quicker.
+_LEAST_REFLINK = 4 * 1024 * 1024
+
+
+async def copy_ranges(
+    attempt: Attempt, path: str, stage: str, wanted: ExtentSet, least: int
+) -> ExtentSet:
+    """Copy *wanted* ranges of the file *path* to the same offsets of *stage*; return what was copied.
+
+    Both are paths at the target; the file must have *least* bytes. On a server process of its own,
+    which has answered everything when this returns. What it refuses is left out of the answer, but
+    a lost link is raised.
+    """
+    copied = ExtentSet()
+    if not wanted or not attempt.target.can.copy_data:
+        return copied
+    try:
+        async with attempt.target.side() as side:
+            source = await side.open(path)
+            into = await side.reopen(stage)
+            # A range past the end would succeed, and be short.
+            if await source.size() >= least:
+                for start, end in _slices(wanted):
+                    await side.copy_data(source, start, end - start, into, start)
+                    copied.add(start, end)
+            await _close(source, into)
+    except LinkLost:
+        raise
+    except TargetError as error:
+        _log.info("%s: ranges of %s are sent instead of copied: %s", attempt.job.tape, path, error)
+    return copied
+
+
+async def _close(*files: TargetFile) -> None:
+    for file in files:
+        await file.close()
+
+
+def _slices(wanted: ExtentSet) -> Iterator[Range]:
+    for start, end in wanted:
+        for at in range(start, end, SLICE):
+            yield at, min(at + SLICE, end)
+
+
+async def share_blocks(attempt: Attempt, standing: Standing, stage: str) -> bool:
+    """Let the empty file *stage* share all blocks of the published file; tell whether it does.
+
+    The command was given a path. That it was the file that was judged is looked at afterwards.
+    """
+    target, path = attempt.target, attempt.layout.destination
+    judged = standing.stamp
+    if target.can.commands is False or judged is None or judged.size < _LEAST_REFLINK:
+        return False
+    answer = await target.run(clone_command(path, stage), attempt.route.patience_s)
+    if answer is None or answer.status != 0:
+        return False
+    now = await attempt.stamp(path)
+    entry = await target.lstat(stage)
+    if now is None or entry is None or not now.agrees(judged) or not judged.agrees(now):
+        return False
+    return entry.kind is EntryKind.FILE and entry.size == judged.size

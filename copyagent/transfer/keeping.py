@@ -1,0 +1,140 @@
+"""Former generations stay at the target as hard links, under names of their own in our staging.
+
+Nothing is copied for it: what was published gets a second name before the new generation takes the
+first one away from it. The oldest goes when there are too many, or when room gets short. What
+stands under the tape's name is never among them, and a file that could be it is never written.
+"""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import trio
+
+from copyagent.core.copying import PublishedCopy, TargetStamp
+from copyagent.transfer.attempt import Attempt
+from copyagent.transfer.standing import Standing
+from copyagent.transfer.target import EntryKind, LinkLost, TargetError
+from copyagent.transfer.together import together
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Kept:
+    """The former generations of one tape at one target, newest first, as one attempt changes them."""
+
+    attempt: Attempt
+    copies: tuple[PublishedCopy, ...]
+
+    @classmethod
+    def begin(cls, attempt: Attempt, standing: Standing) -> "Kept":
+        """Take over what is known to be there."""
+        return cls(attempt, standing.kept)
+
+    def former(self, standing: Standing) -> PublishedCopy | None:
+        """Return the record that what stands there will have when it is kept; None if it is not."""
+        keep = self.attempt.job.keep
+        ours = standing.ours
+        if ours is None or not keep or not self.attempt.target.can.hard_links:
+            return None
+        name = self.attempt.layout.kept_name(ours.generation, secrets.token_hex(8))
+        return replace(ours, name=name)
+
+    async def link(self, former: PublishedCopy | None) -> PublishedCopy | None:
+        """Give what stands there its second name; None if that cannot be done, and is not worth failing."""
+        if former is None:
+            return None
+        layout = self.attempt.layout
+        try:
+            await self.attempt.target.link(layout.destination, layout.kept(former.name))
+        except LinkLost:
+            raise
+        except TargetError as error:
+            _log.warning("the former generation of %s is not kept: %s", layout.tape, error)
+            return None
+        return former
+
+    async def unlink(self, former: PublishedCopy | None) -> None:
+        """Take the second name back: nothing was published."""
+        if former is not None:
+            await self._remove([former])
+
+    async def took_place(
+        self, former: PublishedCopy | None, standing: Standing
+    ) -> tuple[TargetStamp | None, tuple[PublishedCopy, ...]]:
+        """After a publication: return the stamp of what stands there now, and what is kept.
+
+        What is not there any more, or is not the file that was looked at, is not listed.
+        """
+        layout, job = self.attempt.layout, self.attempt.job
+        listed = [*([] if former is None else [former]), *self.copies]
+        now, *stamps = await self.attempt.stamps(
+            layout.destination, *(layout.kept(copy.name) for copy in listed)
+        )
+        found = []
+        for copy, stamp in zip(listed, stamps, strict=True):
+            before = standing.stamp if copy is former else copy.stamp
+            if stamp is None or before is None or not _same_file(stamp, before):
+                _log.warning("%s is not as it was kept, and is not listed any more", copy.name)
+            else:
+                found.append(replace(copy, stamp=stamp))
+        self.copies = tuple(found)
+        return now, self.copies[: job.keep]
+
+    async def drop_surplus(self, keep: int) -> None:
+        """Remove all but the newest *keep*, and more while room is short; failures are put off."""
+        surplus, self.copies = self.copies[keep:], self.copies[:keep]
+        await self._remove(surplus)
+
+    async def short_of_room(self) -> int:
+        """Return how many of the newest may stay so that enough of the file system stays free.
+
+        What a file gives back is its size, unless it has another name still.
+        """
+        copies, route = self.copies[: self.attempt.job.keep], self.attempt.route
+        space = await self.attempt.target.space(route.layout.directory) if copies else None
+        if space is None:
+            return len(copies)
+        free = space.free
+        stay = len(copies)
+        while stay and free < route.keep_free * space.total:
+            stay -= 1
+            free += copies[stay].size
+        return stay
+
+    async def make_room(self, need: int) -> None:
+        """Remove the oldest until about *need* bytes came free, or none is left."""
+        while need > 0 and self.copies:
+            oldest, self.copies = self.copies[-1], self.copies[:-1]
+            need -= oldest.size
+            await self._remove([oldest])
+
+    async def _remove(self, copies: Sequence[PublishedCopy]) -> None:
+        """Remove files and the maps that only they needed; what stays is collected later."""
+        layout, target = self.attempt.layout, self.attempt.target
+        paths = [layout.kept(copy.name) for copy in copies]
+        with trio.move_on_after(5, shield=True):
+            try:
+                await together(partial(target.remove, path) for path in paths)
+            except TargetError as error:
+                _log.info("former generations of %s stay for now: %s", layout.tape, error)
+
+
+def _same_file(now: TargetStamp, before: TargetStamp) -> bool:
+    """Compare what a second name leaves alone: it changes the ctime, and with it half the token."""
+    inode, former = now.token.partition(" ")[0], before.token.partition(" ")[0]
+    same_inode = not inode or not former or inode == former
+    return same_inode and (now.size, now.mtime) == (before.size, before.mtime)
+
+
+async def is_there(attempt: Attempt, copy: PublishedCopy) -> bool:
+    """Tell whether the kept generation *copy* lies at the target as it was recorded."""
+    path = attempt.layout.kept(copy.name)
+    entry = await attempt.target.lstat(path)
+    if entry is None or entry.kind is not EntryKind.FILE:
+        return False
+    stamp = await attempt.stamp(path)
+    return stamp is not None and stamp.agrees(copy.stamp)
