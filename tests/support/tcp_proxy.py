@@ -1,7 +1,7 @@
 """A TCP proxy on loopback that cuts, stalls or delays what a client sends to a server.
 
-Byte counts are of what clients sent, over all connections of the proxy; a plan is carried out once
-and is then over, so that a second connection gets through.
+Byte counts are over all connections of the proxy: *sent* by clients, *received* by them. A plan goes
+by what was sent; it is carried out once and is then over, so that a second connection gets through.
 """
 
 import math
@@ -30,6 +30,7 @@ class TcpProxy:
         self._plan: tuple[int, str] | None = None
         self.port = 0
         self.sent = 0
+        self.received = 0
         self.connections = 0
         self.stalled = trio.Event()
 
@@ -105,6 +106,7 @@ class TcpProxy:
             while data := await server.receive_some(_CHUNK):
                 if self.stalled.is_set():
                     await trio.sleep_forever()
+                self.received += len(data)
                 await client.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass

@@ -27,7 +27,7 @@ async def test_bytes_pass_both_ways_with_their_delay(echo: int) -> None:
             await stream.send_all(b"hello")
             assert await stream.receive_some() == b"hello"
             assert trio.current_time() - started >= 0.1
-        assert (proxy.sent, proxy.connections) == (5, 1)
+        assert (proxy.sent, proxy.received, proxy.connections) == (5, 5, 1)
 
 
 async def test_a_slow_line_takes_its_time(echo: int) -> None:
