@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import trio
 
@@ -54,6 +55,7 @@ from copyagent.transfer.progress import CopyProgress
 from copyagent.transfer.target import Target
 from vtsfs.contract import settings
 from vtsfs.contract.errors import StateError
+from vtsfs.contract.naming import PoolId
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.eventlog import EventLog
 
@@ -210,8 +212,10 @@ class Runner:
         for posted in batch:
             self._decide(posted, now)
         commands = self.engine.due(now)
+        saved = set(self.engine.book.dirty)
         says = [command for command in commands if isinstance(command, Say)]
         numbers = await self._commit(self._changes(says, now))
+        self.engine.book.put_away(saved)
         for say in says:
             self.event_log.write(say.message, now_ns=now.wall_ns, once=False, **say.fields)
             self._tell_hosts(say)
@@ -267,6 +271,7 @@ class Runner:
             changes.put_pauses(book.pauses)
         for say in says:
             changes.put_message(say, now.wall_ns)
+        changes.put_history(book.history.news())
         self._put_news(changes, now.mono, along=not changes.empty)
         book.dirty.clear()
         book.dropped.clear()
@@ -386,15 +391,20 @@ class Runner:
 
     async def _sweep(self, command: SweepVault) -> None:
         book_settings = self.engine.book.settings
+        shelf = self.engine.book.records
         log.info("sweeping vault %s: %s", command.vault, command.why)
         pools = [e.pool.pool for e in book_settings.autocopy if e.pool.vault == command.vault]
         swept = await trio.to_thread.run_sync(
-            sweep_vault,
-            command.vault,
-            book_settings.vaults[command.vault].backing,
-            pools,
-            book_settings.naming.patterns(),
-            self.clock().mono,
+            partial(
+                sweep_vault,
+                command.vault,
+                book_settings.vaults[command.vault].backing,
+                pools,
+                book_settings.naming.patterns(),
+                self.clock().mono,
+                known={p: shelf.files(PoolId(command.vault, p)) for p in pools},
+                tell=partial(trio.from_thread.run, self.post_durably),
+            )
         )
         await self.post_durably(swept)
         self._sweeping.discard(command.vault)

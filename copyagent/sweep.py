@@ -6,10 +6,13 @@ overlay is away, and must not look like a mount.
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
-from copyagent.core.events import VaultSwept
+from copyagent.core.events import TapesFound, VaultSwept
+from copyagent.core.shelf import bytes_of
 from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.contract.signals import Identity
 
@@ -23,33 +26,70 @@ _KINDS = (
 )
 
 
+#: So many tapes that are not as they are known are told of at once, in a `TapesFound`.
+PIECE = 1000
+
+#: By pool and label, what makes a tape the same as it is known (`Shelf.files`).
+Known = Mapping[str, Mapping[str, bytes]]
+
+
+@dataclass(slots=True)
+class _Finds:
+    """What one sweep has found so far."""
+
+    found: dict[TapeId, Identity] = field(default_factory=dict)
+    unfit: dict[TapeId, str] = field(default_factory=dict)
+    strange: list[str] = field(default_factory=list)
+    same: dict[str, set[str]] = field(default_factory=dict)
+
+    def told(self) -> None:
+        """Forget all but the names of what was told of."""
+        for tape in (*self.found, *self.unfit):
+            self.same[tape.pool].add(tape.label)
+        self.found, self.unfit = {}, {}
+
+
 def sweep_vault(
-    vault: str, backing: Path, pools: Iterable[str], patterns: NamePatterns, started: float
+    vault: str,
+    backing: Path,
+    pools: Iterable[str],
+    patterns: NamePatterns,
+    started: float,
+    *,
+    known: Known = MappingProxyType({}),
+    tell: Callable[[TapesFound], object] | None = None,
 ) -> VaultSwept:
     """Look at every tape in *pools* of *vault* below *backing*; blocks, so call it in a thread.
 
-    A pool that cannot be read, or is not there, tells nothing about its tapes: it is named as
-    unread instead of having them counted as deleted.
+    Tapes that are as they are *known* are only named; with *tell*, the others are told of a thousand
+    at a time. A pool that cannot be read, or is not there, tells nothing about its tapes: it is named
+    as unread instead of having them counted as deleted.
     """
-    found: dict[TapeId, Identity] = {}
-    unfit: dict[TapeId, str] = {}
-    strange: list[str] = []
+    finds = _Finds()
     unread: list[str] = []
     for pool in sorted(set(pools)):
+        files = known.get(pool, {})
+        same = finds.same.setdefault(pool, set())
         try:
             with os.scandir(backing / pool) as entries:
                 for entry in entries:
-                    _look(TapeId(vault, pool, entry.name), entry, patterns, (found, unfit, strange))
+                    _look(TapeId(vault, pool, entry.name), entry, patterns, files, finds)
+                    if tell is not None and len(finds.found) + len(finds.unfit) >= PIECE:
+                        tell(TapesFound(vault, started, finds.found, finds.unfit))
+                        finds.told()
         except OSError:
             unread.append(pool)
+        if not same:
+            del finds.same[pool]
     return VaultSwept(
         vault=vault,
         started=started,
-        found=found,
-        ignored=len(strange),
+        found=finds.found,
+        ignored=len(finds.strange),
         unread=tuple(unread),
-        unfit=unfit,
-        examples=tuple(sorted(strange)[:MOST_EXAMPLES]),
+        unfit=finds.unfit,
+        examples=tuple(sorted(finds.strange)[:MOST_EXAMPLES]),
+        same=finds.same,
     )
 
 
@@ -57,13 +97,13 @@ def _look(
     tape: TapeId,
     entry: os.DirEntry[str],
     patterns: NamePatterns,
-    into: tuple[dict[TapeId, Identity], dict[TapeId, str], list[str]],
+    files: Mapping[str, bytes],
+    into: _Finds,
 ) -> None:
-    found, unfit, strange = into
     if entry.name.startswith("."):
         return
     if not patterns.is_label(entry.name):
-        strange.append(str(tape).encode(errors="surrogateescape").decode(errors="replace"))
+        into.strange.append(str(tape).encode(errors="surrogateescape").decode(errors="replace"))
         return
     try:
         seen = entry.stat(follow_symlinks=False)
@@ -72,8 +112,14 @@ def _look(
     if stat.S_ISDIR(seen.st_mode):
         return  # what lies deeper is no tape, whatever it is called
     if stat.S_ISREG(seen.st_mode):
-        found[tape] = Identity(
+        file = files.get(entry.name)
+        if file and file == bytes_of(seen.st_ino, seen.st_size, seen.st_mtime_ns):
+            into.same[tape.pool].add(entry.name)
+            return
+        into.found[tape] = Identity(
             seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
         )
         return
-    unfit[tape] = next((word for is_kind, word in _KINDS if is_kind(seen.st_mode)), "is a device")
+    into.unfit[tape] = next(
+        (word for is_kind, word in _KINDS if is_kind(seen.st_mode)), "is a device"
+    )

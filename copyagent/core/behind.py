@@ -31,7 +31,9 @@ class Behind:
 
     def recover(self, now: Moment) -> None:
         """After a restart: what was told is not told again before its time."""
-        self.book.owed.recover(self.book.watched(), now)
+        waiting = self.book.records.resting(lambda _, shape: not shape.protected)
+        resting = ((tape, r) for tape, r in waiting if self.book.watches(tape.pool_id))
+        self.book.owed.recover(self.book.active(), resting, now)
         limits = self._limits()
         for way, alarm in list(self.book.behind.items()):
             if way not in limits:

@@ -4,7 +4,7 @@ All other parts of the engine work on one `Book`. It is the only place where a c
 so that the messages and the stopping of running copies that belong to a change cannot be forgotten.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from copyagent.core import tape as states
 from copyagent.core.commands import Command, Say, StopCopy
 from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.gates import Closed, Gate, Pause
+from copyagent.core.history import History
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Journal, Reports
 from copyagent.core.link import Link
@@ -19,6 +20,7 @@ from copyagent.core.owed import BehindAlarm, Owed, Way
 from copyagent.core.queues import CopyKey, Queues
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.retry import REST_TIMES, Ladder
+from copyagent.core.shelf import Shape, Shelf
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.messages import Message
@@ -60,7 +62,7 @@ class Book:
     """
 
     settings: Settings
-    records: dict[TapeId, TapeRecord] = field(default_factory=dict)
+    records: Shelf = field(default_factory=Shelf)
     mounts: HostMounts = field(default_factory=HostMounts)
     acks: dict[str, Acknowledged] = field(default_factory=dict)
     baselines: set[str] = field(default_factory=set)
@@ -69,13 +71,13 @@ class Book:
     reports: Reports = field(default_factory=Reports)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
+    history: History = field(default_factory=History)
 
     owed: Owed = field(default_factory=Owed)
     pools: frozenset[PoolId] = field(init=False)
     ways: dict[Way, AutoCopy] = field(init=False)
     gates: dict[Way, Gate] = field(init=False)
     queues: Queues = field(default_factory=Queues)
-    by_label: dict[str, set[TapeId]] = field(default_factory=dict)
     pending: set[CopyKey] = field(default_factory=set)
     failed: set[CopyKey] = field(default_factory=set)
     running: dict[CopyKey, int] = field(default_factory=dict)
@@ -94,7 +96,8 @@ class Book:
         self.pools = frozenset(entry.pool for entry in self.settings.autocopy)
         self.ways = {(entry.pool, entry.target): entry for entry in self.settings.autocopy}
         self.gates = {way: Gate(way, self.settings.targets[way[1]].window) for way in self.ways}
-        for record in self.records.values():
+        self._wake_where_settings_changed()
+        for record in self.records.active():
             self._follow_settings(record)
             self._index(record)
 
@@ -126,18 +129,40 @@ class Book:
         return found
 
     def watched(self) -> Iterator[TapeRecord]:
-        """Go through the records of tapes in watched pools."""
+        """Go through the records of tapes in watched pools; reads each that is at rest.
+
+        What concerns no tape at rest goes through `active` instead, what can tell from a few facts
+        which it concerns, through `chosen`.
+        """
         return (r for r in self.records.values() if self.watches(r.tape.pool_id))
+
+    def active(self) -> list[TapeRecord]:
+        """Return the records of tapes in watched pools that may not be at rest (see `Shelf`)."""
+        return [r for r in self.records.active() if self.watches(r.tape.pool_id)]
+
+    def chosen(self, pool: PoolId | None, wanted: Callable[[Shape], bool]) -> list[TapeRecord]:
+        """Return `active` and, of the tapes at rest, those with a *wanted* shape; all of *pool* alone.
+
+        None stands for any watched pool.
+        """
+        paths = {str(known) for known in self.pools if pool in (None, known)}
+        at_rest = self.records.resting(lambda path, shape: path in paths and wanted(shape))
+        names = [tape for tape, _ in at_rest]
+        awake = [r for r in self.active() if pool in (None, r.tape.pool_id)]
+        return awake + [self.records[tape] for tape in names]
+
+    def put_away(self, saved: Iterable[TapeId]) -> None:
+        """Put records away that are at rest, now that those of *saved* tapes are durable."""
+        self.dirty.update(self.records.put_away(saved, self.deadlines.__contains__))
 
     def called(self, volume: str) -> list[TapeRecord]:
         """Return the watched tapes that a host can mean by *volume*."""
-        found = (self.records[tape] for tape in sorted(self.by_label.get(volume.upper(), ())))
-        return [record for record in found if self.watches(record.tape.pool_id)]
+        found = self.records.called(volume.upper())
+        return [self.records[tape] for tape in found if self.watches(tape.pool_id)]
 
     def drop(self, tape: TapeId) -> None:
         """Forget *tape* altogether: it is gone, and no target has a copy of it."""
         self.owed.forget(self.records.pop(tape))
-        self.by_label.get(tape.label.upper(), set()).discard(tape)
         self.deadlines.pop(tape, None)
         self.dirty.discard(tape)
         self.dropped.add(tape)
@@ -164,6 +189,7 @@ class Book:
             if not isinstance(event, states.Restarted):
                 # A restart only moves due times to another clock: the former run has told the rest.
                 self._announce(record, target, event, now)
+                self.history.became(record.tape, target, after, now.wall_ns)
         self.settle_age(record, now)
         self._sort(record, target)
 
@@ -199,8 +225,6 @@ class Book:
             self.say(message, **fields)
 
     def _index(self, record: TapeRecord) -> None:
-        tape = record.tape
-        self.by_label.setdefault(tape.label.upper(), set()).add(tape)
         for target in record.copies:
             self._sort(record, target)
 
@@ -237,6 +261,22 @@ class Book:
             if target not in wanted and not isinstance(copy.state, states.Unmonitored):
                 copy.state = states.Unmonitored()
                 self.dirty.add(record.tape)
+
+    def _wake_where_settings_changed(self) -> None:
+        """Let the settings of this run be followed by the tapes at rest that they mean something to."""
+        wanted: dict[str, dict[str, str]] = {}
+        for path in {path for path, _ in self.records.counts()}:
+            pool = PoolId.parse(path)
+            targets = [entry.target for entry in self.settings.copies_of(pool)]
+            any_tape = TapeId(pool.vault, pool.pool, "-")
+            wanted[path] = {target: self._place(any_tape, target) for target in targets}
+
+        def disagrees(path: str, shape: Shape) -> bool:
+            kept = {c.target: c.place for c in shape.copies if c.monitored}
+            return kept != wanted[path]
+
+        for tape, _ in list(self.records.resting(disagrees)):
+            self.records[tape]
 
     def _place(self, tape: TapeId, target: str) -> str:
         """Name where the copy lies: another host or directory of the same target is another place."""

@@ -14,6 +14,7 @@ from copyagent.core.host_mount import HostMount
 from copyagent.core.records import Judgement, TapeRecord
 from copyagent.core.time import Moment
 from copyagent.core.witness import Session
+from vtsfs.contract.naming import TapeId
 
 #: A clock that is put right in smaller pieces (adjtime) is followed, and nothing else is done.
 LEAST_S = 2.0
@@ -51,10 +52,17 @@ def set_clock(book: Book, step_ns: int) -> None:
     moved = {about: pause.moved(step_ns) for about, pause in book.pauses.items()}
     book.pauses_dirty = book.pauses_dirty or moved != book.pauses
     book.pauses = moved
+    if not book.settings.ems.hosts:
+        return  # nobody whose times could be compared with those of a tape
     volumes = {mount.volume for mount in mounts.mounts.values()}
-    for record in book.records.values():
+
+    def is_named(tape: TapeId) -> bool:
+        return not volumes.isdisjoint((tape.label.upper(), str(tape)))
+
+    at_rest = [t for t, r in book.records.resting(lambda *_: True) if r.shape.late or is_named(t)]
+    for record in [*book.records.active(), *(book.records[tape] for tape in at_rest)]:
         unjudged = record.open or record.unconfirmed or not record.evidence.empty
-        if unjudged or not volumes.isdisjoint((record.tape.label.upper(), str(record.tape))):
+        if unjudged or is_named(record.tape):
             _move(record, step_ns)
             book.dirty.add(record.tape)
 

@@ -11,6 +11,7 @@ from copyagent.core.behind import Behind
 from copyagent.core.book import Book, reset_clocks
 from copyagent.core.clock_steps import ClockWatch, set_clock
 from copyagent.core.commands import Command
+from copyagent.core.companions import send_companions_again
 from copyagent.core.copying import CopyDone, CopyHeld, SourceChanged, SourceErased
 from copyagent.core.events import (
     AgentStarted,
@@ -20,6 +21,7 @@ from copyagent.core.events import (
     FeedLost,
     FeedOpened,
     SignalSeen,
+    TapesFound,
     TargetProbed,
     VaultSwept,
     WakeupDue,
@@ -82,6 +84,8 @@ class Engine:
                 self.vaults.lost(event, now)
             case SignalSeen():
                 self.vaults.signalled(event, now)
+            case TapesFound():
+                self.vaults.found(event, now)
             case VaultSwept():
                 self.vaults.swept(event, now)
             case CopyIntended():
@@ -127,14 +131,18 @@ class Engine:
 
     def _started(self, now: Moment) -> None:
         book = self.book
-        reset_clocks(book.records.values(), now)
+        reset_clocks(book.records.active(), now)
         self.links.recover(now)
         self.targets.recover(now)
         self.traffic.recover(now)
         self.behind.recover(now)
-        for record in list(book.watched()):
+        for record in book.active():
             book.apply_all(record, states.Restarted(), now)
             self.judge.consider(record, now)
+        # Of a tape at rest, only the present mount of a host can say anything new.
+        for mount in list(book.mounts.mounts.values()):
+            for record in self.judge.meant.addressed(mount.host, mount.volume):
+                self.judge.consider(record, now)
 
     # ---- the copies ------------------------------------------------------------------------------
 
@@ -163,6 +171,8 @@ class Engine:
             copy.kept = event.outcome.kept
             self._say_copied(record, event.target, event.outcome)
             record.note(now.wall_ns, f"{event.target}: {event.outcome.summary}")
+            attempts = copy.state.failures + 1 if isinstance(copy.state, states.Copying) else None
+            self.book.history.copied(event.tape, event.target, event.outcome, attempts, now.wall_ns)
         if isinstance(event.outcome, CopyHeld) and event.outcome.standing is not None:
             copy.base, copy.intent, copy.override = event.outcome.standing, None, None
             copy.kept = event.outcome.kept
@@ -173,6 +183,7 @@ class Engine:
             if isinstance(event.outcome, CopyDone) and record.identity is None:
                 record.identity = event.outcome.copy.source
             self.book.apply(record, event.target, states.Ended(event.outcome), now)
+        send_companions_again(self.book, record, event.target, event.outcome, now)
         if current and isinstance(event.outcome, SourceErased) and event.outcome.gone:
             # If it comes back, be it as it was, it has to be looked at.
             record.identity = None

@@ -1,6 +1,7 @@
 """Everything that can happen to the engine, in the past tense. Host events have a file of their own."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from copyagent.core.copying import CopyFailed, CopyOutcome, CopyWaits, PublishedCopy
@@ -38,11 +39,26 @@ class SignalSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class TapesFound:
+    """A sweep of *vault* that began at *started* has found so much; `VaultSwept` follows.
+
+    *found* and *unfit* are as there. Very many at once would keep everything else waiting.
+    """
+
+    vault: str
+    started: float
+    found: Mapping[TapeId, Identity]
+    unfit: Mapping[TapeId, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class VaultSwept:
     """Every watched tape of *vault* was looked at, from *started* (monotonic seconds) on.
 
     *found* holds the regular files that are tapes by name, *unfit* what has a tape's name and is no
-    plain file, with what it is; *ignored* counts the names in watched pools that are not tapes',
+    plain file, with what it is. *same* are, by pool, the labels of those that were seen as well,
+    and need no more words: they are as `Shelf.files` had them, or `TapesFound` has told of them.
+    *ignored* counts the names in watched pools that are not tapes',
     *examples* are some of them; *unread* are pools that could not be read: of their tapes nothing
     is known.
     """
@@ -54,6 +70,17 @@ class VaultSwept:
     unread: tuple[str, ...] = ()
     unfit: Mapping[TapeId, str] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
+    same: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+
+    @property
+    def tapes(self) -> int:
+        """How many tapes there are."""
+        return len(self.found) + sum(map(len, self.same.values()))
+
+    def has(self, tape: TapeId) -> bool:
+        """Tell whether there was something of that name."""
+        seen = tape in self.found or tape in self.unfit
+        return seen or tape.label in self.same.get(tape.pool, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +124,7 @@ Event = (
     | FeedOpened
     | FeedLost
     | SignalSeen
+    | TapesFound
     | VaultSwept
     | CopyIntended
     | CopyEnded

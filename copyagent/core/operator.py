@@ -8,6 +8,7 @@ from copyagent.core import tape as states
 from copyagent.core.book import Book
 from copyagent.core.copying import HoldReason
 from copyagent.core.records import TapeRecord
+from copyagent.core.shelf import Shape
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
@@ -54,7 +55,7 @@ def retry(book: Book, tape: TapeId, user: str, now: Moment) -> list[str]:
 def retry_failed(book: Book, user: str, now: Moment) -> list[str]:
     """Start a new ladder for every copy that has used up its attempts."""
     answers = []
-    for record in list(book.watched()):
+    for record in book.active():
         for target, copy in record.copies.items():
             if isinstance(copy.state, states.Failed):
                 book.apply(record, target, states.RetryAsked(record.generation), now)
@@ -84,7 +85,7 @@ def sync(
     else:
         if not book.watches(where):
             raise RequestFailed(f"pool {where} is not under autocopy: in the settings")
-        records = [r for r in book.watched() if r.tape.pool_id == where]
+        records = book.chosen(where, _may_lack)
     answers = []
     for record in records:
         for target, copy in record.copies.items():
@@ -106,6 +107,11 @@ def sync(
     if answers:
         record_action(book, user, "sync", str(where), f"{len(answers)} queued")
     return answers or [f"{where}: nothing to copy"]
+
+
+def _may_lack(shape: Shape) -> bool:
+    """Tell whether tapes at rest of *shape* may be without a copy."""
+    return any(not copy.based for copy in shape.copies) or not shape.protected
 
 
 def release(

@@ -5,10 +5,11 @@ has it open for writing. So a backup that writes for hours owes nothing yet; but
 again before its copy was made goes on being owed since the first time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from copyagent.core.records import TapeRecord
+from copyagent.core.shelf import Resting
 from copyagent.core.time import Moment
 from vtsfs.contract.naming import PoolId, TapeId
 
@@ -57,8 +58,13 @@ class Owed:
         for target in record.copies:
             self._drop((record.tape.pool_id, target), record.tape)
 
-    def recover(self, records: Iterator[TapeRecord], now: Moment) -> None:
-        """After a restart, take from the records what is owed, and since when.
+    def recover(
+        self,
+        records: Iterable[TapeRecord],
+        resting: Iterable[tuple[TapeId, Resting]],
+        now: Moment,
+    ) -> None:
+        """After a restart, take from the records, and tapes at rest, what is owed, and since when.
 
         Only the wall clock of the former run means anything; one that was stepped back meanwhile
         makes a copy owed from now on.
@@ -69,6 +75,9 @@ class Owed:
             for target, copy in record.copies.items()
             if copy.owed_ns and not record.protected_at(target)
         ]
+        for tape, known_of in resting:
+            owed = zip(known_of.shape.copies, known_of.owed_ns, strict=True)
+            known += [(ns, (tape.pool_id, copy.target), tape) for copy, ns in owed if ns]
         self.ways.clear()
         for owed_ns, way, tape in sorted(known):
             self._enter(way, tape, now.mono - max((now.wall_ns - owed_ns) / _NS, 0.0))

@@ -4,8 +4,9 @@ Keys are stable: they are the schema of ``copyagent status --json`` and ``explai
 (version 1). Times are ISO 8601 in UTC, ages in seconds, sizes in bytes.
 """
 
+import heapq
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from copyagent.core.engine import Engine
 from copyagent.core.host_mount import HostMount
 from copyagent.core.host_report import link_document
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
+from copyagent.core.shelf import Shape
 from copyagent.core.time import Moment
 from copyagent.core.witness import Overlay, Session, overlay_says
 from vtsfs.contract import messages
@@ -27,6 +29,9 @@ from vtsfs.contract.units import format_duration
 
 #: Version of the documents made here.
 SCHEMA = 1
+
+#: Copies that need attention are listed up to this number; `unprotected` of their pools counts all.
+MOST_LISTED = 1000
 
 Document = dict[str, Any]
 
@@ -246,16 +251,25 @@ def _sentence(text: str) -> str:
 
 
 def _pool(book: Book, pool: PoolId, target: str, now: Moment) -> Document:
-    records = [r for r in book.watched() if r.tape.pool_id == pool and target in r.copies]
+    records = [r for r in book.active() if r.tape.pool_id == pool and target in r.copies]
     words = Counter(state_words(book, r, r.copies[target], now) for r in records)
+    at_rest = [
+        (copy, count)
+        for (path, shape), count in book.records.counts().items()
+        for copy in shape.copies
+        if path == str(pool) and copy.target == target
+    ]
+    for copy, count in at_rest:
+        words[copy.words] += count
     behind = [r.behind_ns for r in records if not r.protected_at(target)]
+    behind += [r.behind_ns for _, r in book.records.resting(_lacking(target, {str(pool)}))]
     oldest = max((now.wall_ns - min(behind)) // 1_000_000_000, 0) if behind else None
     alarm = book.behind.get((pool, target))
     return {
         "pool": str(pool),
         "target": target,
-        "tapes": len(records),
-        "protected": len(records) - len(behind),
+        "tapes": words.total(),
+        "protected": words.total() - len(behind),
         "unprotected": len(behind),
         "oldest_unprotected_s": oldest,
         "behind_since": iso(alarm.since_ns) if alarm is not None else None,
@@ -264,14 +278,32 @@ def _pool(book: Book, pool: PoolId, target: str, now: Moment) -> Document:
 
 
 def _attention(book: Book, now: Moment) -> list[Document]:
-    """List the copies that are not as they should be, oldest first."""
-    listed = [
-        (record.behind_ns, _copy(book, record, target, copy, now) | {"tape": str(record.tape)})
-        for record in book.watched()
-        for target, copy in record.copies.items()
+    """List the copies that are not as they should be, oldest first, `MOST_LISTED` at most."""
+    lacking = [
+        (record.behind_ns, record.tape, target)
+        for record in book.active()
+        for target in record.copies
         if not record.protected_at(target)
     ]
-    return [entry for _, entry in sorted(listed, key=lambda pair: (pair[0], pair[1]["tape"]))]
+    pools = {str(pool) for pool in book.pools}
+    for tape, resting in book.records.resting(_lacking(None, pools)):
+        for copy in resting.shape.copies:
+            if not copy.protected:
+                lacking.append((resting.behind_ns, tape, copy.target))
+    listed = []
+    for _, tape, target in heapq.nsmallest(MOST_LISTED, lacking):
+        record = book.records.look(tape)
+        document = _copy(book, record, target, record.copies[target], now)
+        listed.append(document | {"tape": str(tape)})
+    return listed
+
+
+def _lacking(target: str | None, pools: Collection[str]) -> Callable[[str, Shape], bool]:
+    """Return what picks the tapes at rest of *pools* that *target*, or any target, has never had."""
+    return lambda path, shape: (
+        path in pools
+        and any(not copy.protected and target in (None, copy.target) for copy in shape.copies)
+    )
 
 
 def _running(tape: TapeId, target: str, progress: Progress | None, now: Moment) -> Document:

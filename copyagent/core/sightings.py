@@ -10,12 +10,13 @@ from dataclasses import replace
 from copyagent.core import tape as states
 from copyagent.core.book import Book
 from copyagent.core.changes import Change, entered
+from copyagent.core.companions import note_companions, send_companions
 from copyagent.core.copying import HoldReason
-from copyagent.core.events import VaultSwept
+from copyagent.core.events import TapesFound, VaultSwept
 from copyagent.core.records import TapeRecord
 from copyagent.core.time import Moment
 from copyagent.core.witness import Evidence, Overlay, Session, overlay_says
-from vtsfs.contract.naming import PoolId
+from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
 
 #: Most sessions that are kept unjudged; those that can decide a verdict outlast the others.
@@ -46,10 +47,11 @@ def enter_signal(
             _ended(book, record, signal, now, awaited=awaited)
         case Kind.CHANGED:
             if _is_of_companions(signal, record):
-                _note_companions(book, record, signal, now)
-                return
-            cause = signal.cause or "changed"
-            changed(book, record, signal.identity, cause, now, wrote=signal.wrote, said=signal)
+                note_companions(book, record, signal, now)
+                send_companions(book, record, now)
+            else:
+                cause = signal.cause or "changed"
+                changed(book, record, signal.identity, cause, now, wrote=signal.wrote, said=signal)
         case Kind.MOVED:
             whence = signal.origin or "elsewhere"
             changed(book, record, signal.identity, f"moved from {whence}", now)
@@ -65,21 +67,14 @@ def enter_signal(
 
 
 def _is_of_companions(signal: Signal, record: TapeRecord) -> bool:
-    """Tell whether a change is of companions alone: they are not copied yet, so nothing follows."""
+    """Tell whether a change is of companions alone."""
     known = signal.identity is not None and signal.identity.same_bytes(record.identity)
     return known and signal.cause in _COMPANION_CAUSES
 
 
-def _note_companions(book: Book, record: TapeRecord, signal: Signal, now: Moment) -> None:
-    if signal.companions:
-        names = ", ".join(signal.companions)
-        record.note(now.wall_ns, f"companions changed, which are not copied: {names}")
-        book.dirty.add(record.tape)
-
-
 def leave_pool(book: Book, pool: str) -> None:
     """Forget the open sessions of *pool*, which has another name now: they end under that one."""
-    for record in book.watched():
+    for record in book.active():
         if record.open and str(record.tape.pool_id) == pool:
             record.open.clear()
             book.dirty.add(record.tape)
@@ -145,7 +140,7 @@ def _ended(book: Book, record: TapeRecord, signal: Signal, now: Moment, *, await
     if signal.wrote:
         # Whatever was judged without the host is history: this session's verdict counts now.
         record.unconfirmed = ()
-    _note_companions(book, record, signal, now)
+    note_companions(book, record, signal, now)
     # Who wrote may have set the time back: what is written is a generation, whatever stat says.
     if signal.wrote or not signal.identity.same_bytes(record.identity):
         if not signal.wrote and not interrupted and signal.identity.size > 0:
@@ -212,17 +207,20 @@ def removed(book: Book, record: TapeRecord, now: Moment) -> None:
     book.apply_all(record, states.Vanished("deleted"), now)
 
 
-def enter_sweep(book: Book, sweep: VaultSwept, now: Moment) -> tuple[int, int, list[TapeRecord]]:
-    """Compare what *sweep* found with the records; return how many changed and went, and who changed.
+def enter_found(book: Book, sweep: TapesFound | VaultSwept, now: Moment) -> list[TapeRecord]:
+    """Compare what *sweep* found with the records; return those that changed.
 
     In a pool that is seen for the first time, tapes nobody knows were there before and wait for the
     operator's `sync`. Otherwise an unknown tape came while nobody looked. A record that a witness
     has touched since the sweep began knows better than the sweep.
     """
     affected: list[TapeRecord] = []
-    vault, found, started, unread = sweep.vault, sweep.found, sweep.started, sweep.unread
-    for tape, identity in found.items():
+    started = sweep.started
+    for tape, identity in sweep.found.items():
         if not book.watches(tape.pool_id) or book.touched.get(tape, -1.0) >= started:
+            continue
+        resting = book.records.of(tape)
+        if resting is not None and identity.same_bytes(resting.identity):
             continue
         record = book.records.get(tape)
         if record is None and str(tape.pool_id) not in book.baselines:
@@ -239,28 +237,45 @@ def enter_sweep(book: Book, sweep: VaultSwept, now: Moment) -> tuple[int, int, l
     for tape, what in sweep.unfit.items():
         if book.watches(tape.pool_id) and book.touched.get(tape, -1.0) < started:
             _unfit(book, book.record(tape), what, now)
-    read = (p for p in book.pools_of(vault) if PoolId.parse(p).pool not in unread)
-    book.baselines.update(read)
-    gone = [
-        record
-        for record in list(book.watched())
-        if record.tape.vault == vault
-        and record.tape not in found
-        and record.tape not in sweep.unfit
-        and record.tape.pool not in unread
-        and (record.identity is not None or _was_unfit(record))
-        and book.touched.get(record.tape, -1.0) < started
+    return affected
+
+
+def enter_sweep(book: Book, sweep: VaultSwept, now: Moment) -> tuple[list[TapeRecord], int]:
+    """Enter all that *sweep* found; return whose tapes changed, and how many are gone."""
+    return enter_found(book, sweep, now), enter_gone(book, sweep, now)
+
+
+def enter_gone(book: Book, sweep: VaultSwept, now: Moment) -> int:
+    """Enter that what *sweep* did not see is gone; return how many. All pools it read are known now."""
+    read = {PoolId.parse(p) for p in book.pools_of(sweep.vault)}
+    read = {pool for pool in read if pool.pool not in sweep.unread}
+    book.baselines.update(map(str, read))
+    names = [
+        record.tape
+        for record in book.active()
+        if record.tape.pool_id in read and (record.identity is not None or _was_unfit(record))
     ]
-    for record in gone:
-        book.dirty.add(record.tape)
+    for pool in read:
+        seen = sweep.same.get(pool.pool, frozenset())
+        missed = (label for label, file in book.records.files(pool).items() if file)
+        names += [TapeId(pool.vault, pool.pool, label) for label in missed if label not in seen]
+    gone = [t for t in names if not sweep.has(t) and book.touched.get(t, -1.0) < sweep.started]
+    for tape in gone:
+        record = book.records[tape]
+        book.dirty.add(tape)
         record.open.clear()
         removed(book, record, now)
-    return len(affected), len(gone), affected
+    # What was touched before this sweep began, no later one can be older than.
+    for tape in [
+        t for t, at in book.touched.items() if t.vault == sweep.vault and at < sweep.started
+    ]:
+        del book.touched[tape]
+    return len(gone)
 
 
 def end_readers(book: Book, vault: str) -> None:
     """Forget the readers of *vault*: an overlay that was cut off does not tell of their end."""
-    for record in book.watched():
+    for record in book.active():
         readers = [name for name, s in record.open.items() if s.access is Access.READ]
         if record.tape.vault == vault and readers:
             book.dirty.add(record.tape)
@@ -274,7 +289,7 @@ def lose_sessions(book: Book, vault: str) -> None:
     The mark is the session's `interrupted`; it lies in the record, so that a crash before the sweep
     does not leave the tape open for ever.
     """
-    for record in book.watched():
+    for record in book.active():
         if record.tape.vault == vault and record.open:
             book.dirty.add(record.tape)
             for name, session in record.open.items():
@@ -287,7 +302,7 @@ def close_lost_sessions(book: Book, sweep: VaultSwept, now: Moment) -> list[Tape
     Each counts as interrupted, with the identity that the sweep found.
     """
     affected = []
-    for record in list(book.watched()):
+    for record in book.active():
         lost = [name for name, session in record.open.items() if session.interrupted]
         tape = record.tape
         if tape.vault != sweep.vault or tape.pool in sweep.unread or not lost:
@@ -295,7 +310,8 @@ def close_lost_sessions(book: Book, sweep: VaultSwept, now: Moment) -> list[Tape
         ended = [record.open.pop(name) for name in lost]
         book.dirty.add(tape)
         newer = book.touched.get(tape, -1.0) >= sweep.started
-        identity = record.identity if newer else sweep.found.get(tape)
+        same = newer or tape.label in sweep.same.get(tape.pool, ())
+        identity = record.identity if same else sweep.found.get(tape)
         if identity is None:
             removed(book, record, now)
             continue

@@ -30,12 +30,14 @@ from vtsfs.contract.naming import TapeId
 class TargetHealth:
     """What is known of one target. *asked* is when it was probed last (monotonic seconds).
 
-    *trouble* means that nothing can be copied there, *next_step* is what to do about it; *remark* is
-    for the operator. *unfit* are the vaults there that take no copies, with the cause.
+    *trouble* means that nothing could be copied there, *next_step* is what to do about it; *remark*
+    is for the operator. *down*: it did not let us in at all, so that no copy need try. *unfit* are
+    the vaults there that take no copies, with the cause.
     """
 
     trouble: str = ""
     next_step: str = ""
+    down: bool = False
     since_ns: int = 0
     asked: float = 0.0
     probing: bool = False
@@ -55,7 +57,7 @@ class Targets:
 
     def recover(self, now: Moment) -> None:
         """After a restart, take from the given-up copies which targets were down."""
-        for record in self.book.watched():
+        for record in self.book.active():
             for target, copy in record.copies.items():
                 state, health = copy.state, self.health.get(target)
                 if health and isinstance(state, states.Failed) and state.unreachable:
@@ -111,7 +113,7 @@ class Targets:
         for target, health in self.health.items():
             if health.probing or not (health.trouble or health.unfit):
                 continue
-            if health.trouble and self.due_at(target, now, most=1):
+            if health.down and self.due_at(target, now, most=1):
                 found.append((target, health.asked + self.book.ladder.probe_gap_s))
             elif self._awaited(target, now):
                 found.append((target, health.asked + self.book.ladder.interval_s))
@@ -151,6 +153,7 @@ class Targets:
         if not health.trouble:
             health.since_ns = now.wall_ns
         health.trouble, health.next_step = outcome.cause, outcome.next_step
+        health.down = not outcome.connected
         health.asked, health.remark = now.mono, ""
 
     def _count(
@@ -187,8 +190,9 @@ class Targets:
     def _waits(self, target: str, outcome: CopyWaits, now: Moment) -> None:
         """What made one copy wait would make all wait; they are looked at again together."""
         if outcome.reason is WaitReason.HOST_KEY:
-            health = self.health[target] = TargetHealth(outcome.detail, "", now.wall_ns, now.mono)
-            health.next_step = messages.HOST_KEY.next_step
+            self.health[target] = TargetHealth(
+                outcome.detail, messages.HOST_KEY.next_step, since_ns=now.wall_ns, asked=now.mono
+            )
         else:
             self._up(target, now)
             self.health[target].remark = str(outcome.reason)

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from copyagent.core import tape as states
 from copyagent.core.book import Acknowledged, Book
 from copyagent.core.commands import Subscribe, SweepVault
-from copyagent.core.events import FeedLost, FeedOpened, SignalSeen, VaultSwept
+from copyagent.core.events import FeedLost, FeedOpened, SignalSeen, TapesFound, VaultSwept
 from copyagent.core.judging import Judge
 from copyagent.core.sightings import (
     close_lost_sessions,
     end_readers,
+    enter_found,
     enter_signal,
     enter_sweep,
     is_other_file,
@@ -69,7 +70,8 @@ class Vaults:
     """The vaults of one agent.
 
     *next_sweep* is when the next daily sweep is due, 0: not yet known. *gone_since* tells since when
-    an overlay does not answer (monotonic seconds), until that was told: *alarmed*.
+    an overlay does not answer (monotonic seconds), until that was told: *alarmed*. *found_changed*
+    counts what the sweeps that are under way have found changed.
     """
 
     book: Book
@@ -79,6 +81,7 @@ class Vaults:
     next_sweep: float = 0.0
     gone_since: dict[str, float] = field(default_factory=dict)
     alarmed: set[str] = field(default_factory=set)
+    found_changed: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # A vault without a watched pool is nobody's business here: its overlay is not even asked.
@@ -188,12 +191,20 @@ class Vaults:
         if not is_other_file(file, record.identity):
             removed(self.book, record, now)
 
+    def found(self, event: TapesFound, now: Moment) -> None:
+        """Take in a part of what a sweep found."""
+        affected = enter_found(self.book, event, now)
+        for record in affected:
+            self.judge.consider(record, now)
+        self.found_changed[event.vault] = self.found_changed.get(event.vault, 0) + len(affected)
+
     def swept(self, event: VaultSwept, now: Moment) -> None:
         """Take in what a sweep found."""
         book = self.book
         for record in close_lost_sessions(book, event, now):
             self.judge.consider(record, now)
-        changed_count, gone, affected = enter_sweep(book, event, now)
+        affected, gone = enter_sweep(book, event, now)
+        changed_count = self.found_changed.pop(event.vault, 0) + len(affected)
         for pool in event.unread:
             name = f"/{event.vault}/{pool}"
             book.say_once(messages.POOL_UNREADABLE, name, now, pool=name)
@@ -212,7 +223,7 @@ class Vaults:
         book.say(
             messages.SWEPT,
             vault=event.vault,
-            tapes=len(event.found),
+            tapes=event.tapes,
             changed=changed_count,
             gone=gone,
             ignored=event.ignored,
@@ -222,14 +233,15 @@ class Vaults:
 
     def _tell_unsynced(self, vault: str) -> None:
         counts: dict[str, int] = {}
-        for record in self.book.watched():
-            if record.tape.vault == vault and any(
-                isinstance(copy.state, states.Unsynced) for copy in record.copies.values()
-            ):
+        for record in self.book.active():
+            if any(isinstance(copy.state, states.Unsynced) for copy in record.copies.values()):
                 pool = str(record.tape.pool_id)
                 counts[pool] = counts.get(pool, 0) + 1
-        for pool, count in counts.items():
-            self.book.say(messages.UNSYNCED, pool=pool, count=count)
+        for (pool, shape), count in self.book.records.counts().items():
+            if not shape.protected:
+                counts[pool] = counts.get(pool, 0) + count
+        for pool in sorted(self.book.pools_of(vault) & counts.keys()):
+            self.book.say(messages.UNSYNCED, pool=pool, count=counts[pool])
 
     def sweeps_due(self, now: Moment) -> None:
         """Ask for the sweeps whose time has come."""

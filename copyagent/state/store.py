@@ -4,6 +4,7 @@ Tables (schema version 1, in ``meta``):
 
 ``tapes``      one row per tape: its name and its record as JSON (`copyagent.state.encoding`)
 ``mounts``     what hosts said, one row per request and mount (`copyagent.state.mount_rows`)
+``shelf``      what is known of tapes at rest without reading their records (`copyagent.state.shelving`)
 ``knowledge``  what concerns no single tape, JSON by name: ``acks`` (how far each outbox was taken in), ``baselines`` (pools whose
                tapes were all seen once), ``behind`` (of which pools it was told that they have
                fallen behind), ``links`` (how far each host was heard, and what was told of its link),
@@ -40,10 +41,12 @@ from copyagent.core.link import Link
 from copyagent.core.on_record import on_record
 from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
-from copyagent.state import encoding, history_rows
+from copyagent.core.shelf import Shelf
+from copyagent.state import encoding, history_rows, shelving
 from copyagent.state.encoding import decode, encode
 from copyagent.state.history_rows import HistoryWanted
 from copyagent.state.mount_rows import MountRows, Row, mounts_of
+from copyagent.state.shelving import RecordDrawer
 from copyagent.state.tape_rows import CopiesFound, tapes_of
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.messages import CATALOGUE
@@ -80,7 +83,7 @@ _LATELY = (
 class Remembered:
     """Everything the state holds, as the agent finds it at its start."""
 
-    records: dict[TapeId, TapeRecord] = field(default_factory=dict)
+    records: Shelf = field(default_factory=Shelf)
     mounts: HostMounts = field(default_factory=HostMounts)
     acks: dict[str, Acknowledged] = field(default_factory=dict)
     baselines: set[str] = field(default_factory=set)
@@ -110,6 +113,7 @@ class Changes:
     """
 
     records: dict[str, str | None] = field(default_factory=dict)
+    resting: dict[str, shelving.Row] = field(default_factory=dict)
     mounts: list[Row] = field(default_factory=list)
     knowledge: dict[str, str] = field(default_factory=dict)
     heard: list[tuple[int, str]] = field(default_factory=list)
@@ -126,11 +130,16 @@ class Changes:
 
     def put_record(self, record: TapeRecord) -> None:
         """Save *record* as it is now."""
-        self.records[str(record.tape)] = encode(encoding.RECORD, record)
+        name = str(record.tape)
+        self.records[name] = encode(encoding.RECORD, record)
+        self.resting.pop(name, None)
+        if (row := shelving.row_of(record)) is not None:
+            self.resting[name] = row
 
     def drop_record(self, tape: TapeId) -> None:
         """Forget *tape*."""
         self.records[str(tape)] = None
+        self.resting.pop(str(tape), None)
 
     def put_mounts(self, mounts: HostMounts, saved: MountRows) -> None:
         """Save what the hosts said, as far as it is not *saved* yet."""
@@ -180,21 +189,23 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._drawer: RecordDrawer | None = None
         (_, _, self._path) = connection.execute("PRAGMA database_list").fetchone()
 
     def load(self) -> Remembered:
         """Read everything; raise `StateError` for what this release cannot read."""
         with _translated("read"):
-            rows = self._db.execute("SELECT tape, record FROM tapes").fetchall()
+            if self._drawer is None:
+                self._drawer = RecordDrawer(self._path)
+            records = shelving.load(self._db, self._drawer)
             knowledge = dict(self._db.execute("SELECT name, value FROM knowledge").fetchall())
             heard = self._db.execute("SELECT entry FROM heard ORDER BY number").fetchall()
             reported = self._db.execute("SELECT * FROM reported ORDER BY number").fetchall()
             mounts = self._mounts(knowledge)
             history_newest = history_rows.newest(self._db)
-        loaded = [decode(encoding.RECORD, text, tape) for tape, text in rows]
         behind = _known(knowledge, "behind", encoding.BEHIND, [])
         return Remembered(
-            records={record.tape: record for record in loaded},
+            records=records,
             mounts=mounts,
             acks=_known(knowledge, "acks", encoding.ACKS, {}),
             baselines=_known(knowledge, "baselines", encoding.NAMES, set()),
@@ -223,6 +234,7 @@ class Store:
         with _translated("written"), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._put_records(changes.records)
+            shelving.put_rows(self._db, changes.resting)
             self._put_mounts(changes.mounts)
             self._db.executemany(
                 "INSERT OR REPLACE INTO knowledge VALUES (?, ?)", changes.knowledge.items()
@@ -300,6 +312,8 @@ class Store:
 
     def close(self) -> None:
         """Close the file; nothing uncommitted is pending at any time."""
+        if self._drawer is not None:
+            self._drawer.close()
         self._db.close()
 
 
@@ -330,6 +344,7 @@ def _open(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         _prepare(database, path)
+        shelving.prepare(database)
     except BaseException:
         database.close()
         raise

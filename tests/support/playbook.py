@@ -19,6 +19,7 @@ from copyagent.core.engine import Engine
 from copyagent.core.events import AgentStarted, Event, SignalSeen, WakeupDue
 from copyagent.core.host_events import HostEvent
 from copyagent.core.records import CopyRecord, TapeRecord
+from copyagent.core.shelf import Shelf
 from copyagent.core.tape import Copied, State
 from copyagent.core.time import Moment
 from copyagent.state.encoding import LINKS, MOUNTS, RECORD, decode, encode
@@ -151,7 +152,7 @@ class Playbook:
         old = self.engine.book
         book = Book(
             old.settings,
-            records={tape: _again(RECORD, record) for tape, record in old.records.items()},
+            records=Shelf({tape: _again(RECORD, record) for tape, record in old.records.items()}),
             mounts=_again(MOUNTS, old.mounts),
             links=_again(LINKS, old.links),
             acks=dict(old.acks),
