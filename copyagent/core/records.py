@@ -48,7 +48,8 @@ class CopyRecord:
     file that an operator released for replacement. *place* is the host and directory all that is
     about, as the settings named it then. *owed_ns* is since when the target could have what it lacks
     (see `copyagent.core.owed`), 0 while it lacks nothing. *kept* are the former generations there,
-    newest first; *wish* is what an operator wants done at the next start.
+    newest first; *wish* is what an operator wants done at the next start. *beside*: companions have
+    changed since the running copy began, so it may not have the latest of them.
     """
 
     state: State = field(default_factory=Clean)
@@ -59,6 +60,7 @@ class CopyRecord:
     owed_ns: int = 0
     kept: tuple[PublishedCopy, ...] = ()
     wish: Wish | None = None
+    beside: bool = False
 
 
 @dataclass(slots=True)

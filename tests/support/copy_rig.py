@@ -53,6 +53,7 @@ class CopyRig:
         self.readback: Readback = "all"
         self.surroundings = Surroundings()
         self.premises = Premises()
+        self.companions: tuple[str, ...] = ()
         self.journal = Journal()
         self.seen: list[CopyProgress] = []
         self.on_progress: Callable[[CopyProgress], None] = lambda _: None
@@ -120,6 +121,7 @@ class CopyRig:
             premises=self.premises,
             readback=self.readback,
             keep_free=0.0,
+            companions=self.companions,
             agent=self.agent,
         )
 

@@ -213,6 +213,11 @@ class Settings(Model):
         """Return how many former generations of *tape* are to stay at *target*."""
         return max((e.keep for e in self.copies_of(tape.pool_id) if e.target == target), default=0)
 
+    def companions_of(self, tape: TapeId, target: str) -> tuple[str, ...]:
+        """Return the patterns of the files that travel with *tape* to *target*."""
+        entries = (e for e in self.copies_of(tape.pool_id) if e.target == target)
+        return tuple(pattern for entry in entries for pattern in entry.companions)
+
     def feed_socket(self, vault: str) -> Path:
         """Return the Unix socket on which the overlay of *vault* hands over its signals."""
         return self.paths.run / f"vtsfs-{vault}.sock"
