@@ -175,18 +175,26 @@ async def expect_renames(target: Target, layout: Layout) -> None:
             "it is no directory at the target",
             "put a directory there, or change target_pool; a symbolic link is not followed",
         )
-    into = layout.vault if pool is None else layout.pool
+    refusal = await _refusal(target, layout.directory, layout.vault)
+    if refusal is not None:
+        what = f"publishing from {layout.staging_root} into {layout.vault}"
+        raise VaultUnfit(what, refusal.why, refusal.next_step) from refusal
+    if pool is not None and (refusal := await _refusal(target, layout.directory, layout.pool)):
+        raise refusal
+
+
+async def _refusal(target: Target, directory: str, into: str) -> TargetRefused | None:
+    """Return why nothing could be renamed from *directory* into another, None if it could."""
     name = secrets.token_hex(8)
     try:
-        await target.rename(f"{layout.directory}/{name}", f"{into}/.{name}")
+        await target.rename(f"{directory}/{name}", f"{into}/.{name}")
     except TargetMissing:
-        return
-    except (TargetFull, TargetLacks):
+        pass
+    except TargetLacks:
         raise
     except TargetRefused as error:
-        raise VaultUnfit(
-            f"publishing from {layout.staging_root} into {into}", error.why, error.next_step
-        ) from error
+        return error
+    return None
 
 
 async def _expect_our_mark(attempt: Attempt) -> None:

@@ -54,6 +54,8 @@ class CopyRig:
         self.surroundings = Surroundings()
         self.premises = Premises()
         self.companions: tuple[str, ...] = ()
+        self.surroundings = Surroundings()
+        self.premises = Premises()
         self.journal = Journal()
         self.seen: list[CopyProgress] = []
         self.on_progress: Callable[[CopyProgress], None] = lambda _: None

@@ -1,0 +1,51 @@
+"""Several requests at once: their answers in order, or the first failure, bare."""
+
+from functools import partial
+
+import pytest
+import trio
+
+from copyagent.transfer.target import LinkLost, TargetMissing
+from copyagent.transfer.together import together
+
+
+async def late(answer: int, turns: int = 1) -> int:
+    for _ in range(turns):
+        await trio.lowlevel.checkpoint()
+    return answer
+
+
+async def fails(error: Exception) -> int:
+    await trio.lowlevel.checkpoint()
+    raise error
+
+
+async def test_answers_come_in_the_order_of_the_questions() -> None:
+    assert await together(partial(late, n, 300 - n) for n in range(200)) == list(range(200))
+    assert await together([]) == []
+
+
+async def test_the_first_failure_ends_the_others_and_is_raised_bare() -> None:
+    ended = trio.Event()
+
+    async def waits() -> int:
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.set()
+
+    with pytest.raises(TargetMissing, match="looking"):
+        await together([waits, partial(fails, TargetMissing("looking"))])
+    assert ended.is_set()
+    with pytest.raises(LinkLost, match="one"):
+        await together([partial(fails, LinkLost("one")), partial(fails, LinkLost("two"))])
+
+
+async def test_cancelling_ends_all() -> None:
+    async def waits() -> int:
+        await trio.sleep_forever()
+        return 0
+
+    with trio.move_on_after(0) as scope:
+        await together([waits])
+    assert scope.cancelled_caught
