@@ -148,6 +148,7 @@ async def _read_back(
         block=attempt.target.max_block,
         patience_s=attempt.route.patience_s,
         report=attempt.reporter(Phase.VERIFYING, _bytes(chunk_map, chosen)),
+        pace=attempt.route.pace,
     )
     await file.close()
     return wrong
