@@ -23,6 +23,7 @@ from copyagent.cli.history import history
 from copyagent.cli.import_config import import_vts_config
 from copyagent.cli.keys import keys
 from copyagent.cli.snapshot import last_known
+from copyagent.cli.target_names import unknown_algorithms
 from copyagent.cli.verify import verify
 from copyagent.control.client import ask
 from copyagent.control.protocol import (
@@ -140,12 +141,12 @@ def check(config: Path) -> None:
     All problems are told at once; nothing is changed and nothing connected to.
     """
     settings, problems = check_settings_file(config)
-    if settings is None:
+    if settings is not None:
+        problems = tuple(f"{config}: {problem}" for problem in unknown_algorithms(settings))
+    if settings is None or problems:
         raise SettingsError("\n".join(problems), problems)
     pools = len(settings.autocopy)
     click.echo(f"{config}: in order ({len(settings.vaults)} vaults, {pools} watched pools)")
-    for pool in dict.fromkeys(entry.pool for entry in settings.autocopy if entry.companions):
-        click.echo(f"note: companions of tapes in {pool} are watched, but not copied yet")
 
 
 def _ask(config: Path, request: Request) -> Any:

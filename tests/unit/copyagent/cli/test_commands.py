@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from copyagent.cli.commands import copyagent
 from tests.support.example_settings import EXAMPLE
@@ -37,18 +36,6 @@ def test_check_says_that_all_is_in_order(config: Path, capsys: pytest.CaptureFix
     assert f"{config}: in order" in capsys.readouterr().out
 
 
-def test_check_says_that_companions_are_not_copied(
-    config: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings = yaml.safe_load(config.read_text())
-    settings["autocopy"][0]["companions"] = ["{label}.*"]
-    config.write_text(yaml.safe_dump(settings))
-    assert run("check") == 0
-    assert "companions of tapes in /VAULT00/BILL are watched, but not copied" in (
-        capsys.readouterr().out
-    )
-
-
 def test_check_reports_every_problem_with_file_and_key(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,6 +43,17 @@ def test_check_reports_every_problem_with_file_and_key(
     assert run("check") == 10
     told = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[1] for line in told] == ["retry.interval", "surprise"]
+
+
+def test_check_knows_which_algorithms_there_are(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = config.read_text()
+    config.write_text(text.replace("user: vts", "user: vts\n    algorithms: {ciphers: [rot13]}"))
+    assert run("check") == 10
+    assert "targets.drsite.algorithms.ciphers: 'rot13' is not known" in capsys.readouterr().err
+    config.write_text(text.replace("user: vts", "user: vts\n    algorithms: {macs: [hmac-sha1]}"))
+    assert run("check") == 0
 
 
 def test_check_looks_at_the_files_too(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

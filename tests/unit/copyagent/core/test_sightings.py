@@ -383,21 +383,6 @@ def test_what_was_no_plain_tape_and_is_gone_is_forgotten(play: Playbook, overlay
         assert TAPE not in play.engine.book.records
 
 
-@pytest.mark.parametrize("cause", ["companion", "companion-interrupted"])
-def test_a_companion_is_not_copied_and_raises_no_alarm(
-    play: Playbook, overlay: Overlay, cause: str
-) -> None:
-    with play:
-        copied(play, overlay)
-        play >> overlay.companion(cause=cause)
-        play.wait(3600.0)
-        assert isinstance(play.state(), Copied)
-        assert play.record().protected
-    assert play.times_said(messages.CHANGED_WITHOUT_MOUNT) == 0
-    told = [note.text for note in play.record().notes if "companions changed" in note.text]
-    assert told == [f"companions changed, which are not copied: {TAPE.label}.meta"]
-
-
 def test_a_tape_that_changed_with_its_companion_is_copied(play: Playbook, overlay: Overlay) -> None:
     """The overlay was away when the tape changed: the companion's signal shows the new identity."""
     with play:
