@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.live import Live
 
+from copyagent.cli.audit import audit
 from copyagent.cli.console import LOOK_S, console, print_document
 from copyagent.cli.display import explanation, overview
 from copyagent.cli.doctor import doctor
@@ -187,3 +188,4 @@ copyagent.add_command(verify)
 copyagent.add_command(history)
 copyagent.add_command(fetch)
 copyagent.add_command(generations)
+copyagent.add_command(audit)
