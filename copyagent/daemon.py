@@ -18,6 +18,7 @@ from copyagent.control.protocol import Doorkeeper, Request
 from copyagent.control.server import serve
 from copyagent.core.book import Book
 from copyagent.core.engine import Engine
+from copyagent.core.history import History
 from copyagent.core.time import Moment
 from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link import run_link
@@ -114,6 +115,7 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
         reports=known.reports,
         behind=known.behind,
         pauses=known.pauses,
+        history=History(settings.digest, known.history_newest),
     )
     return Runner(Engine(book, frozenset({os.uname().nodename})), store, event_log, connect, now)
 

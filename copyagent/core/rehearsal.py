@@ -256,7 +256,7 @@ class Rehearsal:
             return CopyStopped("the order was withdrawn")
         stamp = TargetStamp(source.size, source.mtime_ns // 10**9)
         published = PublishedCopy(
-            job.generation, source, source.size, "0" * 64, "0" * 64, stamp, "rehearsed",
+            job.generation, source, source.size, "0" * 64, stamp, "rehearsed",
             self._now.wall_ns,
         )  # fmt: skip
         self._engine.take(CopyIntended(job.tape, job.target, published), self._now)

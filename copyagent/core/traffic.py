@@ -84,7 +84,7 @@ class Traffic:
             return closed
         rests = by_hold_down(state, now) if isinstance(state, states.Queued) else None
         health = self.targets.health.get(target)
-        if rests is None and health is not None and health.trouble:
+        if rests is None and health is not None and health.down:
             return by_trouble(target, health.trouble, health.next_step)
         return rests
 
@@ -153,7 +153,7 @@ class Traffic:
     def _is_open(self, way: Way, now: Moment) -> bool:
         target = way[1]
         health = self.targets.health.get(target)
-        if health is None or health.trouble or way not in self.book.gates:
+        if health is None or health.down or way not in self.book.gates:
             return False
         return self.book.gates[way].closed(self.book.pauses, now) is None
 

@@ -228,6 +228,13 @@ FENCED = Message(
     "The target is in service. When it is not: remove the file IN-SERVICE there; copies then go on "
     "by themselves.",
 )
+COPY_WRONG = Message(
+    624144,
+    "The copy of {tape} at {target} is NOT what was published there: {detail}",
+    "It is compared again and held as target changed. Find out what changed it, a storage fault or "
+    "somebody; copyagent fetch keeps what is there; to replace it: copyagent release TAPE "
+    "--overwrite-target --because TEXT",
+)
 FOREIGN_AGENT = Message(
     624143,
     "Copies to {target} wait: {cause}",

@@ -3,7 +3,7 @@
 import pytest
 
 from copyagent.core.commands import ProbeTarget, StartCopy
-from copyagent.core.copying import CopyWaits, WaitReason
+from copyagent.core.copying import CopyFailed, CopyWaits, WaitReason
 from copyagent.core.events import TargetProbed
 from copyagent.core.retry import Ladder
 from copyagent.core.tape import Copied, Failed, Queued, Retrying, Waiting
@@ -28,6 +28,7 @@ from vtsfs.contract.naming import TapeId
 
 ATTEMPTS = 12
 INTERVAL = 300.0
+REFUSED = CopyFailed("connection refused", "Start sshd.", unreachable=True)
 
 
 def test_the_ladder_by_itself() -> None:
@@ -53,20 +54,29 @@ def play_to_the_first_attempt(*tapes: TapeId, **changes: object) -> Playbook:
 
 
 @pytest.mark.parametrize("took", [0.0, 7.5, 4000.0])
-def test_twelve_attempts_five_minutes_apart_and_one_failure_message(took: float) -> None:
+@pytest.mark.parametrize("down", [False, True])
+def test_twelve_attempts_five_minutes_apart_and_one_failure_message(
+    took: float, *, down: bool
+) -> None:
+    """A copy that fails by itself is tried twelve times, a target that is down is asked after one."""
     with play_to_the_first_attempt(retry={"rearm": "never"}) as play:
         for attempt in range(1, ATTEMPTS + 1):
-            play << StartCopy
+            asked = down and attempt > 1
+            play << (ProbeTarget if asked else StartCopy)
             play.wait(took)
             over = play.elapsed
-            play >> unreachable(play.job)
+            if asked:
+                play >> TargetProbed(TARGET, REFUSED)
+            else:
+                play >> (unreachable if down else failed)(play.job)
             if attempt < ATTEMPTS:
                 play.at(over + INTERVAL - 0.001)
-                assert len(play.jobs) == attempt, "none early"
+                assert isinstance(state := play.state(), Retrying), "none early"
+                assert state.failures == attempt
                 play.at(over + INTERVAL)
         assert isinstance(play.state(), Failed)
         play.wait(30 * 86400.0)
-        assert len(play.jobs) == ATTEMPTS, "none extra"
+        assert len(play.jobs) == (1 if down else ATTEMPTS), "none extra"
     assert play.times_said(messages.GAVE_UP) == 1
     assert play.times_said(messages.ATTEMPT_FAILED) == ATTEMPTS - 1
 
@@ -130,6 +140,55 @@ def test_a_target_that_is_down_counts_for_every_tape_that_is_due() -> None:
         assert len(play.jobs) == 2
 
 
+def test_what_becomes_due_while_a_probe_runs_has_had_its_attempt_when_it_fails() -> None:
+    """And what is not due yet keeps its time: each tape has its own ladder."""
+    overlay, play = Overlay(), Playbook(make_engine())
+    play >> link_lost() >> overlay.mounted() >> overlay.dismounted()
+    with play.wait(2.0):
+        play << StartCopy
+        play >> unreachable(play.job)
+        play.wait(INTERVAL) << ProbeTarget(TARGET)
+        play >> overlay.mounted(SECOND) >> overlay.dismounted(SECOND)
+        play.wait(5.0)
+        assert play.state(SECOND) == Queued(1)
+        play >> TargetProbed(TARGET, REFUSED)
+        states = [play.state(tape) for tape in (TAPE, SECOND)]
+        assert [getattr(state, "failures", None) for state in states] == [2, 1]
+        over = play.now
+        play.wait(20.0)
+        play >> overlay.mounted(TWIN) >> overlay.dismounted(TWIN)
+        play.wait(2.0) << ProbeTarget(TARGET)
+        play >> TargetProbed(TARGET, REFUSED)
+        assert isinstance(state := play.state(TAPE), Retrying)
+        assert (state.failures, state.due) == (2, over.after(INTERVAL))
+        assert isinstance(state := play.state(TWIN), Retrying)
+        assert (state.failures, state.due) == (1, play.now.after(INTERVAL))
+        play.wait(INTERVAL) << ProbeTarget(TARGET)
+        play >> TargetProbed(TARGET) << StartCopy << StartCopy
+        assert {job.tape for job in play.jobs[1:]} == {TAPE, SECOND}, (
+            "it answers: what is due starts"
+        )
+
+
+def test_a_target_that_is_down_is_not_asked_more_often_than_every_few_seconds() -> None:
+    overlay, play, probes = Overlay(), Playbook(make_engine()), 0
+    play >> link_lost() >> overlay.mounted() >> overlay.dismounted()
+    with play.wait(2.0):
+        play << StartCopy
+        play >> unreachable(play.job)
+        for number in range(100):
+            tape = TapeId("VAULT00", "BILL", f"N{number:05}")
+            play >> overlay.mounted(tape) >> overlay.dismounted(tape)
+            play.wait(1.0)
+            if play.open:
+                probes += 1
+                play << ProbeTarget(TARGET)
+                play >> TargetProbed(TARGET, REFUSED)
+        assert probes == 10
+    assert len(play.jobs) == 1, "no connection for any tape"
+    assert play.times_said(messages.ATTEMPT_FAILED) <= 2
+
+
 def test_tapes_that_are_due_wait_for_a_free_place_without_a_busy_loop() -> None:
     with play_to_the_first_attempt(TAPE, SECOND, TWIN) as play:
         play << StartCopy << StartCopy
@@ -150,7 +209,7 @@ def test_when_the_target_returns_the_tapes_given_up_for_want_of_it_start_anew() 
         for _ in range(3):
             play.wait(INTERVAL) << ProbeTarget(TARGET)
             play.wait(15.0)
-            play >> TargetProbed(TARGET, "connection refused")
+            play >> TargetProbed(TARGET, REFUSED)
         play.wait(INTERVAL) << ProbeTarget(TARGET)
         play >> TargetProbed(TARGET, None) << StartCopy
         play >> done(play.job)

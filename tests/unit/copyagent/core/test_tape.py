@@ -1,5 +1,7 @@
 """Every pair of state and event: what becomes of it, or that it cannot happen."""
 
+from dataclasses import replace
+
 import pytest
 
 from copyagent.core import tape as states
@@ -25,6 +27,7 @@ from copyagent.core.tape import (
     Context,
     Copied,
     Copying,
+    Deferred,
     Ended,
     Failed,
     Held,
@@ -39,6 +42,7 @@ from copyagent.core.tape import (
     Superseded,
     TargetDown,
     TargetReturned,
+    TargetWaits,
     Unchanged,
     Unmonitored,
     Unsynced,
@@ -58,11 +62,13 @@ STAMP = TargetStamp(7, 8)
 CLEAN = Clean()
 UNSYNCED = Unsynced()
 QUEUED = Queued(4, failures=1)
+RESTING = Queued(4, failures=1, due=NOW.after(100.0))
 COPYING = Copying(4, 1, 9)
 RETRYING = Retrying(4, 1, "why", "do", NOW.after(100.0))
 DUE = Retrying(4, 1, "why", "do", NOW)
 FAILED = Failed(4, 3, "why", "do", unreachable=False, at_ns=9)
 UNREACHED = Failed(4, 3, "why", "do", unreachable=True, at_ns=9)
+WAITED = Waiting(4, 1, WaitReason.OPEN, "why", NOW)
 WAITING = Waiting(4, 1, WaitReason.FENCED, "why", NOW.after(100.0))
 HELD = Held(4, HoldReason.CONFLICT, "why", 9)
 SUPERSEDED = Superseded(4)
@@ -77,6 +83,7 @@ PENDING: tuple[states.State, ...] = (QUEUED, COPYING, RETRYING, WAITING)
 
 HOLD = HoldDecided(5, HoldReason.INTERRUPTED, "torn")
 DOWN = TargetDown("refused", "start sshd")
+WAITS = TargetWaits(WaitReason.HOST_KEY, "another key")
 JOB = CopyJob(TAPE, TARGET, TAPE, 4, None)
 DONE = CopyDone(published(JOB), 1, 1.0)
 
@@ -100,23 +107,29 @@ def expected() -> dict[tuple[states.State, states.Event], states.State]:
     for state in (QUEUED, RETRYING, WAITING):
         table[state, Started()] = Copying(4, 1, NOW.wall_ns)
     table[QUEUED, DOWN] = Retrying(4, 2, "refused", "start sshd", LATER)
-    table[DUE, DOWN] = Retrying(4, 2, "refused", "start sshd", LATER)
+    for state in (DUE, WAITED):
+        table[state, DOWN] = Retrying(4, 2, "refused", "start sshd", LATER)
+    for state in (QUEUED, DUE, WAITED):
+        table[state, WAITS] = Waiting(4, 1, WaitReason.HOST_KEY, "another key", LATER)
     table[UNREACHED, TargetReturned()] = Queued(4)
     table[WAITING, Cleared(WaitReason.FENCED)] = Queued(4, failures=1)
     table[COPYING, Restarted()] = Queued(4, failures=1)
-    table[COPYING, Ended(DONE)] = Copied(4, NOW.wall_ns)
+    table[COPYING, Deferred()] = QUEUED
+    for state in (COPYING, QUEUED, RESTING):
+        table[state, Ended(DONE)] = Copied(4, NOW.wall_ns)
     return table
 
 
 EXPECTED = expected()
 ILLEGAL = {
     *((state, Started()) for state in EVERY if state not in {QUEUED, RETRYING, WAITING}),
+    *((state, Deferred()) for state in EVERY if state != COPYING),
     (KEPT, RetryAsked(4)),
     (UNMONITORED, RetryAsked(4)),
 }
 EVENTS: tuple[states.Event, ...] = (
-    Approved(5), Approved(4), HOLD, WriterCame(), Unchanged(4), Started(), Ended(DONE), DOWN,
-    TargetReturned(), Cleared(WaitReason.FENCED), Cleared(WaitReason.HOST_KEY), RetryAsked(4), Vanished("deleted"), Received(), Restarted(),
+    Approved(5), Approved(4), HOLD, WriterCame(), Unchanged(4), Started(), Deferred(),
+    Ended(DONE), DOWN, WAITS, TargetReturned(), Cleared(WaitReason.FENCED), Cleared(WaitReason.HOST_KEY), RetryAsked(4), Vanished("deleted"), Received(), Restarted(),
 )  # fmt: skip
 
 
@@ -132,7 +145,12 @@ def test_every_pair(state: states.State, event: states.Event) -> None:
 
 @pytest.mark.parametrize(
     ("state", "event"),
-    [(COPIED, Approved(4, again=True)), (DUE, DOWN), (UNREACHED, TargetReturned())],
+    [
+        (COPIED, Approved(4, again=True)),
+        (UNREACHED, TargetReturned()),
+        (RESTING, Ended(DONE)),
+        *((state, event) for state in (DUE, WAITED) for event in (DOWN, WAITS)),
+    ],
     ids=repr,
 )
 def test_pairs_that_depend_on_more_than_the_kind(state: states.State, event: states.Event) -> None:
@@ -184,7 +202,38 @@ def test_how_a_copy_ends(outcome: CopyOutcome, state: states.State) -> None:
     assert states.step(COPYING, Ended(outcome), CTX) == state
     # The same news for a copy that was called off meanwhile changes nothing.
     for other in set(EVERY) - {COPYING}:
-        assert states.step(other, Ended(outcome), CTX) is other
+        if other != QUEUED or outcome != DONE:
+            assert states.step(other, Ended(outcome), CTX) is other
+
+
+def test_a_copy_put_off_too_late_to_be_called_back_is_made() -> None:
+    assert states.step(QUEUED, Ended(DONE), CTX) == Copied(4, NOW.wall_ns)
+    assert states.step(Queued(5), Ended(DONE), CTX) == Queued(5), "that was of an older generation"
+
+
+def test_a_tape_that_rests_is_not_due() -> None:
+    for event in (DOWN, WAITS):
+        assert states.step(RESTING, event, CTX) == RESTING
+    resting = replace(CTX, rest_s=60.0, hold_down_s=90.0)
+    for state, event in (
+        (SUPERSEDED, Unchanged(4)),
+        (COPIED, Approved(5)),
+        (RETRYING, Approved(5)),
+    ):
+        made = states.step(state, event, resting)
+        assert isinstance(made, Queued)
+        assert made.due == NOW.after(60.0)
+    assert states.step(RESTING, RetryAsked(4), resting) == Queued(4), (
+        "at once, by an operator's word"
+    )
+    assert states.step(RESTING, Approved(4), resting) == RESTING
+
+
+def test_a_rest_is_no_longer_after_a_restart_whatever_became_of_the_clock() -> None:
+    for away_s, left_s in ((40.0, 60.0), (-5000.0, 90.0), (5000.0, 0.0)):
+        now = Moment(3.0, NOW.wall_ns + int(away_s * 10**9))
+        after = states.step(RESTING, Restarted(), replace(CTX, now=now, hold_down_s=90.0))
+        assert after == replace(RESTING, due=now.after(left_s))
 
 
 def test_the_last_attempt_fails_for_good() -> None:

@@ -1,16 +1,26 @@
 """Tapes whose pool goes to other targets than in the last run; which targets answer."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from copyagent.core import operator
 from copyagent.core.book import Book
-from copyagent.core.commands import StartCopy
-from copyagent.core.copying import CopyWaits, WaitReason
+from copyagent.core.commands import ProbeTarget, Say, StartCopy
+from copyagent.core.copying import CopyFailed, CopyWaits, WaitReason
 from copyagent.core.engine import Engine
-from copyagent.core.events import AgentStarted, TargetProbed
-from copyagent.core.tape import Clean, Copied, Held, Retrying, Unmonitored, Unsynced
+from copyagent.core.events import AgentStarted, TargetProbed, WakeupDue
+from copyagent.core.tape import (
+    Approved,
+    Clean,
+    Copied,
+    Held,
+    Retrying,
+    Unmonitored,
+    Unsynced,
+    Waiting,
+)
 from tests.support.histories import (
     OTHER_TARGET,
     SECOND,
@@ -25,11 +35,14 @@ from tests.support.histories import (
     make_settings,
     unreachable,
 )
-from tests.support.playbook import Playbook
+from tests.support.playbook import START, Playbook
 from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Identity
 
 BOTH = (TARGET, OTHER_TARGET)
+REFUSED = CopyFailed("connection refused", "Start sshd.", unreachable=True)
 
 
 def under_other_settings(play: Playbook, *targets: str) -> Playbook:
@@ -107,15 +120,16 @@ def test_the_health_of_a_target_is_what_was_heard_last() -> None:
         play >> unreachable(play.job)
         assert health[TARGET].trouble == "connection refused"
         since = health[TARGET].since_ns
-        play.wait(300.0) << StartCopy
-        play >> unreachable(play.job)
+        play.wait(300.0) << ProbeTarget(TARGET)
+        play >> TargetProbed(TARGET, REFUSED)
         assert health[TARGET].since_ns == since
-        play.wait(300.0) << StartCopy
+        play.wait(300.0) << ProbeTarget(TARGET)
+        play >> TargetProbed(TARGET) << StartCopy
         play >> ended(play.job, CopyWaits(WaitReason.FENCED, "IN-SERVICE"))
         assert not health[TARGET].trouble, "who can say that it is fenced is there"
-        play >> TargetProbed(TARGET, "timed out")
+        play >> TargetProbed(TARGET, replace(REFUSED, cause="timed out"))
         assert health[TARGET].trouble == "timed out"
-        play >> TargetProbed(TARGET, None)
+        play >> TargetProbed(TARGET)
         assert not health[TARGET].trouble
 
 
@@ -144,8 +158,8 @@ def test_one_tape_speaks_in_the_log_for_all_that_were_due() -> None:
         play.hand(unreachable(first))
         play.hand(unreachable(second))
         assert play.times_said(messages.ATTEMPT_FAILED) == 2, "both tried"
-        play.wait(300.0)
-        play << StartCopy << StartCopy
+        play.wait(300.0) << ProbeTarget(TARGET)
+        play >> TargetProbed(TARGET) << StartCopy << StartCopy
         for job in play.jobs[2:]:
             play.hand(failed(job))
         for label in range(3, 8):
@@ -174,6 +188,54 @@ def test_a_target_with_another_host_key_is_in_trouble_and_a_fenced_one_is_not() 
         play >> ended(play.job, CopyWaits(WaitReason.FENCED, "IN-SERVICE"))
         health = play.engine.targets.health[TARGET]
         assert (health.trouble, health.remark) == ("", "fenced")
+
+
+def test_one_copy_that_waits_speaks_for_all_that_are_due() -> None:
+    """A fence, another host key, another agent: nobody tries it ten thousand times, or counts it."""
+    overlay, play = Overlay(), Playbook(make_engine())
+    with play:
+        for label in range(1, 8):
+            tape = replace(TAPE, label=f"X0000{label}")
+            play >> overlay.mounted(tape) >> overlay.dismounted(tape)
+        play.wait(30.0) << StartCopy << StartCopy
+        play >> ended(play.jobs[0], CopyWaits(WaitReason.FENCED, "IN-SERVICE"))
+        play >> ended(play.jobs[1], CopyWaits(WaitReason.FENCED, "IN-SERVICE"))
+        states = [record.copies[TARGET].state for record in play.engine.book.records.values()]
+        assert all(isinstance(state, Waiting) and state.failures == 0 for state in states)
+        assert play.times_said(messages.FENCED) == 1
+        play.wait(300.0) << StartCopy << StartCopy
+        play >> ended(play.jobs[2], CopyWaits(WaitReason.HOST_KEY, "another key"))
+        play >> ended(play.jobs[3], CopyWaits(WaitReason.HOST_KEY, "another key"))
+        play.wait(300.0) << StartCopy << StartCopy
+        assert len(play.jobs) == 6
+        play.hand(done(play.jobs[4]))
+        play << StartCopy
+
+
+def test_ten_thousand_tapes_and_a_target_that_is_down_cost_a_probe_and_a_line() -> None:
+    engine = make_engine()
+    book, now = engine.book, START
+    for number in range(10_000):
+        record = book.record(TapeId("VAULT00", "BILL", f"T{number:05}"))
+        record.generation, record.identity = 1, Identity(1, number, 10, 10, 10)
+        book.apply(record, TARGET, Approved(1), now)
+    started = [c.job for c in engine.handle(WakeupDue(), now) if isinstance(c, StartCopy)]
+    assert len(started) == 2
+    for job in started:
+        engine.handle(unreachable(job), now)
+    said, probes = Counter[int](), 0
+    for _ in range(11):
+        now = now.after(300.0)
+        commands = engine.handle(WakeupDue(), now)
+        probes += sum(isinstance(command, ProbeTarget) for command in commands)
+        assert not any(isinstance(command, StartCopy) for command in commands)
+        for command in engine.handle(TargetProbed(TARGET, REFUSED), now):
+            if isinstance(command, Say):
+                said[command.message.id] += 1
+    assert probes == 11
+    assert said == {messages.ATTEMPT_FAILED.id: 10, messages.GAVE_UP.id: 10_000}
+    assert all(r.copies[TARGET].state.kind == "failed" for r in book.records.values())
+    assert max(len(record.notes) for record in book.records.values()) <= 4
 
 
 def test_a_hold_does_not_end_by_a_change_of_the_settings() -> None:
