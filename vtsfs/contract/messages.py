@@ -232,8 +232,7 @@ COPY_WRONG = Message(
     624144,
     "The copy of {tape} at {target} is NOT what was published there: {detail}",
     "It is compared again and held as target changed. Find out what changed it, a storage fault or "
-    "somebody; copyagent fetch keeps what is there; to replace it: copyagent release TAPE "
-    "--overwrite-target --because TEXT",
+    "somebody; then replace it: copyagent release TAPE --overwrite-target --because TEXT",
 )
 FOREIGN_AGENT = Message(
     624143,
