@@ -48,9 +48,10 @@ from copyagent.state.store import Changes, Store
 from copyagent.sweep import sweep_vault
 from copyagent.transfer.attempt import Route
 from copyagent.transfer.copier import copy_tape
+from copyagent.transfer.fencing import layouts_of
 from copyagent.transfer.pacing import Paces
 from copyagent.transfer.premises import Premises
-from copyagent.transfer.probing import probe
+from copyagent.transfer.probing import probe, unfit_vaults
 from copyagent.transfer.progress import CopyProgress
 from copyagent.transfer.target import Target
 from vtsfs.contract import settings
@@ -372,14 +373,19 @@ class Runner:
             return CopyFailed(f"unforeseen error {error!r}", "report this to the makers.")
 
     async def _probe(self, name: str) -> None:
-        target = self.engine.book.settings.targets[name]
+        settings = self.engine.book.settings
+        target, unfit = settings.targets[name], dict[str, str]()
+
+        async def look(connected: Target) -> None:
+            unfit.update(await unfit_vaults(connected, layouts_of(settings, name)))
+
         try:
-            outcome = await probe(lambda: self.connect(target))
+            outcome = await probe(lambda: self.connect(target), look)
         except Exception as error:
             log.exception("probe of %s ended by an unforeseen error", name)
             cause = f"unforeseen error {error!r}"
             outcome = CopyFailed(cause, "report this to the makers.", unreachable=True)
-        await self.post(TargetProbed(name, outcome))
+        await self.post(TargetProbed(name, outcome, unfit))
 
     def _start_sweep(self, command: SweepVault) -> None:
         """One sweep of a vault at a time; a wish that comes meanwhile is granted after it."""
@@ -403,7 +409,7 @@ class Runner:
                 book_settings.naming.patterns(),
                 self.clock().mono,
                 known={p: shelf.files(PoolId(command.vault, p)) for p in pools},
-                tell=partial(trio.from_thread.run, self.post_durably),
+                tell=lambda part: trio.from_thread.run(self.post_durably, part),
             )
         )
         await self.post_durably(swept)

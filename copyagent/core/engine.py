@@ -13,6 +13,7 @@ from copyagent.core.clock_steps import ClockWatch, set_clock
 from copyagent.core.commands import Command
 from copyagent.core.companions import send_companions_again
 from copyagent.core.copying import CopyDone, CopyHeld, SourceChanged, SourceErased
+from copyagent.core.errands import ends_errand
 from copyagent.core.events import (
     AgentStarted,
     CopyEnded,
@@ -136,7 +137,7 @@ class Engine:
         self.targets.recover(now)
         self.traffic.recover(now)
         self.behind.recover(now)
-        for record in book.active():
+        for record in sorted(book.active(), key=lambda r: str(r.tape)):
             book.apply_all(record, states.Restarted(), now)
             self.judge.consider(record, now)
         # Of a tape at rest, only the present mount of a host can say anything new.
@@ -176,7 +177,7 @@ class Engine:
         if isinstance(event.outcome, CopyHeld) and event.outcome.standing is not None:
             copy.base, copy.intent, copy.override = event.outcome.standing, None, None
             copy.kept = event.outcome.kept
-        if isinstance(event.outcome, CopyDone | CopyHeld | SourceErased):
+        if ends_errand(copy.wish, event.outcome):
             copy.wish = None
         record.forget_changes()
         if current or late:

@@ -6,8 +6,8 @@ Keys are stable: they are the schema of ``copyagent status --json`` and ``explai
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from copyagent.core import tape as states
@@ -18,7 +18,6 @@ from copyagent.core.engine import Engine
 from copyagent.core.host_mount import HostMount
 from copyagent.core.host_report import link_document
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
-from copyagent.core.shelf import Shape
 from copyagent.core.time import Moment
 from copyagent.core.witness import Overlay, Session, overlay_says
 from vtsfs.contract import messages
@@ -56,7 +55,7 @@ def status(
         "system": book.settings.system.name,
         "version": version,
         "at": iso(now.wall_ns),
-        "pools": [_pool(book, entry.pool, entry.target, now) for entry in book.settings.autocopy],
+        "pools": _pools(book, now),
         "attention": _attention(book, now),
         "copies": [
             _running(tape, target, progress.get((tape, target)), now)
@@ -250,30 +249,54 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
 
 
-def _pool(book: Book, pool: PoolId, target: str, now: Moment) -> Document:
-    records = [r for r in book.active() if r.tape.pool_id == pool and target in r.copies]
-    words = Counter(state_words(book, r, r.copies[target], now) for r in records)
-    at_rest = [
-        (copy, count)
-        for (path, shape), count in book.records.counts().items()
-        for copy in shape.copies
-        if path == str(pool) and copy.target == target
-    ]
-    for copy, count in at_rest:
-        words[copy.words] += count
-    behind = [r.behind_ns for r in records if not r.protected_at(target)]
-    behind += [r.behind_ns for _, r in book.records.resting(_lacking(target, {str(pool)}))]
-    oldest = max((now.wall_ns - min(behind)) // 1_000_000_000, 0) if behind else None
+@dataclass(slots=True)
+class _Tally:
+    """The copies of one pool at one target: how many are in which state, since when each lacks."""
+
+    words: Counter[str] = field(default_factory=Counter)
+    behind: int = 0
+    oldest_ns: int = 0
+
+    def lacks(self, since_ns: int, count: int = 1) -> None:
+        """Count copies that are unprotected, the first of them since *since_ns*."""
+        self.oldest_ns = min(self.oldest_ns, since_ns) if self.behind else since_ns
+        self.behind += count
+
+
+def _pools(book: Book, now: Moment) -> list[Document]:
+    """Count the copies of every pool at every target, with one look at what is not at rest."""
+    tallies = {(str(e.pool), e.target): _Tally() for e in book.settings.autocopy}
+    for record in book.active():
+        for target, copy in record.copies.items():
+            tally = tallies.get((str(record.tape.pool_id), target))
+            if tally is not None:
+                tally.words[state_words(book, record, copy, now)] += 1
+                if not record.protected_at(target):
+                    tally.lacks(record.behind_ns)
+    for (path, shape), count in book.records.counts().items():
+        for resting in shape.copies:
+            tally = tallies.get((path, resting.target))
+            if tally is not None:
+                tally.words[resting.words] += count
+    for tape, since_ns, target in _never_synced(book):
+        tallies[str(tape.pool_id), target].lacks(since_ns)
+    return [_pool(book, e.pool, e.target, tallies[str(e.pool), e.target], now)
+            for e in book.settings.autocopy]  # fmt: skip
+
+
+def _pool(book: Book, pool: PoolId, target: str, tally: _Tally, now: Moment) -> Document:
+    tapes = tally.words.total()
+    oldest = max((now.wall_ns - tally.oldest_ns) // 1_000_000_000, 0) if tally.behind else None
     alarm = book.behind.get((pool, target))
     return {
         "pool": str(pool),
         "target": target,
-        "tapes": words.total(),
-        "protected": words.total() - len(behind),
-        "unprotected": len(behind),
+        "tapes": tapes,
+        "protected": tapes - tally.behind,
+        "unprotected": tally.behind,
         "oldest_unprotected_s": oldest,
         "behind_since": iso(alarm.since_ns) if alarm is not None else None,
-        "states": dict(words),
+        "states": dict(tally.words),
     }
 
 
@@ -285,11 +308,7 @@ def _attention(book: Book, now: Moment) -> list[Document]:
         for target in record.copies
         if not record.protected_at(target)
     ]
-    pools = {str(pool) for pool in book.pools}
-    for tape, resting in book.records.resting(_lacking(None, pools)):
-        for copy in resting.shape.copies:
-            if not copy.protected:
-                lacking.append((resting.behind_ns, tape, copy.target))
+    lacking += [(since_ns, tape, target) for tape, since_ns, target in _never_synced(book)]
     listed = []
     for _, tape, target in heapq.nsmallest(MOST_LISTED, lacking):
         record = book.records.look(tape)
@@ -298,12 +317,14 @@ def _attention(book: Book, now: Moment) -> list[Document]:
     return listed
 
 
-def _lacking(target: str | None, pools: Collection[str]) -> Callable[[str, Shape], bool]:
-    """Return what picks the tapes at rest of *pools* that *target*, or any target, has never had."""
-    return lambda path, shape: (
-        path in pools
-        and any(not copy.protected and target in (None, copy.target) for copy in shape.copies)
-    )
+def _never_synced(book: Book) -> Iterator[tuple[TapeId, int, str]]:
+    """Go through the copies at rest that are unprotected, with since when they are."""
+    pools = {str(pool) for pool in book.pools}
+    found = book.records.resting(lambda path, shape: path in pools and not shape.protected)
+    for tape, resting in found:
+        for copy in resting.shape.copies:
+            if not copy.protected:
+                yield tape, resting.behind_ns, copy.target
 
 
 def _running(tape: TapeId, target: str, progress: Progress | None, now: Moment) -> Document:

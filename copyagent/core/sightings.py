@@ -260,7 +260,7 @@ def enter_gone(book: Book, sweep: VaultSwept, now: Moment) -> int:
         missed = (label for label, file in book.records.files(pool).items() if file)
         names += [TapeId(pool.vault, pool.pool, label) for label in missed if label not in seen]
     gone = [t for t in names if not sweep.has(t) and book.touched.get(t, -1.0) < sweep.started]
-    for tape in gone:
+    for tape in sorted(gone):
         record = book.records[tape]
         book.dirty.add(tape)
         record.open.clear()
@@ -302,7 +302,7 @@ def close_lost_sessions(book: Book, sweep: VaultSwept, now: Moment) -> list[Tape
     Each counts as interrupted, with the identity that the sweep found.
     """
     affected = []
-    for record in book.active():
+    for record in sorted(book.active(), key=lambda r: str(r.tape)):
         lost = [name for name, session in record.open.items() if session.interrupted]
         tape = record.tape
         if tape.vault != sweep.vault or tape.pool in sweep.unread or not lost:

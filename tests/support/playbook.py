@@ -152,7 +152,9 @@ class Playbook:
         old = self.engine.book
         book = Book(
             old.settings,
-            records=Shelf({tape: _again(RECORD, record) for tape, record in old.records.items()}),
+            records=Shelf(
+                {tape: _again(RECORD, record) for tape, record in sorted(old.records.items())}
+            ),
             mounts=_again(MOUNTS, old.mounts),
             links=_again(LINKS, old.links),
             acks=dict(old.acks),
