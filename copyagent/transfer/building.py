@@ -83,12 +83,19 @@ async def build(attempt: Attempt, standing: Standing, decided: Plan, found: Foun
 
 async def abandon(attempt: Attempt, stage: Stage, error: BaseException) -> None:
     """Remove a stage unless the next attempt may go on with it."""
-    passing = isinstance(error, TargetError | OSError | VtsError | trio.Cancelled)
+    passing = isinstance(error, TargetError | OSError | VtsError) or _is_cancelled(error)
     waits = isinstance(error, Ended) and isinstance(error.outcome, CopyWaits)
     if stage.keeper.noted and (passing or waits):
         return
     stage.keeper.forget()
     await discard(attempt.target, stage.path)
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Tell whether this is a cancellation: of several tasks at once it comes as a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)
 
 
 async def _begin(attempt: Attempt, standing: Standing, decided: Plan, found: Found | None) -> Stage:

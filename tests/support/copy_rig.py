@@ -11,6 +11,7 @@ from copyagent.ssh.sftp import SftpTarget, connect
 from copyagent.transfer.attempt import Readback, Route
 from copyagent.transfer.copier import copy_tape
 from copyagent.transfer.layout import Layout
+from copyagent.transfer.pacing import UNPACED
 from copyagent.transfer.premises import Premises, Surroundings
 from copyagent.transfer.progress import CopyProgress, Phase
 from copyagent.transfer.source import identity_of
@@ -51,11 +52,10 @@ class CopyRig:
         self.agent = directory / "agent"
         self.agent.mkdir(mode=0o700)
         self.readback: Readback = "all"
+        self.pace = UNPACED
         self.surroundings = Surroundings()
         self.premises = Premises()
         self.companions: tuple[str, ...] = ()
-        self.surroundings = Surroundings()
-        self.premises = Premises()
         self.journal = Journal()
         self.seen: list[CopyProgress] = []
         self.on_progress: Callable[[CopyProgress], None] = lambda _: None
@@ -123,6 +123,7 @@ class CopyRig:
             premises=self.premises,
             readback=self.readback,
             keep_free=0.0,
+            pace=self.pace,
             companions=self.companions,
             agent=self.agent,
         )
