@@ -153,10 +153,10 @@ class Playbook:
         book = Book(
             old.settings,
             records=Shelf(
-                {tape: _again(RECORD, record) for tape, record in sorted(old.records.items())}
+                {tape: again(RECORD, record) for tape, record in sorted(old.records.items())}
             ),
-            mounts=_again(MOUNTS, old.mounts),
-            links=_again(LINKS, old.links),
+            mounts=again(MOUNTS, old.mounts),
+            links=again(LINKS, old.links),
             acks=dict(old.acks),
             baselines=set(old.baselines),
             behind=dict(old.behind),
@@ -168,6 +168,11 @@ class Playbook:
         return self
 
     # ---- looking ---------------------------------------------------------------------------------
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Every engine that takes part."""
+        return (self.engine,)
 
     def nothing_open(self) -> None:
         """Fail if the engine asked for something that was not expected."""
@@ -208,7 +213,7 @@ class Playbook:
         return "\n".join([why, "the conversation was:", *self.lines])
 
 
-def _again(adapter: TypeAdapter[_T], value: _T) -> _T:
+def again(adapter: TypeAdapter[_T], value: _T) -> _T:
     """Write *value* down as the agent's state does, and read it back."""
     return decode(adapter, encode(adapter, value), "the playbook")
 

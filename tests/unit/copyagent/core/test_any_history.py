@@ -25,6 +25,7 @@ from copyagent.core.copying import (
     TargetStamp,
     WaitReason,
 )
+from copyagent.core.engine import Engine
 from copyagent.core.events import CopyIntended, SignalSeen, TargetProbed, VaultSwept, WakeupDue
 from copyagent.core.host_events import HostEvent, PolicyCommand, Ring, VolumeSubstituted
 from copyagent.core.report import explain, status
@@ -101,7 +102,7 @@ class AnyHistory(RuleBasedStateMachine):
             retry={"attempts": ATTEMPTS, "interval": "300s"},
             ems={"hosts": {HOST: ASKING_HOST}},
         )
-        self.play = Playbook(engine)
+        self.play = self.conversation(engine)
         self.overlay = Overlay()
         self.heard: list[SignalSeen] = []
         self.sweeps: list[VaultSwept] = []
@@ -109,6 +110,10 @@ class AnyHistory(RuleBasedStateMachine):
         self.allowed: set[TapeId] = set()
         self.approved: set[tuple[TapeId, int]] = set()
         self.obey(self.play.hand(self.overlay.hello()))
+
+    def conversation(self, engine: Engine) -> Playbook:
+        """Begin to talk to *engine*."""
+        return Playbook(engine)
 
     # ---- what the outside does -------------------------------------------------------------------
 
@@ -228,19 +233,20 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(tape=tapes, what=st.sampled_from(["retry", "sync", "release"]))
     def operate(self, tape: TapeId, what: str) -> None:
-        book, now = self.play.engine.book, self.play.now
-        try:
-            match what:
-                case "retry":
-                    operator.retry(book, tape, "root", now)
-                case "sync":
-                    operator.sync(book, tape, "root", now)
-                case _:
-                    operator.release(book, tape, "because", "root", now)
-        except RequestFailed:
-            pass
-        else:
-            self.allowed.add(tape)
+        for engine in self.play.engines:
+            book, now = engine.book, self.play.now
+            try:
+                match what:
+                    case "retry":
+                        operator.retry(book, tape, "root", now)
+                    case "sync":
+                        operator.sync(book, tape, "root", now)
+                    case _:
+                        operator.release(book, tape, "because", "root", now)
+            except RequestFailed:
+                pass
+            else:
+                self.allowed.add(tape)
         self.obey(self.play.hand(WakeupDue()))
 
     @rule(tape=tapes, whole_pool=st.booleans())
