@@ -1,0 +1,53 @@
+"""A server's host key is what it shows; whether it is pinned is read from the file."""
+
+import pytest
+import trio
+
+from copyagent.ssh.dialling import SshFailure, SshTrouble
+from copyagent.ssh.host_keys import fetch_host_key, known_hosts_line, pinned_keys
+from tests.support.copy_rig import CopyRig
+from tests.support.sshd import public_half
+
+pytestmark = pytest.mark.ssh
+
+
+async def test_the_key_that_is_shown_is_the_servers(rig: CopyRig) -> None:
+    with trio.fail_after(10):
+        key = await fetch_host_key(rig.settings())
+    kind, text = public_half(rig.sshd.host_key).read_text().split()[:2]
+    assert (key.kind, key.text) == (kind, text)
+    assert pinned_keys(rig.sshd.known_hosts.read_text(), rig.settings()) == [key]
+    assert pinned_keys(rig.sshd.wrong_known_hosts().read_text(), rig.settings()) != [key]
+
+
+async def test_what_is_written_is_found_again(rig: CopyRig) -> None:
+    key = await fetch_host_key(rig.settings())
+    for changes, token in (
+        ({"host": "vts-dr.example.com", "port": 22}, "vts-dr.example.com"),
+        ({"host": "192.0.2.7", "port": 2222}, "[192.0.2.7]:2222"),
+        ({"host": "2001:db8::7", "port": 22}, "2001:db8::7"),
+    ):
+        target = rig.settings(**changes)
+        line = known_hosts_line(target, key)
+        assert line == f"{token} {key.line()}\n"
+        assert pinned_keys(line, target) == [key]
+        assert pinned_keys("", target) == []
+        assert pinned_keys(line, rig.settings(host="other.example")) == []
+
+
+async def test_a_server_that_is_down_or_no_ssh_server_says_so(rig: CopyRig) -> None:
+    rig.sshd.stop()
+    with pytest.raises(SshFailure) as failed:
+        await fetch_host_key(rig.settings())
+    assert failed.value.trouble is SshTrouble.UNREACHABLE
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    port = listener.socket.getsockname()[1]
+
+    async def hang_up(stream: trio.SocketStream) -> None:
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, hang_up, [listener])
+        with trio.fail_after(10), pytest.raises(SshFailure, match="did not show its host key"):
+            await fetch_host_key(rig.settings(port=port))
+        nursery.cancel_scope.cancel()
