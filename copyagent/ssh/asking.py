@@ -8,7 +8,7 @@ from typing import TypeVar
 import trio
 
 from copyagent.ssh import sftp_packets as packets
-from copyagent.ssh.sftp_channel import ChannelLost, SftpChannel
+from copyagent.ssh.sftp_channel import ChannelLost, SftpChannel, Trouble
 from copyagent.ssh.sftp_packets import Answer, BadAnswer, Refusal, Request
 from copyagent.transfer.target import (
     LinkLost,
@@ -73,10 +73,14 @@ class Asker:
             raise TargetLacks(doing, f"the server has no {request.needs.decode()}")
         try:
             return read(await self.channel.ask(request))
-        except Refusal as refusal:
-            raise _of_refusal(doing, refusal) or await self._explained(doing, near) from refusal
-        except (ChannelLost, BadAnswer) as error:
-            raise LinkLost(f"{doing}: the connection was lost ({error})") from error
+        except (Refusal, ChannelLost, BadAnswer) as trouble:
+            raise await self.failure(doing, trouble, near) from trouble
+
+    async def failure(self, doing: str, trouble: Trouble, near: str) -> TargetError:
+        """Say what *trouble* means; the server may have to be asked why."""
+        if not isinstance(trouble, Refusal):
+            return LinkLost(f"{doing}: the connection was lost ({trouble})")
+        return _of_refusal(doing, trouble) or await self._explained(doing, near)
 
     def patience_for(self, size: int) -> float:
         """Say how long a request may take, in seconds, that moves *size* bytes to a disk."""

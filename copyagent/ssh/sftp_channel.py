@@ -5,6 +5,7 @@ here a request is some bytes and whoever waits for its answer.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Self
 
 import asyncssh
@@ -13,7 +14,7 @@ import trio
 
 from copyagent.ssh import sftp_packets as packets
 from copyagent.ssh.bridge import in_asyncio
-from copyagent.ssh.sftp_packets import Answer, BadAnswer, Request
+from copyagent.ssh.sftp_packets import Answer, BadAnswer, Refusal, Request
 
 #: The longest packet a server may send: its answer to the longest READ, or many names.
 _LONGEST = 1024 * 1024
@@ -29,6 +30,17 @@ class ChannelLost(Exception):
     """The channel, and mostly the whole connection, has ended."""
 
 
+#: Why a request was not carried out, as far as the line knows.
+Trouble = Refusal | ChannelLost | BadAnswer
+
+#: Takes the packet that answers a request, or what became of the channel instead.
+Answered = Callable[[bytes | None, ChannelLost | None], None]
+
+
+def _dropped(_packet: bytes | None, _lost: ChannelLost | None) -> None:
+    """Nobody waits for this answer any more."""
+
+
 class SftpChannel(asyncssh.SSHClientSession[bytes]):
     """Requests and answers over one channel; made by `open`, used from trio.
 
@@ -39,7 +51,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         self._loop = asyncio.get_running_loop()
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._arrived = bytearray()
-        self._waiting: dict[int, trio.lowlevel.Task | None] = {}
+        self._waiting: dict[int, Answered] = {}
         self._number = 0
         self._outgoing: list[bytes] = []
         self._lost: str | None = None
@@ -56,7 +68,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         opened = await in_asyncio(cls._start, connection)
         try:
             begun = trio.current_time()
-            hello = await opened._exchange(packets.hello(), None)
+            hello = await opened._exchange(packets.hello(), _HELLO)
             opened.round_trip_s = trio.current_time() - begun
             opened.offers = packets.extensions(hello)
         except BaseException:
@@ -83,25 +95,43 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         Whoever is cancelled leaves the request behind: it may be carried out, and its answer is
         dropped.
         """
-        number = self._number
-        self._number = (number + 1) & 0xFFFFFFFF
+        number = self._take_number()
         return packets.answer(await self._exchange(request.packet(number), number))
 
-    async def _exchange(self, packet: bytes, number: int | None) -> bytes:
+    def post(self, request: Request, answered: Answered) -> None:
+        """Send a request; *answered* is called, mostly by asyncio, once."""
+        number = self._take_number()
+        self._put(request.packet(number), number, answered)
+
+    def _take_number(self) -> int:
+        number = self._number
+        self._number = (number + 1) & 0xFFFFFFFF
+        return number
+
+    def _put(self, packet: bytes, number: int, answered: Answered) -> None:
         if self._lost is not None:
-            raise ChannelLost(self._lost)
-        key = _HELLO if number is None else number
-        self._waiting[key] = trio.lowlevel.current_task()
+            answered(None, ChannelLost(self._lost))
+            return
+        self._waiting[number] = answered
         self._outgoing.append(packet)
         if len(self._outgoing) == 1:
             self._loop.call_soon(self._send)
 
+    async def _exchange(self, packet: bytes, number: int) -> bytes:
+        if self._lost is not None:
+            raise ChannelLost(self._lost)
+        task = trio.lowlevel.current_task()
+
+        def answered(packet: bytes | None, lost: ChannelLost | None) -> None:
+            trio.lowlevel.reschedule(task, outcome.Error(lost) if lost else outcome.Value(packet))
+
         def abandon(_: object) -> trio.lowlevel.Abort:
-            self._waiting[key] = None
+            self._waiting[number] = _dropped
             return trio.lowlevel.Abort.SUCCEEDED
 
-        answered: bytes = await trio.lowlevel.wait_task_rescheduled(abandon)
-        return answered
+        self._put(packet, number, answered)
+        found: bytes = await trio.lowlevel.wait_task_rescheduled(abandon)
+        return found
 
     def close(self) -> None:
         """Let the server process end; unanswered requests fail."""
@@ -163,9 +193,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         key = _HELLO if _HELLO in self._waiting else packets.number_of(packet)
         if key not in self._waiting:
             raise BadAnswer("the server answers what it was not asked")
-        task = self._waiting.pop(key)
-        if task is not None:
-            trio.lowlevel.reschedule(task, outcome.Value(packet))
+        self._waiting.pop(key)(packet, None)
 
     def _end(self, why: str) -> None:
         """Fail whoever waits, and whoever asks from now on."""
@@ -173,6 +201,5 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
             return
         self._lost = why
         waiting, self._waiting = self._waiting, {}
-        for task in waiting.values():
-            if task is not None:
-                trio.lowlevel.reschedule(task, outcome.Error(ChannelLost(why)))
+        for answered in waiting.values():
+            answered(None, ChannelLost(why))

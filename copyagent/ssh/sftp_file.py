@@ -1,9 +1,15 @@
 """A file at the target, opened over SFTP."""
 
 import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from copyagent.ssh import sftp_packets as packets
 from copyagent.ssh.asking import Asker
+from copyagent.ssh.writing import Lane, Writer
+
+#: Bytes in flight.
+_WINDOW = 4 * 1024 * 1024
 
 
 class SftpFile:
@@ -19,6 +25,25 @@ class SftpFile:
         self._unsynced += len(data)
         request = packets.write(self.handle, offset, data)
         await self._ask.unbounded(f"writing {self.path}", request, packets.done, near=self.path)
+
+    @asynccontextmanager
+    async def writing(
+        self, *, patience_s: float, acknowledged: Callable[[int, int], None]
+    ) -> AsyncIterator[Writer]:
+        def note(start: int, end: int) -> None:
+            self._unsynced += end - start
+            acknowledged(start, end)
+
+        writer = Writer(
+            self._ask,
+            self.path,
+            [Lane(self._ask.channel, self.handle)],
+            window=_WINDOW,
+            patience_s=patience_s,
+            acknowledged=note,
+        )
+        yield writer
+        await writer.drain()
 
     async def read(self, offset: int, size: int) -> bytes:
         request = packets.read(self.handle, offset, size)

@@ -16,6 +16,9 @@ from copyagent.transfer.target import (
 )
 from vtsfs.contract import settings
 
+#: SSH_MSG_IGNORE (RFC 4253, section 11.2).
+_FILLER = 2
+
 
 @contextmanager
 def in_time(until: float, late: str) -> Iterator[None]:
@@ -40,9 +43,30 @@ async def log_in_to(target: settings.Target) -> asyncssh.SSHClientConnection:
     )
     try:
         keys = await read_keys(login)
-        return await log_in(login, keys, await open_socket(target.host, target.port))
+        connection = await log_in(login, keys, await open_socket(target.host, target.port))
     except SshFailure as failure:
         raise _of_dialling(failure, login) from failure
+    _spare_fillers(connection)
+    return connection
+
+
+def _spare_fillers(connection: asyncssh.SSHClientConnection) -> None:
+    """Leave out the empty message that asyncssh sends before every packet.
+
+    It is against guesses at the next packet's initialization vector, which only ciphers in CBC mode
+    allow (RFC 4251, section 9.3.1), and costs a third of our processor time.
+    """
+    if "cbc" in str(connection.get_extra_info("send_cipher", "cbc")):
+        return
+    send = connection.send_packet
+
+    def send_packet(
+        kind: int, *parts: bytes, handler: asyncssh.packet.SSHPacketLogger | None = None
+    ) -> None:
+        if kind != _FILLER:
+            send(kind, *parts, handler=handler)
+
+    connection.send_packet = send_packet  # type: ignore[assignment, method-assign]  # there is no option for it
 
 
 def _of_dialling(failure: SshFailure, login: Login) -> TargetError:

@@ -1,7 +1,6 @@
 """The source's bytes on the move to the target: ranges of it, with what a map needs read along.
 
-Many requests are in flight at once; the first failure ends them all and is the one raised. Reading
-and digesting the source is done in a thread, while what was read before is on its way.
+Reading and digesting the source is done in a thread, while what was read before is on its way.
 """
 
 import heapq
@@ -12,10 +11,9 @@ import trio
 
 from copyagent.transfer import ranges
 from copyagent.transfer.chunks import MapBuilder, chunk_ranges
-from copyagent.transfer.flight import Flight
 from copyagent.transfer.pacing import UNPACED, Pace
-from copyagent.transfer.source import SourceProblem, SourceTape
-from copyagent.transfer.target import TargetError, TargetFile
+from copyagent.transfer.source import SourceTape
+from copyagent.transfer.target import TargetFile
 from vtsfs.contract.extents import ExtentSet, Range
 
 #: How many blocks of the source are read and digested at a time.
@@ -84,43 +82,22 @@ async def send(
     Returns how many bytes were sent. Raises `TargetError` for the target's failures, LinkLost if
     for *patience_s* seconds nothing is acknowledged; `SourceDiffers` or OSError for the source's.
     """
-    flight = Flight.begin(patience_s)
     sent = acknowledged = 0
 
-    async def write(offset: int, data: memoryview) -> None:
+    def written(start: int, end: int) -> None:
         nonlocal acknowledged
-        try:
-            await stage.write(offset, data)
-        except TargetError as error:
-            flight.failed(error)
-            return
-        acknowledged += len(data)
-        sending.acknowledged(offset, offset + len(data))
-        flight.answered()
-        flight.free.release()
+        acknowledged += end - start
+        sending.acknowledged(start, end)
         report(acknowledged)
 
-    problem: SourceProblem | OSError | None = None
-    with flight.scope:
-        async with trio.open_nursery() as nursery:
-            try:
-                for segment in sending.segments(_BLOCKS * block):
-                    blocks = await trio.to_thread.run_sync(_look, source, sending, segment, block)
-                    # A slow disk here is no dead target; a full window stops this loop soon.
-                    flight.answered()
-                    for offset, data in blocks:
-                        await pace.send(len(data))
-                        flight.answered()
-                        await flight.free.acquire()
-                        nursery.start_soon(write, offset, data)
-                        sent += len(data)
-            except (SourceProblem, OSError) as error:
-                # Raised below: a nursery would wrap it in a group.
-                problem = error
-                flight.scope.cancel()
-    if problem is not None:
-        raise problem
-    flight.settle()
+    async with stage.writing(patience_s=patience_s, acknowledged=written) as writer:
+        for segment in sending.segments(_BLOCKS * block):
+            for offset, data in await trio.to_thread.run_sync(
+                _look, source, sending, segment, block
+            ):
+                await pace.send(len(data))
+                await writer.put(offset, data)
+                sent += len(data)
     return sent
 
 

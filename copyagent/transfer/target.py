@@ -5,6 +5,7 @@ what it says or raises a `TargetError`; a connection that raised `LinkLost` is o
 `tests/conformance/test_target.py` is the definition of a correct implementation.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -162,6 +163,16 @@ class CommandResult:
     output: str
 
 
+class Writer(Protocol):
+    """Many writes in flight at once; made by `TargetFile.writing`."""
+
+    async def put(self, offset: int, data: bytes | memoryview) -> None:
+        """Send *data*, at most `Target.max_block` bytes; wait for room only, not for the answer.
+
+        Raises the first failure of any write so far (`TargetError`).
+        """
+
+
 class TargetFile(Protocol):
     """An open file at the target. Reads and writes may be in flight together, at any offsets.
 
@@ -171,6 +182,17 @@ class TargetFile(Protocol):
 
     async def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write *data*, at most `Target.max_block` bytes, all of it."""
+
+    def writing(
+        self, *, patience_s: float, acknowledged: Callable[[int, int], None]
+    ) -> AbstractAsyncContextManager[Writer]:
+        """Write much, with as much in flight as the line needs.
+
+        When the block is left without an error, every write was answered; else the first failure is
+        raised: `LinkLost` also if for *patience_s* seconds nothing was answered. *acknowledged* is
+        told the start and the end of each range that the server has written, in the task that
+        writes.
+        """
 
     async def read(self, offset: int, size: int) -> bytes:
         """Read up to *size* bytes; less only before the end of the file, nothing at its end."""

@@ -151,6 +151,55 @@ async def test_writes_and_reads_may_be_in_flight_together(target: Target, place:
     await file.close()
 
 
+async def test_much_is_written_and_each_byte_acknowledged_once(target: Target, place: Path) -> None:
+    block = target.max_block
+    content = os.urandom(block * 60 + 1)
+    acknowledged: list[tuple[int, int]] = []
+    file = await target.create(f"{place}/tape")
+    async with file.writing(
+        patience_s=10, acknowledged=lambda start, end: acknowledged.append((start, end))
+    ) as writer:
+        for offset in range(0, len(content), block):
+            await writer.put(offset, memoryview(content)[offset : offset + block])
+    assert sorted(acknowledged) == [
+        (offset, min(offset + block, len(content))) for offset in range(0, len(content), block)
+    ]
+    await file.close()
+    assert (place / "tape").read_bytes() == content
+
+
+async def test_a_write_that_fails_ends_the_writing(target: Target, place: Path) -> None:
+    (place / "tape").write_bytes(b"keep me")
+    file = await target.open(f"{place}/tape")
+    acknowledged: list[tuple[int, int]] = []
+
+    async def write_on() -> None:
+        async with file.writing(
+            patience_s=10, acknowledged=lambda start, end: acknowledged.append((start, end))
+        ) as writer:
+            for number in range(1000):
+                await writer.put(number * 1000, bytes(1000))
+
+    with trio.fail_after(10), pytest.raises(TargetRefused):
+        await write_on()
+    assert acknowledged == []
+    await file.close()
+    assert (place / "tape").read_bytes() == b"keep me"
+    assert await target.list_names(str(place)) == ["tape"]
+
+
+async def test_writing_is_cancelled_promptly(target: Target, place: Path) -> None:
+    file = await target.create(f"{place}/tape")
+    block = bytes(target.max_block)
+    with trio.move_on_after(0.1) as scope:
+        async with file.writing(patience_s=10, acknowledged=lambda _start, _end: None) as writer:
+            while True:
+                await writer.put(0, block)
+    assert scope.cancelled_caught
+    await file.close()
+    assert (place / "tape").stat().st_size == len(block)
+
+
 async def test_times_and_mode_are_set_within_32_bits(target: Target, place: Path) -> None:
     file = await target.create(f"{place}/tape")
     await file.write(0, b"x")
