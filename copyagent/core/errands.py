@@ -9,7 +9,17 @@ from dataclasses import dataclass
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
-from copyagent.core.copying import Errand, HoldReason, WaitReason, Wish
+from copyagent.core.copying import (
+    CopyDone,
+    CopyFailed,
+    CopyHeld,
+    CopyOutcome,
+    Errand,
+    HoldReason,
+    SourceErased,
+    WaitReason,
+    Wish,
+)
 from copyagent.core.operator import known, record_action
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.time import Moment
@@ -28,6 +38,20 @@ def still_wanted(wish: Wish | None, generation: int) -> Wish | None:
     if wish is None or wish.errand is Errand.RELOCATE or wish.asked == generation:
         return wish
     return None
+
+
+def ends_errand(wish: Wish | None, outcome: CopyOutcome) -> bool:
+    """Tell whether an attempt that ended so was the last for *wish*.
+
+    A roll back that cannot be done is given up at once: the name still has what it had.
+    """
+    match outcome:
+        case CopyDone() | CopyHeld() | SourceErased():
+            return True
+        case CopyFailed(permanent=True, unreachable=False, whole_vault=False):
+            return wish is not None and wish.errand is Errand.ROLL_BACK
+        case _:
+            return False
 
 
 def relocate(book: Book, tape: TapeId, because: str, user: str, now: Moment) -> list[str]:

@@ -77,11 +77,12 @@ class Targets:
                     self._count(target, outcome, now)
             case CopyFailed(whole_vault=True):
                 self.health[target].unfit[vault] = outcome.cause
+                self.health[target].asked = now.mono
                 self._count(target, outcome, now, vault)
             case CopyWaits(reason=WaitReason.OPEN):
                 pass
             case CopyWaits():
-                self._waits(target, outcome, now)
+                self._waits(target, outcome, now, vault)
             case _ if _answered(outcome):
                 self._up(target, now, vault)
 
@@ -187,17 +188,25 @@ class Targets:
                 cause=state.cause,
             )
 
-    def _waits(self, target: str, outcome: CopyWaits, now: Moment) -> None:
-        """What made one copy wait would make all wait; they are looked at again together."""
+    def _waits(
+        self, target: str, outcome: CopyWaits, now: Moment, vault: str | None = None
+    ) -> None:
+        """What made one copy wait would make all wait; they are looked at again together.
+
+        A fence and a mark are of one *vault*; copies into others go on.
+        """
         if outcome.reason is WaitReason.HOST_KEY:
             self.health[target] = TargetHealth(
                 outcome.detail, messages.HOST_KEY.next_step, since_ns=now.wall_ns, asked=now.mono
             )
         else:
-            self._up(target, now)
+            self._up(target, now, vault)
             self.health[target].remark = str(outcome.reason)
+        whole = outcome.reason is WaitReason.HOST_KEY
         waits = states.TargetWaits(outcome.reason, outcome.detail)
         for tape, _ in self.due_at(target, now):
+            if not whole and vault is not None and self._vault(tape, target) != vault:
+                continue
             self.book.apply(self.book.records[tape], target, waits, now)
 
     def _up(self, target: str, now: Moment, vault: str | None = None) -> None:

@@ -33,6 +33,13 @@ async def prepare(target: Target, layout: Layout) -> None:
 
 async def make_directories(target: Target, layout: Layout) -> None:
     """Make our directories in a vault that is there: a missing one may not be mounted."""
+    await expect_vault(target, layout)
+    for path in (layout.staging_root, layout.directory, layout.records, layout.kept_directory):
+        await ensure_directory(target, path, 0o700)
+
+
+async def expect_vault(target: Target, layout: Layout) -> None:
+    """Raise `VaultUnfit` if the vault's directory is not there."""
     vault = await target.lstat(layout.vault)
     if vault is None or vault.kind is not EntryKind.DIRECTORY:
         raise VaultUnfit(
@@ -40,8 +47,6 @@ async def make_directories(target: Target, layout: Layout) -> None:
             "there is no such directory",
             "check targets.*.vaults in the settings, and that the vault is mounted there",
         )
-    for path in (layout.staging_root, layout.directory, layout.records, layout.kept_directory):
-        await ensure_directory(target, path, 0o700)
 
 
 async def ensure_directory(target: Target, path: str, mode: int) -> bool:

@@ -120,7 +120,7 @@ async def _by_content(attempt: Attempt, stamp: TargetStamp, found: _Found) -> St
         return Standing(stamp, ours or equal, here.chunk_map, equal, _others(kept, equal))
     if ours is None:
         raise _held(attempt, stamp, known, there.short)
-    _expect_no_adoption(attempt, "it is an older generation")
+    _expect_no_adoption(attempt, "it is an older generation", stamp)
     base = there.chunk_map or await attempt.read_map(ours.root)
     return Standing(stamp, replace(ours, stamp=stamp), base, kept=_others(kept, ours))
 
@@ -136,16 +136,16 @@ def is_same(one: PublishedCopy, other: PublishedCopy) -> bool:
     return same and one.generation == other.generation
 
 
-def _expect_no_adoption(attempt: Attempt, found: str) -> None:
+def _expect_no_adoption(attempt: Attempt, found: str, stamp: TargetStamp | None = None) -> None:
     wish = attempt.job.wish
     if wish is not None and wish.errand is Errand.ADOPT:
         detail = f"{attempt.layout.destination} at the target is not equal to the tape: {found}"
-        raise Ended(CopyHeld(HoldReason.NOT_EQUAL, detail))
+        raise Ended(CopyHeld(HoldReason.NOT_EQUAL, detail, stamp))
 
 
 def _held(attempt: Attempt, stamp: TargetStamp, ours: list[PublishedCopy], digest: str) -> Ended:
     found = describe(stamp) + (f", {digest}" if digest else "")
-    _expect_no_adoption(attempt, found)
+    _expect_no_adoption(attempt, found, stamp)
     reason = HoldReason.TARGET_CHANGED if ours else HoldReason.TARGET_UNKNOWN
     said = "is not what was published there" if ours else "was not published from here"
     detail = f"{attempt.layout.destination} at the target ({found}) {said}"

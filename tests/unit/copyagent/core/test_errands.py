@@ -29,9 +29,9 @@ from tests.support.histories import (
     Overlay,
     done,
     ended,
+    failed,
     link_lost,
     make_engine,
-    unreachable,
 )
 from tests.support.playbook import Playbook
 from vtsfs.contract import messages
@@ -199,11 +199,24 @@ def test_a_roll_back_is_void_when_the_tape_has_changed_since(
         copied_twice(play, overlay)
         roll_back(play)
         play << StartCopy
-        play >> unreachable(play.job)
+        play >> failed(play.job)
         play >> overlay.mounted() >> overlay.dismounted()
         play.wait(400.0) << StartCopy
         assert play.job.generation == 3
         assert play.job.wish is None
+
+
+def test_a_roll_back_that_cannot_be_done_is_given_up_and_the_copy_is_as_it_was(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        copied_twice(play, overlay)
+        roll_back(play)
+        play << StartCopy
+        ends(play, CopyFailed("it is not kept any more", "see generations", permanent=True))
+        play.wait(300.0) << StartCopy
+        assert not play.job.wish
+        play >> done(play.job)
 
 
 def test_only_what_is_kept_can_be_rolled_back_to(play: Playbook, overlay: Overlay) -> None:
