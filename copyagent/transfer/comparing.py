@@ -4,11 +4,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import blake3
+import trio
 
+from copyagent.transfer import ranges
 from copyagent.transfer.chunks import ChunkMap, chunk_ranges
-from copyagent.transfer.pacing import UNPACED, Pace
-from copyagent.transfer.reading import Readable, read_ranges
-from vtsfs.contract.extents import ExtentSet
+from copyagent.transfer.reading import Readable, Reading, read_ranges
+from vtsfs.contract.extents import ExtentSet, Range
 
 
 @dataclass(slots=True)
@@ -44,11 +45,8 @@ async def compare(
     file: Readable,
     chunk_map: ChunkMap,
     chunks: Collection[int],
-    *,
-    block: int,
-    patience_s: float,
+    how: Reading,
     report: Callable[[int], None],
-    pace: Pace = UNPACED,
 ) -> ExtentSet:
     """Read *chunks* (their numbers) of *file* back; return where it differs from *chunk_map*.
 
@@ -64,7 +62,32 @@ async def compare(
         done += len(data)
         report(done)
 
-    wanted = chunk_ranges(chunks, chunk_map.size)
-    await read_ranges(file, wanted, take, block=block, patience_s=patience_s, pace=pace)
+    await read_ranges(file, chunk_ranges(chunks, chunk_map.size), take, how)
     compared.conclude()
     return chunk_ranges((i for i in chunks if i not in compared.good), chunk_map.size)
+
+
+async def compare_with(
+    file: Readable,
+    pieces: ExtentSet,
+    read: Callable[[int, int], bytes],
+    how: Reading,
+    report: Callable[[int], None],
+) -> ExtentSet:
+    """Read *pieces* of *file* back; return where it differs from what *read* gives.
+
+    *read* is asked for an offset and a size, and is run in a thread; what it raises is raised here
+    (see `read_ranges`). Whole requests are returned. Raises `TargetError`.
+    """
+    good: list[Range] = []
+    done = 0
+
+    async def take(offset: int, data: bytes) -> None:
+        nonlocal done
+        if data and data == await trio.to_thread.run_sync(read, offset, len(data)):
+            good.append((offset, offset + len(data)))
+        done += len(data)
+        report(done)
+
+    await read_ranges(file, pieces, take, how)
+    return ranges.without(pieces, good)

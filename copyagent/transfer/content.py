@@ -15,7 +15,7 @@ from copyagent.transfer.attempt import Attempt
 from copyagent.transfer.chunks import ChunkMap, MapBuilder, chunk_count
 from copyagent.transfer.commands import parse_sha256, sha256_command
 from copyagent.transfer.progress import Phase
-from copyagent.transfer.reading import read_ranges
+from copyagent.transfer.reading import Reading, read_ranges
 from copyagent.transfer.source import SourceTape
 from copyagent.transfer.streams import digest_chunks
 
@@ -128,9 +128,9 @@ async def _read_back(attempt: Attempt, size: int) -> Content:
 
     file = await attempt.target.open(attempt.layout.destination)
     whole = [(0, size)] if size else []
-    await read_ranges(
-        file, whole, take, block=attempt.target.max_block, patience_s=attempt.route.patience_s
-    )
+    route = attempt.route
+    how = Reading(route.pace.block(attempt.target.max_block), route.patience_s, route.pace)
+    await read_ranges(file, whole, take, how)
     await file.close()
     if builder.missing():
         return Content(size, how="readback")

@@ -90,14 +90,7 @@ async def _receive(
         got += len(data)
         reader.report(got)
 
-    await read_ranges(
-        file,
-        wanted,
-        take,
-        block=reader.target.max_block,
-        patience_s=reader.patience_s,
-        pace=reader.pace,
-    )
+    await read_ranges(file, wanted, take, reader.how)
     await file.close()
     for start, end in zeros:
         arrival.builder.feed_zeros(start, end)

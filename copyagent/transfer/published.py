@@ -16,7 +16,7 @@ from copyagent.transfer.commands import parse_sha256, sha256_command
 from copyagent.transfer.comparing import compare
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.pacing import UNPACED, Pace
-from copyagent.transfer.reading import read_ranges
+from copyagent.transfer.reading import Reading, read_ranges
 from copyagent.transfer.target import EntryKind, Target, TargetEntry, TargetFile, TargetMissing
 from copyagent.transfer.verification import (
     READBACK,
@@ -61,17 +61,14 @@ class Reader:
     report: Report
     pace: Pace = UNPACED
 
+    @property
+    def how(self) -> Reading:
+        """How it is read."""
+        return Reading(self.target.max_block, self.patience_s, self.pace)
+
     async def compare(self, file: TargetFile, chunk_map: ChunkMap, chunks: set[int]) -> ExtentSet:
         """Return which bytes of *chunks* differ; see `comparing.compare`."""
-        return await compare(
-            file,
-            chunk_map,
-            chunks,
-            block=self.target.max_block,
-            patience_s=self.patience_s,
-            report=self.report,
-            pace=self.pace,
-        )
+        return await compare(file, chunk_map, chunks, self.how, self.report)
 
     async def digest(self, file: TargetFile, size: int) -> tuple[str, str]:
         """Read *size* bytes; return the root of their chunk map and their SHA-256.
@@ -88,14 +85,7 @@ class Reader:
                 done += len(data)
                 self.report(done)
 
-        await read_ranges(
-            file,
-            [(0, size)],
-            take,
-            block=self.target.max_block,
-            patience_s=self.patience_s,
-            pace=self.pace,
-        )
+        await read_ranges(file, [(0, size)], take, self.how)
         return (builder.result().root, sha256.hexdigest()) if done == size else ("", "")
 
 

@@ -1,12 +1,14 @@
 """Ranges of a file at the target, read with many requests in flight and handed over in order."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import trio
 
 from copyagent.transfer.flight import WINDOW, Flight
 from copyagent.transfer.pacing import UNPACED, Pace
+from copyagent.transfer.source import SourceProblem
 from copyagent.transfer.target import TargetError
 from vtsfs.contract.errors import VtsError
 from vtsfs.contract.extents import Range
@@ -22,23 +24,26 @@ class Readable(Protocol):
         """Read up to *size* bytes; less only before the end of the file, nothing at its end."""
 
 
-async def read_ranges(
-    file: Readable,
-    ranges: Iterable[Range],
-    take: Take,
-    *,
-    block: int,
-    patience_s: float,
-    pace: Pace = UNPACED,
-) -> None:
-    """Read *ranges* of *file* in requests of at most *block* bytes; give each piece to *take*.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How it is read: in requests of at most *block* bytes, within the limits of *pace*.
+
+    For *patience_s* seconds nothing may come until the link counts as lost.
+    """
+
+    block: int
+    patience_s: float
+    pace: Pace = UNPACED
+
+
+async def read_ranges(file: Readable, ranges: Iterable[Range], take: Take, how: Reading) -> None:
+    """Read *ranges* of *file*; give each piece to *take*, in order.
 
     A piece is shorter than asked for, or empty, only where the file ends before. Raises
-    `TargetError`, LinkLost if for *patience_s* seconds nothing comes; and what *take* raises, which
-    may be OSError or `VtsError`.
+    `TargetError`; and what *take* raises, which may be OSError, `SourceProblem` or `VtsError`.
     """
-    flight = Flight.begin(patience_s)
-    problem: OSError | VtsError | None = None
+    flight, pace = Flight.begin(how.patience_s), how.pace
+    problem: OSError | SourceProblem | VtsError | None = None
     on_way_in, on_way_out = trio.open_memory_channel[tuple[int, trio.MemoryReceiveChannel[bytes]]](
         WINDOW
     )
@@ -54,7 +59,7 @@ async def read_ranges(
 
     async def request(nursery: trio.Nursery) -> None:
         async with on_way_in:
-            for offset, size in _blocks(ranges, pace.block(block)):
+            for offset, size in _blocks(ranges, pace.block(how.block)):
                 await flight.free.acquire()
                 await pace.read(size)
                 # Whoever has to wait for his turn does not wait for the target.
@@ -73,7 +78,7 @@ async def read_ranges(
                     # Whoever takes slowly, such as a full disk's queue, is no dead target.
                     flight.answered()
                     flight.free.release()
-            except (OSError, VtsError) as error:
+            except (OSError, SourceProblem, VtsError) as error:
                 # Raised below: a nursery would wrap it in a group.
                 problem = error
                 flight.scope.cancel()

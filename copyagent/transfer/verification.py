@@ -9,17 +9,21 @@ at whatever the settings say: a size proves nothing.
 import hashlib
 import math
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from random import Random
+from typing import Self
 
 import trio
 
 from copyagent.core.copying import CopyFailed
+from copyagent.transfer import ranges
 from copyagent.transfer.attempt import Attempt, Ended
 from copyagent.transfer.chunks import ChunkMap, chunk_ranges, touched
 from copyagent.transfer.commands import parse_sha256, sha256_command
-from copyagent.transfer.comparing import compare
+from copyagent.transfer.comparing import compare, compare_with
 from copyagent.transfer.progress import Phase
+from copyagent.transfer.reading import Reading
 from copyagent.transfer.source import SourceProblem, SourceTape
 from copyagent.transfer.target import EntryKind, TargetError, TargetMissing
 from vtsfs.contract.extents import ExtentSet
@@ -38,6 +42,31 @@ _SLOWEST_DISK = 2 * 1024 * 1024
 
 #: How much of the source is read and digested at a time.
 _READ = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is read back: whole *chunks*, and *pieces* of others.
+
+    Chunks are compared with their digests, pieces with the source: a scattered change touches many
+    more bytes of chunks than it has itself.
+    """
+
+    chunks: set[int]
+    pieces: ExtentSet = field(default_factory=ExtentSet)
+
+    @classmethod
+    def of(cls, chunk_map: ChunkMap, wanted: ExtentSet, chunks: Iterable[int] = ()) -> Self:
+        """Choose the *wanted* bytes, and whole *chunks* besides."""
+        size = chunk_map.size
+        whole = {i for i in touched(wanted, size) if wanted.covers(*chunk_map.range(i))}
+        whole.update(chunks)
+        pieces = ranges.without(ranges.clipped(wanted, 0, size), chunk_ranges(whole, size))
+        return cls(whole, pieces)
+
+    def total(self, chunk_map: ChunkMap) -> int:
+        """Return how many bytes that are."""
+        return chunk_ranges(self.chunks, chunk_map.size).total() + self.pieces.total()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +123,9 @@ async def check(
     if entry.size < chunk_map.size:
         return Checked(SIZE, ExtentSet([(entry.size, chunk_map.size)]))
     everything = set(range(len(chunk_map)))
-    must = set(touched(resumed or (), chunk_map.size)) if proven else everything
-    chosen, how = _chosen(attempt, chunk_map, sent, must, chance)
+    chosen, how = _chosen(attempt, chunk_map, sent, resumed or ExtentSet(), chance)
+    if not proven:
+        chosen = Chosen(everything)
     if attempt.route.verify == "sha256" or _command_pays(attempt, chunk_map, chosen):
         checked = await _by_command(attempt, path, chunk_map)
         if checked is not None:
@@ -103,55 +133,50 @@ async def check(
         if attempt.route.verify == "sha256":
             raise _no_command(path)
     wrong = await _read_back(attempt, path, chunk_map, chosen)
-    return Checked(READBACK if chosen == everything else how, wrong)
+    return Checked(READBACK if chosen.chunks == everything else how, wrong)
 
 
 def _chosen(
     attempt: Attempt,
     chunk_map: ChunkMap,
     sent: ExtentSet,
-    must: set[int],
+    resumed: ExtentSet,
     chance: Random | None,
-) -> tuple[set[int], str]:
-    """Return which chunks are read back, and in which words that is recorded."""
+) -> tuple[Chosen, str]:
+    """Return what is read back, and in which words that is recorded."""
     match attempt.route.verify, attempt.route.readback:
         case "size", _:
-            return must, SIZE
+            return Chosen.of(chunk_map, resumed), SIZE
         case "readback", "all":
-            return set(range(len(chunk_map))), READBACK
+            return Chosen(set(range(len(chunk_map)))), READBACK
         case "readback", float() as share:
-            return must | sample(chunk_map, share, chance), readback_of(share)
+            drawn = sample(chunk_map, share, chance)
+            return Chosen.of(chunk_map, resumed, drawn), readback_of(share)
         case _:
-            return must.union(touched(sent, chunk_map.size)), READBACK_OF_SENT
+            return Chosen.of(chunk_map, ranges.joined(sent, resumed)), READBACK_OF_SENT
 
 
-def _command_pays(attempt: Attempt, chunk_map: ChunkMap, chosen: set[int]) -> bool:
+def _command_pays(attempt: Attempt, chunk_map: ChunkMap, chosen: Chosen) -> bool:
     """Tell whether having the whole digested there is less work than reading *chosen* back."""
     pays = max(_COMMAND_PAYS, chunk_map.size // 2)
-    return attempt.route.verify == "auto" and _bytes(chunk_map, chosen) >= pays
+    return attempt.route.verify == "auto" and chosen.total(chunk_map) >= pays
 
 
-def _bytes(chunk_map: ChunkMap, chosen: set[int]) -> int:
-    return chunk_ranges(chosen, chunk_map.size).total()
-
-
-async def _read_back(
-    attempt: Attempt, path: str, chunk_map: ChunkMap, chosen: set[int]
-) -> ExtentSet:
-    if not chosen:
+async def _read_back(attempt: Attempt, path: str, chunk_map: ChunkMap, chosen: Chosen) -> ExtentSet:
+    total, done = chosen.total(chunk_map), 0
+    if not total:
         return ExtentSet()
-    file = await attempt.target.open(path)
-    wrong = await compare(
-        file,
-        chunk_map,
-        chosen,
-        block=attempt.target.max_block,
-        patience_s=attempt.route.patience_s,
-        report=attempt.reporter(Phase.VERIFYING, _bytes(chunk_map, chosen)),
-        pace=attempt.route.pace,
+    report = attempt.reporter(Phase.VERIFYING, total)
+    target, route = attempt.target, attempt.route
+    how = Reading(target.max_block, route.patience_s, route.pace)
+    file = await target.open(path)
+    wrong = await compare(file, chunk_map, chosen.chunks, how, report)
+    done = chunk_ranges(chosen.chunks, chunk_map.size).total()
+    differing = await compare_with(
+        file, chosen.pieces, attempt.source.read, how, lambda more: report(done + more)
     )
     await file.close()
-    return wrong
+    return ranges.joined(wrong, differing)
 
 
 async def _by_command(attempt: Attempt, path: str, chunk_map: ChunkMap) -> Checked | None:
@@ -164,7 +189,7 @@ async def _by_command(attempt: Attempt, path: str, chunk_map: ChunkMap) -> Check
         return None
     if theirs == ours:
         return Checked(SHA256, ExtentSet(), theirs)
-    wrong = await _read_back(attempt, path, chunk_map, set(range(len(chunk_map))))
+    wrong = await _read_back(attempt, path, chunk_map, Chosen(set(range(len(chunk_map)))))
     if not wrong:
         # What was read for the map is there: then it is the source that was not read twice alike.
         attempt.source.check()

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copyagent.transfer.chunks import SMALLEST_CHUNK, MapBuilder
-from copyagent.transfer.comparing import compare
+from copyagent.transfer.comparing import compare, compare_with
+from copyagent.transfer.reading import Reading
 from vtsfs.contract.extents import ExtentSet
 
 CHUNK = SMALLEST_CHUNK
@@ -55,9 +56,8 @@ async def test_every_wrong_chunk_and_no_other(
         Shortly(bytes(there), most),
         chunk_map,
         range(len(chunk_map)),
-        block=block,
-        patience_s=10,
-        report=reported.append,
+        Reading(block, 10),
+        reported.append,
     )
     assert found == ExtentSet(chunk_map.range(index) for index in sorted(wrong))
     assert reported == sorted(reported)
@@ -73,8 +73,26 @@ async def test_only_the_chunks_that_are_asked_for(chunks: list[int]) -> None:
         Shortly(bytes(4 * CHUNK), CHUNK),
         chunk_map,
         chunks,
-        block=CHUNK,
-        patience_s=10,
-        report=lambda _: None,
+        Reading(CHUNK, 10),
+        lambda _: None,
     )
     assert found.total() == len(chunks) * CHUNK
+
+
+async def test_pieces_are_compared_with_the_source() -> None:
+    content = os.urandom(100_000)
+    there = bytearray(content[:90_000])
+    there[50_000] ^= 1
+    asked: list[tuple[int, int]] = []
+
+    def read(offset: int, size: int) -> bytes:
+        asked.append((offset, size))
+        return content[offset : offset + size]
+
+    pieces = ExtentSet([(10, 20), (49_000, 51_000), (70_000, 70_001), (89_999, 91_000)])
+    reported: list[int] = []
+    file, how = Shortly(bytes(there), 700), Reading(1500, 10)
+    wrong = await compare_with(file, pieces, read, how, reported.append)
+    assert list(wrong) == [(50_000, 51_000), (90_000, 91_000)]
+    assert asked[:3] == [(10, 10), (49_000, 1000), (50_000, 1000)]
+    assert reported[-1] == 10 + 2000 + 1 + 1

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from copyagent.transfer.flight import Flight
-from copyagent.transfer.reading import read_ranges
+from copyagent.transfer.reading import Reading, read_ranges
 from copyagent.transfer.target import LinkLost, TargetError
 from tests.support.copy_rig import CopyRig
 from vtsfs.contract.errors import StateError
@@ -29,7 +29,7 @@ async def read(
 
     async with rig.connect() as target:
         file = await target.open(str(path))
-        await read_ranges(file, ranges, take, block=block, patience_s=10)
+        await read_ranges(file, ranges, take, Reading(block, 10))
         await file.close()
     return got
 
@@ -68,7 +68,7 @@ async def test_what_the_taker_raises_is_raised(rig: CopyRig) -> None:
     async with rig.connect() as target:
         file = await target.open(str(rig.vault / "file"))
         with pytest.raises(StateError, match="full"):
-            await read_ranges(file, [(0, 200 * BLOCK)], take, block=BLOCK, patience_s=10)
+            await read_ranges(file, [(0, 200 * BLOCK)], take, Reading(BLOCK, 10))
         assert await target.lstat("/") is not None, "the connection still works"
 
 
@@ -84,7 +84,7 @@ async def test_a_server_that_falls_silent_is_noticed(rig: CopyRig) -> None:
     async def read_all() -> None:
         async with rig.connect() as target:
             file = await target.open(str(rig.vault / "file"))
-            await read_ranges(file, [(0, 2000 * BLOCK)], take, block=BLOCK, patience_s=0.5)
+            await read_ranges(file, [(0, 2000 * BLOCK)], take, Reading(BLOCK, 0.5))
 
     try:
         with trio.fail_after(20), pytest.raises(LinkLost):

@@ -134,8 +134,8 @@ async def test_what_was_resumed_is_read_whatever_the_policy(case: Case) -> None:
     case.verify = "size"
     case.damage(3 * CHUNK + 7)
     found = await case.check([(0, CHUNK)], resumed=[(3 * CHUNK, 3 * CHUNK + 100)])
-    assert list(found.wrong) == [chunk(3)]
-    assert case.read_back() == CHUNK
+    assert list(found.wrong) == [(3 * CHUNK, 3 * CHUNK + 100)]
+    assert case.read_back() == 100
 
 
 async def test_what_nobody_vouches_for_is_read_whatever_the_policy(case: Case) -> None:
@@ -187,11 +187,13 @@ async def test_auto_reads_a_small_copy_back(rig: CopyRig) -> None:
 
 
 async def test_auto_reads_back_what_was_sent(case: Case) -> None:
-    case.damage(2 * CHUNK + 5)
-    case.damage(9 * CHUNK)
-    found = await case.check([(2 * CHUNK, 2 * CHUNK + 1), (5 * CHUNK - 1, 5 * CHUNK + 1)])
-    assert found == Checked("readback of what was sent", ExtentSet([chunk(2)]))
-    assert case.read_back() == 3 * CHUNK
+    for offset in (2 * CHUNK + 5, 9 * CHUNK, 11 * CHUNK + 7, 21 * CHUNK):
+        case.damage(offset)
+    sent = [(2 * CHUNK, 2 * CHUNK + 10), (5 * CHUNK - 1, 5 * CHUNK + 1), (10 * CHUNK, 12 * CHUNK)]
+    found = await case.check([*sent, (21 * CHUNK + 1, 21 * CHUNK + 2)])
+    wrong = ExtentSet([sent[0], chunk(11)])
+    assert found == Checked("readback of what was sent", wrong)
+    assert case.read_back() == 10 + 2 + 2 * CHUNK + 1
 
 
 async def test_auto_reads_everything_where_no_command_runs(locked: Case) -> None:
@@ -222,10 +224,10 @@ async def test_readback_of_a_share_is_drawn_anew(case: Case) -> None:
         case.damage(index * CHUNK)
     found = [await case.check([(0, CHUNK)], seed=seed) for seed in range(8)]
     assert {each.how for each in found} == {"readback of 5%"}
-    assert case.read_back() == 2 * CHUNK
+    assert case.read_back() <= 2 * CHUNK
     assert len({tuple(each.wrong) for each in found}) > 2
-    found_resumed = await case.check([(0, CHUNK)], resumed=[(12 * CHUNK, 12 * CHUNK + 1)])
-    assert found_resumed.wrong.covers(*chunk(12))
+    resumed = (12 * CHUNK, 12 * CHUNK + 1)
+    assert (await case.check([(0, CHUNK)], resumed=[resumed])).wrong.covers(*resumed)
 
 
 # ---- what is found -------------------------------------------------------------------------------
