@@ -11,11 +11,13 @@ import trio
 
 from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
-from copyagent.control.protocol import Events, Explain, Request, Retry, Status, Sync
-from copyagent.core import doubts, errands, history, host_report, operator, report
+from copyagent.control.protocol import Events, Explain, Request, Retry, Status
+from copyagent.control.traffic import Pause, Resume, Sync
+from copyagent.core import doubts, errands, history, host_report, operator, pausing, report
 from copyagent.core.book import Book
 from copyagent.core.dates import iso
 from copyagent.core.journal import Wanted
+from copyagent.core.syncing import SyncWanted, Which, sync
 from copyagent.core.time import Moment
 from copyagent.ems.link_settings import LinkTally
 from copyagent.runner import Runner
@@ -108,8 +110,8 @@ def question(runner: Runner, request: Request, user: str) -> Question:
             return lambda now: operator.retry(book, tape, user, now)
         case Retry():
             return lambda now: operator.retry_failed(book, user, now)
-        case Sync(where):
-            return lambda now: operator.sync(book, where, user, now)
+        case Sync() | Pause() | Resume():
+            return partial(_direct, book, request, user)
         case History() | Copies():
             return lambda _: _look_up(runner.store, request)
         case Doubt(word):
@@ -120,6 +122,19 @@ def question(runner: Runner, request: Request, user: str) -> Question:
             return lambda now: host_report.find(
                 book, _wanted(request), now, overlay=request.overlay
             )
+
+
+def _direct(book: Book, request: Sync | Pause | Resume, user: str, now: Moment) -> list[str]:
+    match request:
+        case Sync(where, which, target, dry_run):
+            targets = frozenset({target}) if target else None
+            wanted = SyncWanted(where, Which(which), targets, dry_run=dry_run)
+            return sync(book, wanted, user, now)
+        case Pause(about, because, until_ns, for_s, finish):
+            asked = pausing.PauseWanted(about, because, until_ns, for_s, finish)
+            return pausing.pause(book, asked, user, now)
+        case Resume(about):
+            return pausing.resume(book, about, user, now)
 
 
 def _run_errand(book: Book, request: Errand, user: str, now: Moment) -> list[str]:

@@ -25,6 +25,7 @@ from copyagent.cli.import_config import import_vts_config
 from copyagent.cli.keys import keys
 from copyagent.cli.snapshot import last_known
 from copyagent.cli.target_names import unknown_algorithms
+from copyagent.cli.traffic import pause, resume, sync
 from copyagent.cli.verify import verify
 from copyagent.control.client import ask
 from copyagent.control.protocol import (
@@ -32,8 +33,6 @@ from copyagent.control.protocol import (
     Request,
     Retry,
     Status,
-    Sync,
-    parse_where,
 )
 from vtsfs import __version__
 from vtsfs.contract.errors import AgentUnreachable, SettingsError, UsageError
@@ -124,17 +123,6 @@ def retry(config: Path, tape: str | None, failed: bool) -> None:
 
 
 @copyagent.command()
-@click.argument("where", metavar="TAPE|POOL")
-@click.pass_obj
-def sync(config: Path, where: str) -> None:
-    """Copy what has no copy yet: a TAPE, or a whole POOL.
-
-    For tapes that were there before AutoCopy; the same bytes are not sent twice.
-    """
-    _say(_ask(config, Sync(parse_where(where))))
-
-
-@copyagent.command()
 @click.pass_obj
 def check(config: Path) -> None:
     """Check the settings and the files they name.
@@ -180,6 +168,8 @@ def _watch(settings: Settings) -> None:
 copyagent.add_command(events)
 copyagent.add_command(ems)
 for command in (release, relocate, adopt, rollback, fence, unfence, take_over):
+    copyagent.add_command(command)
+for command in (sync, pause, resume):
     copyagent.add_command(command)
 copyagent.add_command(import_vts_config)
 copyagent.add_command(keys)

@@ -18,6 +18,7 @@ from typing import Any
 
 from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
+from copyagent.control.traffic import Pause, Resume, Sync
 from vtsfs.contract.errors import FeedError, NameInvalid, RequestFailed, UsageError, VtsError
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.signals import MALFORMED
@@ -60,13 +61,6 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Sync:
-    """Copy for the first time: one tape, or every tape of a pool."""
-
-    where: TapeId | PoolId
-
-
-@dataclass(frozen=True, slots=True)
 class Events:
     """Ask for what hosts said, the newest *most* of what fits all conditions.
 
@@ -85,13 +79,17 @@ class Events:
     wait: float = 0.0
 
 
-Request = Status | Explain | Retry | Sync | Errand | Events | History | Copies | Doubt
+Request = (
+    Status | Explain | Retry | Sync | Pause | Resume | Errand | Events | History | Copies | Doubt
+)
 
 _NAMES: dict[type[Request], str] = {
     Status: "status",
     Explain: "explain",
     Retry: "retry",
     Sync: "sync",
+    Pause: "pause",
+    Resume: "resume",
     Release: "release",
     Relocate: "relocate",
     Adopt: "adopt",
@@ -107,6 +105,8 @@ RIGHTS: Mapping[type[Request], Right] = {
     Explain: Right.LOOK,
     Retry: Right.ACT,
     Sync: Right.ACT,
+    Pause: Right.ACT,
+    Resume: Right.ACT,
     Release: Right.ACT,
     Relocate: Right.ACT,
     Adopt: Right.ACT,
@@ -158,8 +158,8 @@ def encode_request(request: Request) -> bytes:
             args = {"tape": str(tape)}
         case Retry(tape):
             args = {"failed": True} if tape is None else {"tape": str(tape)}
-        case Sync(where):
-            args = {"where": str(where)}
+        case Sync() | Pause() | Resume():
+            args = request.args()
         case Events():
             args = _events_args(request)
     document = {"version": VERSION, "command": command_of(request), "args": args}
@@ -228,12 +228,6 @@ def _retry(args: dict[str, Any]) -> Request:
     return Retry(tape)
 
 
-def _sync(args: dict[str, Any]) -> Request:
-    where = parse_where(_text(args, "where", "sync"))
-    _nothing_left(args, "sync")
-    return Sync(where)
-
-
 def _events(args: dict[str, Any]) -> Request:
     made = Events(
         host=_text(args, "host", "events") if "host" in args else None,
@@ -262,7 +256,9 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Request]] = {
     "status": _status,
     "explain": _explain,
     "retry": _retry,
-    "sync": _sync,
+    "sync": Sync.read,
+    "pause": Pause.read,
+    "resume": Resume.read,
     "release": Release.read,
     "relocate": Relocate.read,
     "adopt": Adopt.read,

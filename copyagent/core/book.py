@@ -11,7 +11,7 @@ from typing import Any
 from copyagent.core import tape as states
 from copyagent.core.commands import Command, Say, StopCopy
 from copyagent.core.copying import HoldReason, WaitReason
-from copyagent.core.gates import Closed, Gate, Pause
+from copyagent.core.gates import Closed, Gate, Pause, by_hold_down, by_trouble, waits_for_start
 from copyagent.core.history import History
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Journal, Reports
@@ -21,6 +21,7 @@ from copyagent.core.queues import CopyKey, Queues
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.retry import REST_TIMES, Ladder
 from copyagent.core.shelf import Shape, Shelf
+from copyagent.core.target_health import TargetHealth
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.messages import Message
@@ -78,6 +79,7 @@ class Book:
     ways: dict[Way, AutoCopy] = field(init=False)
     gates: dict[Way, Gate] = field(init=False)
     queues: Queues = field(default_factory=Queues)
+    health: dict[str, TargetHealth] = field(default_factory=dict)
     pending: set[CopyKey] = field(default_factory=set)
     failed: set[CopyKey] = field(default_factory=set)
     running: dict[CopyKey, int] = field(default_factory=dict)
@@ -197,6 +199,19 @@ class Book:
         """Return what keeps any copy from the pool of *tape* to *target* from being started."""
         gate = self.gates.get((tape.pool_id, target))
         return gate.closed(self.pauses, now) if gate is not None else None
+
+    def obstacle(self, record: TapeRecord, target: str, now: Moment) -> Closed | None:
+        """Return what keeps a copy that waits for its start from it; None if nothing, or no such."""
+        state = record.copies[target].state
+        if not waits_for_start(state, now):
+            return None
+        closed = self.closed(record.tape, target, now)
+        if closed is None and isinstance(state, states.Queued):
+            closed = by_hold_down(record.tape, state, now)
+        health = self.health.get(target)
+        if closed is None and health is not None and health.down:
+            closed = by_trouble(target, health.trouble, health.next_step)
+        return closed
 
     def apply_all(self, record: TapeRecord, event: states.Event, now: Moment) -> None:
         """Let *event* happen to the copies at every target."""

@@ -13,6 +13,7 @@ from copyagent.core.owed import Way
 from copyagent.core.tape import Queued, Retrying, State
 from copyagent.core.time import Moment
 from copyagent.core.windows import describe, is_open, look_in_s, time_of_day
+from vtsfs.contract.naming import TapeId
 from vtsfs.contract.setting_values import DailyWindow
 from vtsfs.contract.units import format_duration
 
@@ -95,7 +96,7 @@ def by_window(window: DailyWindow, target: str) -> Closed:
     )
 
 
-def by_hold_down(state: Queued, now: Moment) -> Closed | None:
+def by_hold_down(tape: TapeId, state: Queued, now: Moment) -> Closed | None:
     """Describe what is left of a copy's rest after the dismount; None if it has rested."""
     if state.due is None or now.reached(state.due):
         return None
@@ -105,7 +106,7 @@ def by_hold_down(state: Queued, now: Moment) -> Closed | None:
         f"hold-down until {iso(state.due.wall_ns)}",
         "it may be mounted again soon",
         f"It is copied in {format_duration(left)} (hold_down in the settings), or at once: "
-        "copyagent retry TAPE",
+        f"copyagent retry {tape}",
     )
 
 

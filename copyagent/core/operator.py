@@ -8,14 +8,10 @@ from copyagent.core import tape as states
 from copyagent.core.book import Book
 from copyagent.core.copying import HoldReason
 from copyagent.core.records import TapeRecord
-from copyagent.core.shelf import Shape
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
-from vtsfs.contract.naming import PoolId, TapeId
-
-#: What somebody may start who can do nothing else: neither held nor on its way.
-_AT_REST = (states.Clean, states.Unsynced, states.Failed, states.Copied)
+from vtsfs.contract.naming import TapeId
 
 #: Holds for a file at the target, which only an explicit word lets us replace.
 _AT_TARGET = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN, HoldReason.NOT_EQUAL)
@@ -34,11 +30,11 @@ _NOT_RELEASED = (HoldReason.LABEL_ELSEWHERE, HoldReason.SAME_STORAGE)
 def retry(book: Book, tape: TapeId, user: str, now: Moment) -> list[str]:
     """Start a new ladder for *tape* at once; raise `RequestFailed` if that cannot help."""
     record = known(book, tape)
-    _refuse_if_all_hopeless(record)
+    refuse_if_all_hopeless(record)
     answers = []
     for target, copy in record.copies.items():
-        if hopeless := _hopeless(record, target):
-            answers.append(hopeless)
+        if reason := hopeless(record, target):
+            answers.append(reason)
             continue
         if isinstance(copy.state, states.Copied | states.Clean):
             answers.append(f"{tape} to {target}: {copy.state.kind}, nothing to retry")
@@ -63,55 +59,6 @@ def retry_failed(book: Book, user: str, now: Moment) -> list[str]:
     if answers:
         record_action(book, user, "retry", f"{len(answers)} failed copies", "asked for")
     return answers or ["no copy has failed"]
-
-
-def sync(
-    book: Book,
-    where: TapeId | PoolId,
-    user: str,
-    now: Moment,
-    *,
-    targets: frozenset[str] | None = None,
-    cautiously: bool = False,
-) -> list[str]:
-    """Copy what has no copy: one tape, or every tape of a pool; the same bytes are not sent twice.
-
-    *targets*: to these alone. *cautiously*: whoever asks may be an impostor; what is in use, held, or
-    on its way already is left as it is.
-    """
-    if isinstance(where, TapeId):
-        records = [known(book, where)]
-        _refuse_if_all_hopeless(records[0])
-    else:
-        if not book.watches(where):
-            raise RequestFailed(f"pool {where} is not under autocopy: in the settings")
-        records = book.chosen(where, _may_lack)
-    answers = []
-    for record in records:
-        for target, copy in record.copies.items():
-            wanted = isinstance(copy.state, states.Unsynced | states.Failed) or (
-                isinstance(copy.state, states.Clean) and copy.base is None
-            )
-            if isinstance(where, TapeId):
-                hopeless = _hopeless(record, target)
-                wanted = not hopeless and not isinstance(copy.state, states.Copying)
-            if (targets is not None and target not in targets) or (
-                cautiously and (record.unsettled or not isinstance(copy.state, _AT_REST))
-            ):
-                continue
-            if wanted and record.identity is not None and record.identity.size > 0:
-                record.note(now.wall_ns, f"{user} asked for a copy to {target}")
-                book.dirty.add(record.tape)
-                book.apply(record, target, states.RetryAsked(record.generation), now)
-                answers.append(f"{record.tape} to {target}: queued")
-    if answers:
-        record_action(book, user, "sync", str(where), f"{len(answers)} queued")
-    return answers or [f"{where}: nothing to copy"]
-
-
-def _may_lack(shape: Shape) -> bool:
-    """Tell whether tapes at rest of *shape* may be without a copy."""
-    return any(not copy.based for copy in shape.copies) or not shape.protected
 
 
 def release(
@@ -178,14 +125,14 @@ def known(book: Book, tape: TapeId) -> TapeRecord:
     return record
 
 
-def _refuse_if_all_hopeless(record: TapeRecord) -> None:
+def refuse_if_all_hopeless(record: TapeRecord) -> None:
     """Raise `RequestFailed` before anything is done if it cannot help at any target."""
-    hopeless = [_hopeless(record, target) for target in record.copies]
-    if hopeless and all(hopeless):
-        raise RequestFailed("; ".join(hopeless))
+    reasons = [hopeless(record, target) for target in record.copies]
+    if reasons and all(reasons):
+        raise RequestFailed("; ".join(reasons))
 
 
-def _hopeless(record: TapeRecord, target: str) -> str:
+def hopeless(record: TapeRecord, target: str) -> str:
     """Say why asking again cannot help, with the command that can; empty if it can."""
     state = record.copies[target].state
     if isinstance(state, states.Unmonitored):

@@ -8,10 +8,10 @@ left alone. What comes of it at worst is a comparison with what the target has.
 
 from dataclasses import dataclass, field
 
-from copyagent.core import operator
 from copyagent.core.book import Book
 from copyagent.core.host_events import PolicyCommand
 from copyagent.core.policy_commands import NotUnderstood, OtherCommand, SyncOrder, read_command
+from copyagent.core.syncing import SyncWanted, sync
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
@@ -124,9 +124,8 @@ class HostRequests:
     ) -> None:
         user = f"host {event.host}"
         try:
-            answers = operator.sync(
-                self.book, order.where, user, now, targets=targets, cautiously=True
-            )
+            wanted = SyncWanted(order.where, targets=targets, cautiously=True)
+            answers = sync(self.book, wanted, user, now)
         except RequestFailed as failure:
             self._refuse(event, str(failure), now)
             return

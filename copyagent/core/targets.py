@@ -5,7 +5,7 @@ probe while something is due, at most every `probe_gap_s`; what was due when the
 its attempt (DESIGN section 7). What must not be sent there now, for a window or a pause, is not due.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
@@ -21,28 +21,10 @@ from copyagent.core.copying import (
 )
 from copyagent.core.events import TargetProbed
 from copyagent.core.queues import CopyKey
+from copyagent.core.target_health import TargetHealth
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.naming import TapeId
-
-
-@dataclass(slots=True)
-class TargetHealth:
-    """What is known of one target. *asked* is when it was probed last (monotonic seconds).
-
-    *trouble* means that nothing could be copied there, *next_step* is what to do about it; *remark*
-    is for the operator. *down*: it did not let us in at all, so that no copy need try. *unfit* are
-    the vaults there that take no copies, with the cause.
-    """
-
-    trouble: str = ""
-    next_step: str = ""
-    down: bool = False
-    since_ns: int = 0
-    asked: float = 0.0
-    probing: bool = False
-    remark: str = ""
-    unfit: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -50,10 +32,14 @@ class Targets:
     """The health of every target, and what its going and coming mean for the copies of one book."""
 
     book: Book
-    health: dict[str, TargetHealth] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.health = {target: TargetHealth() for target in self.book.settings.targets}
+        self.book.health = {target: TargetHealth() for target in self.book.settings.targets}
+
+    @property
+    def health(self) -> dict[str, TargetHealth]:
+        """What is known of each target."""
+        return self.book.health
 
     def recover(self, now: Moment) -> None:
         """After a restart, take from the given-up copies which targets were down."""

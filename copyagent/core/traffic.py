@@ -11,7 +11,7 @@ from copyagent.core.book import Book
 from copyagent.core.commands import StartCopy
 from copyagent.core.copying import CopyJob
 from copyagent.core.errands import still_wanted
-from copyagent.core.gates import Closed, Obstacle, by_hold_down, by_trouble, waits_for_start
+from copyagent.core.gates import Closed, Obstacle
 from copyagent.core.owed import Way
 from copyagent.core.records import TapeRecord
 from copyagent.core.schedule import TURN_S, Rules, choose, to_give_way
@@ -73,20 +73,6 @@ class Traffic:
         full = len(book.running) >= self.rules.parallel
         turns = [since + TURN_S for since in self.starved.values() if full]
         return found + [turn for turn in turns if turn > now.mono]
-
-    def obstacle(self, record: TapeRecord, target: str, now: Moment) -> Closed | None:
-        """Return what keeps a copy that waits for its start from it; None if nothing, or no such."""
-        state = record.copies[target].state
-        if not waits_for_start(state, now):
-            return None
-        closed = self.book.closed(record.tape, target, now)
-        if closed is not None:
-            return closed
-        rests = by_hold_down(state, now) if isinstance(state, states.Queued) else None
-        health = self.targets.health.get(target)
-        if rests is None and health is not None and health.down:
-            return by_trouble(target, health.trouble, health.next_step)
-        return rests
 
     # ---- stopping --------------------------------------------------------------------------------
 

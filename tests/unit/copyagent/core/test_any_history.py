@@ -29,6 +29,7 @@ from copyagent.core.engine import Engine
 from copyagent.core.events import CopyIntended, SignalSeen, TargetProbed, VaultSwept, WakeupDue
 from copyagent.core.host_events import HostEvent, PolicyCommand, Ring, VolumeSubstituted
 from copyagent.core.report import explain, status
+from copyagent.core.syncing import SyncWanted, sync
 from copyagent.core.tape import PENDING, Copied, Copying, Failed, Held, Retrying
 from copyagent.core.witness import Verdict
 from tests.support.histories import (
@@ -240,7 +241,7 @@ class AnyHistory(RuleBasedStateMachine):
                     case "retry":
                         operator.retry(book, tape, "root", now)
                     case "sync":
-                        operator.sync(book, tape, "root", now)
+                        sync(book, SyncWanted(tape), "root", now)
                     case _:
                         operator.release(book, tape, "because", "root", now)
             except RequestFailed:

@@ -7,6 +7,7 @@ from copyagent.core.commands import StartCopy, StopCopy
 from copyagent.core.copying import CopyHeld, HoldReason, SourceErased, TargetStamp
 from copyagent.core.events import WakeupDue
 from copyagent.core.report import next_step
+from copyagent.core.syncing import SyncWanted, sync
 from copyagent.core.tape import Copied, Failed, Held, Kept, Superseded, Unsynced
 from tests.support.histories import (
     OTHER_TARGET,
@@ -82,7 +83,7 @@ def test_retry_does_not_go_over_a_hold_or_an_erased_tape(play: Playbook, overlay
         with pytest.raises(RequestFailed, match="was erased here; the copy at drsite is kept"):
             retry(play)
         with pytest.raises(RequestFailed, match="was erased here"):
-            operator.sync(play.engine.book, TAPE, "root", play.now)
+            sync(play.engine.book, SyncWanted(TAPE), "root", play.now)
 
 
 def test_retry_looks_again_at_a_source_that_was_no_plain_tape(
@@ -118,11 +119,11 @@ def test_an_unknown_or_unwatched_tape_is_refused(play: Playbook) -> None:
         with pytest.raises(RequestFailed, match=why):
             operator.retry(book, tape, "root", play.now)
         with pytest.raises(RequestFailed, match=why):
-            operator.sync(book, tape, "root", play.now)
+            sync(book, SyncWanted(tape), "root", play.now)
         with pytest.raises(RequestFailed, match=why):
             operator.release(book, tape, "x", "root", play.now)
     with pytest.raises(RequestFailed, match="not under autocopy:"):
-        operator.sync(book, UNWATCHED.pool_id, "root", play.now)
+        sync(book, SyncWanted(UNWATCHED.pool_id), "root", play.now)
 
 
 def test_retry_failed_takes_what_has_failed_and_nothing_else(
@@ -146,14 +147,14 @@ def test_sync_copies_what_was_there_before_once(play: Playbook, overlay: Overlay
     with play:
         play >> overlay.swept(play.now.mono)
         book = play.engine.book
-        answers = operator.sync(book, TAPE.pool_id, "root", play.now)
+        answers = sync(book, SyncWanted(TAPE.pool_id), "root", play.now)
         assert answers == [f"{TAPE} to {TARGET}: queued"]
         play >> WakeupDue() << StartCopy
         play >> done(play.job)
-        again = operator.sync(book, TAPE.pool_id, "root", play.now)
+        again = sync(book, SyncWanted(TAPE.pool_id), "root", play.now)
         assert again == ["/VAULT00/BILL: nothing to copy"]
         assert play.state(TWIN) == Unsynced()
-        assert operator.sync(book, TWIN, "root", play.now) == [f"{TWIN} to {TARGET}: queued"]
+        assert sync(book, SyncWanted(TWIN), "root", play.now) == [f"{TWIN} to {TARGET}: queued"]
         play >> WakeupDue() << StartCopy
 
 
@@ -163,7 +164,7 @@ def test_sync_of_an_open_tape_waits_for_its_verdict(play: Playbook, overlay: Ove
         play >> overlay.swept(play.now.mono)
         play.wait(1.0)
         play >> overlay.mounted()
-        operator.sync(play.engine.book, TAPE.pool_id, "root", play.now)
+        sync(play.engine.book, SyncWanted(TAPE.pool_id), "root", play.now)
         play.wait(600.0)
         play >> overlay.dismounted()
         assert play.state() == Superseded(1)

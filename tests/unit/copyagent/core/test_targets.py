@@ -11,6 +11,7 @@ from copyagent.core.commands import ProbeTarget, Say, StartCopy
 from copyagent.core.copying import CopyFailed, CopyWaits, WaitReason
 from copyagent.core.engine import Engine
 from copyagent.core.events import AgentStarted, TargetProbed, WakeupDue
+from copyagent.core.syncing import SyncWanted, sync
 from copyagent.core.tape import (
     Approved,
     Clean,
@@ -74,7 +75,7 @@ def test_a_target_added_later_has_no_copy_of_the_tapes_that_are_known() -> None:
         assert later.state(SECOND, OTHER_TARGET) == Clean()
         assert TAPE in later.engine.book.dirty
         later >> link_lost()
-        operator.sync(later.engine.book, TAPE, "root", later.now)
+        sync(later.engine.book, SyncWanted(TAPE), "root", later.now)
         later.hand(AgentStarted())
         later << StartCopy << StartCopy
         assert {job.target for job in later.jobs} == set(BOTH)
