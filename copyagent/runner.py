@@ -38,8 +38,8 @@ from copyagent.core.events import (
 )
 from copyagent.core.host_events import HostEvent
 from copyagent.core.queues import CopyKey
-from copyagent.core.report import Progress
 from copyagent.core.time import Moment
+from copyagent.core.traffic_report import Meter, Progress
 from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link_settings import LinkTally
 from copyagent.feed_client import FeedClient
@@ -347,11 +347,11 @@ class Runner:
 
     async def _attempt(self, job: CopyJob) -> CopyOutcome:
         target = self.engine.book.settings.targets[job.target]
-        started = wall_ns()
+        meter = Meter()
 
         def note(seen: CopyProgress) -> None:
-            self.progress[job.tape, job.target] = Progress(
-                seen.phase.value, seen.done, seen.total, started
+            self.progress[job.tape, job.target] = meter.read(
+                seen.phase.value, seen.done, seen.total, wall_ns()
             )
 
         try:

@@ -125,8 +125,29 @@ def _links(document: Document) -> Table:
     for host in document["hosts"]:
         _link(table, f"host {host['host']}", host["up"], host["since"], _host_remark(host))
     for target in document["targets"]:
-        _link(table, f"target {target['target']}", target["up"], target["since"], target["trouble"])
+        name, remark = f"target {target['target']}", _target_remark(target, document["pools"])
+        _link(table, name, target["up"], target["since"], remark)
     return table
+
+
+def _target_remark(target: Document, pools: list[Document]) -> str:
+    """Tell why less is copied to a target than could be: trouble, pauses, its window."""
+    remarks = [target["trouble"]]
+    window = target.get("window")
+    if window:
+        turns, left = "closes" if window["open"] else "opens", format_duration(window["turns_in_s"])
+        remarks.append(f"window {window['hours']}, {turns} in {left}")
+    paused = [("", target.get("paused"))]
+    paused += [
+        (f"{pool['pool']} ", pool.get("paused"))
+        for pool in pools
+        if pool["target"] == target["target"]
+    ]
+    for what, pause in paused:
+        if pause:
+            until = f" until {pause['until']}" if pause["until"] else ""
+            remarks.append(f"{what}PAUSED{until} by {pause['by']}: {pause['because']}")
+    return "; ".join(filter(None, remarks))
 
 
 def _host_remark(host: Document) -> str:

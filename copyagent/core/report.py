@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from copyagent.core import tape as states
+from copyagent.core import traffic_report
 from copyagent.core.book import Book
 from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.dates import iso
@@ -19,6 +20,7 @@ from copyagent.core.host_mount import HostMount
 from copyagent.core.host_report import link_document
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.time import Moment
+from copyagent.core.traffic_report import Progress, obstacle
 from copyagent.core.witness import Overlay, Session, overlay_says
 from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
@@ -35,16 +37,6 @@ MOST_LISTED = 1000
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a running copy is: *done* of *total* bytes in *phase*, started at *started_ns*."""
-
-    phase: str
-    done: int
-    total: int
-    started_ns: int
-
-
 def status(
     engine: Engine, progress: dict[tuple[TapeId, str], Progress], version: str, now: Moment
 ) -> Document:
@@ -58,7 +50,7 @@ def status(
         "pools": _pools(book, now),
         "attention": _attention(book, now),
         "copies": [
-            _running(tape, target, progress.get((tape, target)), now)
+            traffic_report.running(tape, target, progress.get((tape, target)), now)
             for tape, target in sorted(book.running)
         ],
         "hosts": [
@@ -85,6 +77,8 @@ def status(
                 "trouble": health.trouble or unfit_vaults(health.unfit) or health.remark,
                 "since": iso(health.since_ns),
                 "running": sum(1 for _, target in book.running if target == name),
+                "paused": traffic_report.pause(book.pauses.get(name), now),
+                "window": traffic_report.window(book.settings.targets[name].window, now),
             }
             for name, health in engine.targets.health.items()
         ],
@@ -131,6 +125,9 @@ def state_words(book: Book, record: TapeRecord, copy: CopyRecord, now: Moment) -
     state = copy.state
     if record.writers:
         return "mounted (read/write)"
+    closed = obstacle(book, record, copy, now)
+    if closed is not None:
+        return f"waiting ({closed.words})"
     match state:
         case states.Held():
             return f"held ({state.reason})"
@@ -179,6 +176,9 @@ def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
     fields = {"tape": record.tape, "target": target, "pool": record.tape.pool_id}
     if record.writers:
         return "It is judged, and copied if need be, when its last writer has closed it."
+    closed = obstacle(book, record, record.copies[target], now)
+    if closed is not None:
+        return closed.next_step
     match state:
         case states.Queued():
             return "It is copied as soon as a copy to that target may start."
@@ -296,6 +296,7 @@ def _pool(book: Book, pool: PoolId, target: str, tally: _Tally, now: Moment) -> 
         "unprotected": tally.behind,
         "oldest_unprotected_s": oldest,
         "behind_since": iso(alarm.since_ns) if alarm is not None else None,
+        "paused": traffic_report.pause(book.pauses.get(str(pool)), now),
         "states": dict(tally.words),
     }
 
@@ -327,24 +328,6 @@ def _never_synced(book: Book) -> Iterator[tuple[TapeId, int, str]]:
                 yield tape, resting.behind_ns, copy.target
 
 
-def _running(tape: TapeId, target: str, progress: Progress | None, now: Moment) -> Document:
-    done, total, phase, started = 0, 0, "starting", now.wall_ns
-    if progress is not None:
-        done, total, phase = progress.done, progress.total, progress.phase
-        started = progress.started_ns
-    seconds = max((now.wall_ns - started) / 1e9, 0.001)
-    rate = done / seconds
-    return {
-        "tape": str(tape),
-        "target": target,
-        "phase": phase,
-        "done": done,
-        "total": total,
-        "rate": round(rate),
-        "left_s": round((total - done) / rate) if rate > 0 and total else None,
-    }
-
-
 def _copy(book: Book, record: TapeRecord, target: str, copy: CopyRecord, now: Moment) -> Document:
     state = copy.state
     made: Document = {
@@ -361,6 +344,9 @@ def _copy(book: Book, record: TapeRecord, target: str, copy: CopyRecord, now: Mo
             made |= {"why": state.detail, "since": iso(state.at_ns)}
         case states.Waiting():
             made |= {"why": state.detail, "attempts": state.failures}
+    closed = obstacle(book, record, copy, now)
+    if closed is not None:
+        made["why"] = closed.why
     base = copy.base
     if base is not None:
         made["published"] = {

@@ -7,7 +7,8 @@ import pytest
 from copyagent.core.commands import StartCopy
 from copyagent.core.copying import CopyHeld, CopyWaits, HoldReason, SourceErased, WaitReason
 from copyagent.core.dates import iso
-from copyagent.core.report import HOLDS, Document, Progress, explain, status
+from copyagent.core.report import HOLDS, Document, explain, status
+from copyagent.core.traffic_report import Progress
 from tests.support.histories import (
     HOST,
     SECOND,
