@@ -11,12 +11,15 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.bench import tables
+from tests.bench.deltas import DELTAS
+from tests.bench.dismounts import DISMOUNTS
 from tests.bench.ems import PARSE_FLOOD
 from tests.bench.frame import Bench, select
 from tests.bench.host_floods import FLOODS
 from tests.bench.overlay import calls, data, memory, opens, profiling, together
 from tests.bench.overlay.attached import BenchError
 from tests.bench.ratios import Row
+from tests.bench.resumes import RESUME
 from tests.bench.scale import SCALE
 from tests.bench.transfer import FULL_256M
 
@@ -27,6 +30,9 @@ BENCHES: Sequence[Bench] = (
     *calls.WORKS,
     memory.Weighing(),
     FULL_256M,
+    *DELTAS,
+    RESUME,
+    DISMOUNTS,
     PARSE_FLOOD,
     *FLOODS,
     SCALE,
