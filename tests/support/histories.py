@@ -256,7 +256,7 @@ def published(job: CopyJob, *, identity: Identity | None = None) -> PublishedCop
     source = job.identity or identity or Identity(1, 1, 4096, START_NS, START_NS)
     stamp = TargetStamp(source.size, source.mtime_ns // 10**9)
     digest = f"{source.mtime_ns:064x}"
-    return PublishedCopy(job.generation, source, source.size, digest, stamp, "command", START_NS)
+    return PublishedCopy(job.generation, source, source.size, digest, stamp, "sha256", START_NS)
 
 
 def done(job: CopyJob, *, identity: Identity | None = None, sent: int = 4096) -> CopyEnded:
