@@ -18,6 +18,8 @@ from copyagent.transfer import ranges, verification
 from copyagent.transfer.attempt import Attempt, Ended, Report, discard
 from copyagent.transfer.chunks import ChunkMap, MapBuilder
 from copyagent.transfer.cloning import copy_ranges, share_blocks
+from copyagent.transfer.forwarding import bring_forward
+from copyagent.transfer.keeping import Kept
 from copyagent.transfer.plan import Plan
 from copyagent.transfer.planning import plan
 from copyagent.transfer.progress import Phase
@@ -65,14 +67,24 @@ class Built:
     way: Way
 
 
-async def build(attempt: Attempt, standing: Standing, decided: Plan, found: Found | None) -> Built:
+async def build(
+    attempt: Attempt, standing: Standing, decided: Plan, found: Found | None, kept: Kept
+) -> Built:
     """Build a stage as *decided* (for an empty one); use what *found* has of it already.
 
-    If that fails, what may be of use to the next attempt stays.
+    If that fails, what may be of use to the next attempt stays. One of *kept* may become the stage.
     """
-    stage = await _begin(attempt, standing, decided, found)
+    brought = None
+    if found is None:
+        brought = await bring_forward(attempt, standing, decided, kept)
+    if brought is not None:
+        stage = await _brought(attempt, brought[0])
+    else:
+        stage = await _begin(attempt, standing, decided, found)
     try:
         fitted = await _fitted(attempt, standing, decided, found, stage)
+        if brought is not None:
+            fitted = brought[1]
         chunk_map = await _fill(attempt, fitted, found, stage)
         copy = await _finish(attempt, stage, chunk_map)
     except BaseException as error:
@@ -96,6 +108,13 @@ def _is_cancelled(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return error.split(trio.Cancelled)[1] is None
     return isinstance(error, trio.Cancelled)
+
+
+async def _brought(attempt: Attempt, path: str) -> Stage:
+    """Open a kept generation that has become a stage."""
+    note = StageNote(attempt.job.generation, attempt.source.identity, ())
+    keeper = Keeper(attempt, path, note, silent=True)
+    return Stage(path, await attempt.target.reopen(path), keeper, over=True)
 
 
 async def _begin(attempt: Attempt, standing: Standing, decided: Plan, found: Found | None) -> Stage:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from copyagent.core.copying import CopyDone, PublishedCopy, Way
+from copyagent.core.copying import CopyDone, Errand, PublishedCopy, Way
 from copyagent.transfer import guards, staging
-from copyagent.transfer.attempt import Attempt, discard
+from copyagent.transfer.attempt import Attempt, Ended, discard
 from copyagent.transfer.building import Built, abandon, build
 from copyagent.transfer.chunks import ChunkMap
 from copyagent.transfer.content import map_source
@@ -15,7 +15,7 @@ from copyagent.transfer.plan import Plan
 from copyagent.transfer.planning import plan
 from copyagent.transfer.publishing import Published, Publisher
 from copyagent.transfer.resuming import Found, notes_of
-from copyagent.transfer.standing import Standing
+from copyagent.transfer.standing import Standing, not_equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,12 @@ async def converge(
     if decided.way == "equal" and standing.ours is not None and standing.base is not None:
         await drop(attempt, found)
         return await _recorded(attempt, publisher, standing.ours, standing.base, standing)
+    wish = attempt.job.wish
+    if wish is not None and wish.errand is Errand.ADOPT:
+        raise Ended(not_equal(attempt, "an older generation", standing.stamp))
     kept = Kept.begin(attempt, standing)
     await _prepare(attempt, decided, found, kept)
-    built = await build(attempt, standing, decided, found)
+    built = await build(attempt, standing, decided, found, kept)
     published = await _publish(attempt, publisher, standing, built, kept)
     await drop(attempt, found, besides=built.stage.path)
     return Converged(published, built.way, built.stage.sent, built.stage.resumed.total())

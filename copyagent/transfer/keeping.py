@@ -43,6 +43,10 @@ class Kept:
         name = self.attempt.layout.kept_name(ours.generation, secrets.token_hex(8))
         return replace(ours, name=name)
 
+    def about_to_go(self) -> PublishedCopy | None:
+        """Return the oldest, if there is no place for it beside what stands there now."""
+        return self.copies[-1] if len(self.copies) >= max(self.attempt.job.keep, 1) else None
+
     async def link(self, former: PublishedCopy | None) -> PublishedCopy | None:
         """Give what stands there its second name; None if that cannot be done, and is not worth failing."""
         if former is None:

@@ -187,12 +187,14 @@ class Keeper:
 
     On a server process of its own: making durable takes long, and would keep the writes waiting.
     That it cannot be done is no reason to stop: only more is sent again, if it comes to that.
+    *silent*: nothing of this stage is noted, for it must not be resumed.
     """
 
     attempt: Attempt
     path: str
     note: StageNote
     noted: bool = False
+    silent: bool = False
     _acknowledged: ExtentSet = field(default_factory=ranges.exact)
     _news: int = 0
     _more: trio.Event = field(default_factory=trio.Event)
@@ -230,7 +232,7 @@ class Keeper:
             self._more = trio.Event()
             if self._over:
                 return False
-            if self._news:
+            if self._news and not self.silent:
                 return True
 
     async def _keep(self, side: Target) -> None:
@@ -251,6 +253,8 @@ class Keeper:
 
     async def closed(self, size: int) -> None:
         """Note that the whole stage is durable and closed."""
+        if self.silent:
+            return
         await self.write(replace(self.note, durable=((0, size),), closed=True))
 
     async def reopened(self) -> None:

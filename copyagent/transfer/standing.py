@@ -120,7 +120,6 @@ async def _by_content(attempt: Attempt, stamp: TargetStamp, found: _Found) -> St
         return Standing(stamp, ours or equal, here.chunk_map, equal, _others(kept, equal))
     if ours is None:
         raise _held(attempt, stamp, known, there.short)
-    _expect_no_adoption(attempt, "it is an older generation", stamp)
     base = there.chunk_map or await attempt.read_map(ours.root)
     return Standing(stamp, replace(ours, stamp=stamp), base, kept=_others(kept, ours))
 
@@ -136,11 +135,16 @@ def is_same(one: PublishedCopy, other: PublishedCopy) -> bool:
     return same and one.generation == other.generation
 
 
+def not_equal(attempt: Attempt, found: str, stamp: TargetStamp | None) -> CopyHeld:
+    """Say to an operator who wanted what stands there to be taken over that it is another content."""
+    detail = f"{attempt.layout.destination} at the target is not equal to the tape: {found}"
+    return CopyHeld(HoldReason.NOT_EQUAL, detail, stamp)
+
+
 def _expect_no_adoption(attempt: Attempt, found: str, stamp: TargetStamp | None = None) -> None:
     wish = attempt.job.wish
     if wish is not None and wish.errand is Errand.ADOPT:
-        detail = f"{attempt.layout.destination} at the target is not equal to the tape: {found}"
-        raise Ended(CopyHeld(HoldReason.NOT_EQUAL, detail, stamp))
+        raise Ended(not_equal(attempt, found, stamp))
 
 
 def _held(attempt: Attempt, stamp: TargetStamp, ours: list[PublishedCopy], digest: str) -> Ended:
