@@ -25,6 +25,7 @@ from copyagent.ems.link import run_link
 from copyagent.ems.link_settings import LinkSettings, LinkTally
 from copyagent.runner import Runner
 from copyagent.ssh.bridge import open_bridge
+from copyagent.ssh.connections import open_connections
 from copyagent.ssh.sftp import connect
 from copyagent.state.store import Store, open_store
 from vtsfs import __version__
@@ -127,7 +128,8 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
     links = {name: link_of(settings, name) for name in settings.ems.hosts}
     # Before the runner: what it finds unwritten at its start is told as well.
     runner.writers.update(_writers(settings, links, runner))
-    async with open_bridge(), trio.open_nursery() as nursery:
+    async with open_bridge(), open_connections() as connections, trio.open_nursery() as nursery:
+        runner.connect = connections.connect
         await nursery.start(runner.run)
         for writer in runner.writers.values():
             nursery.start_soon(writer.run)

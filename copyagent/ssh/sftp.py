@@ -39,6 +39,9 @@ _log = logging.getLogger(__name__)
 _LARGEST_BLOCK = 261_120
 _BLOCK_WITHOUT_LIMITS = 32_768
 
+#: How long the end of a server process is waited for, in seconds.
+_END_S = 1.0
+
 #: How OpenSSH's sshd answers a command where only its SFTP server may be run (session.c).
 _SFTP_ONLY = b"This service allows sftp connections only.\n"
 
@@ -66,15 +69,19 @@ async def connect(target: settings.Target) -> "AsyncIterator[SftpTarget]":
 
 
 async def open_target(
-    connection: asyncssh.SSHClientConnection, where: str, keepalive_s: float
+    connection: asyncssh.SSHClientConnection, where: str, keepalive_s: float, block: int = 0
 ) -> "SftpTarget":
-    """Begin a conversation over *connection*; raises `TargetError`."""
+    """Begin a conversation over *connection*; raises `TargetError`.
+
+    *block* is the largest request that this server takes, 0 if it is to be asked.
+    """
     channel = await start_sftp(connection)
     ask = Asker(channel, where, keepalive_s)
-    block = _BLOCK_WITHOUT_LIMITS
-    if packets.LIMITS in channel.offers:
-        sizes = await ask("asking for limits", packets.limits(), packets.largest)
-        block = min(size or block for size in sizes)
+    if not block:
+        block = _BLOCK_WITHOUT_LIMITS
+        if packets.LIMITS in channel.offers:
+            sizes = await ask("asking for limits", packets.limits(), packets.largest)
+            block = min(size or block for size in sizes)
     return SftpTarget(connection, ask, min(block, _LARGEST_BLOCK))
 
 
@@ -110,6 +117,7 @@ class SftpTarget:
         self._connection = connection
         self._ask = ask
         self._commands: bool | None = None
+        self._tidy = True
         self.max_block = block
 
     @property
@@ -127,12 +135,29 @@ class SftpTarget:
     @asynccontextmanager
     async def side(self) -> "AsyncIterator[SftpTarget]":
         late = f"{self._ask.where} did not start another SFTP server in time"
+        tidy, self._tidy = self._tidy, False
         with in_time(trio.current_time() + self._ask.patience_for(0), late):
             channel = await start_sftp(self._connection)
+        self._tidy = tidy
+        opened = SftpTarget(self._connection, self._ask.over(channel), self.max_block)
         try:
-            yield SftpTarget(self._connection, self._ask.over(channel), self.max_block)
+            yield opened
         finally:
-            channel.close()
+            self._tidy = await opened.end() and self._tidy
+
+    async def end(self) -> bool:
+        """End the conversation; True if the other end has nothing of it left, not even a request.
+
+        Then the connection is as good as new.
+        """
+        channel = self._ask.channel
+        tidy = self._tidy and channel.quiet
+        channel.close()
+        if tidy:
+            with trio.move_on_after(_END_S, shield=True) as late:
+                await channel.wait_closed()
+            tidy = not late.cancelled_caught
+        return tidy and not self._connection.is_closed()
 
     async def lstat(self, path: str) -> TargetEntry | None:
         try:
@@ -235,6 +260,7 @@ class SftpTarget:
 
     async def run(self, command: str, patience_s: float) -> CommandResult | None:
         ended: asyncssh.SSHCompletedProcess | None = None
+        tidy, self._tidy = self._tidy, False
         with trio.move_on_after(patience_s) as late:
             try:
                 ended = await in_asyncio(self._run, command)
@@ -245,6 +271,7 @@ class SftpTarget:
         if late.cancelled_caught:
             where = self._ask.where
             raise LinkLost(f"running {command}: {where} did not answer within {patience_s:g} s")
+        self._tidy = tidy
         if ended is None or ended.exit_status is None:
             # asyncssh reports a lost connection as a refused channel, or the command's end.
             await self.lstat("/")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from copyagent.core.copying import CopyFailed
 from copyagent.ssh import bridge
-from copyagent.transfer.copier import probe
+from copyagent.transfer.probing import probe
 from copyagent.transfer.target import (
     HostKeyRejected,
     LinkLost,
@@ -39,7 +40,8 @@ async def test_probe_says_none_or_the_cause(rig: CopyRig) -> None:
     assert await probe(rig.connect) is None
     rig.sshd.stop()
     cause = await probe(rig.connect)
-    assert cause == f"127.0.0.1:{rig.sshd.port} cannot be reached: Connection refused"
+    assert isinstance(cause, CopyFailed)
+    assert cause.cause == f"127.0.0.1:{rig.sshd.port} cannot be reached: Connection refused"
 
 
 async def test_a_host_without_address_is_unreachable(rig: CopyRig) -> None:
@@ -137,7 +139,7 @@ async def test_nothing_of_the_user_is_used(rig: CopyRig, monkeypatch: pytest.Mon
 @pytest.fixture
 def ssh_agent(scratch: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run an ssh-agent that holds the key the server knows."""
-    path = scratch / "agent"
+    path = scratch / "ssh-agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
     try:
         wait_until(path.exists, 5, "the agent listens")
