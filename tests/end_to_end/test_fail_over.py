@@ -169,8 +169,8 @@ def test_7_a_is_in_service_again_and_b_receives(systems: FailOver) -> None:
     a, b = systems.a, systems.b
     b.stop()
     begin(a)
-    a.must("copyagent", "unfence", "other", "--because", "A is in service again")
     a.must("copyagent", "adopt", POOL)
+    a.must("copyagent", "unfence", "other", "--because", "A is in service again")
     for label in (COPIED, NEW_AT_B, PENDING):
         wait_for(a, label, "copied")
     assert systems.read(b, PENDING) == systems.read(a, PENDING)
