@@ -26,6 +26,9 @@ from vtsfs.contract.errors import RequestFailed, Unprotected
 from vtsfs.contract.extents import ExtentSet
 from vtsfs.contract.units import format_size
 
+#: Zeros are left out of the file in pieces of this size, aligned to it.
+_HOLE = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -143,11 +146,17 @@ class Arrival:
             # Bytes are missing before: the target's file was cut meanwhile.
             self._broken = True
         self._sha256.update(data)
-        if data.count(0) != len(data):
-            view = memoryview(data)
-            while view:
-                written = os.pwrite(self.fd, view, offset)
-                view, offset = view[written:], offset + written
+        at = 0
+        while at < len(data):
+            end = min(at + _HOLE - (offset + at) % _HOLE, len(data))
+            if data.count(0, at, end) != end - at:
+                self._write(offset + at, memoryview(data)[at:end])
+            at = end
+
+    def _write(self, offset: int, view: memoryview) -> None:
+        while view:
+            written = os.pwrite(self.fd, view, offset)
+            view, offset = view[written:], offset + written
 
     def proves(self, copy: PublishedCopy) -> bool:
         """Tell whether what has come is what *copy* is the record of."""

@@ -67,9 +67,11 @@ def test_an_operator_asks_for_proof(both: Both) -> None:
     # It is what it should be, by the agent's word and without it.
     assert "1 copies are what was published" in site.must("copyagent", "verify", TAPE)
     (listed,) = [
-        entry for entry in json.loads(site.must("copyagent", "generations", "--json", TAPE))[
+        entry
+        for entry in json.loads(site.must("copyagent", "generations", "--json", TAPE))[
             "generations"
-        ] if entry["published"]
+        ]
+        if entry["published"]
     ]
     assert listed["size"] == len(second)
     history = both.lines("history", TAPE, "--json")
@@ -81,12 +83,6 @@ def test_an_operator_asks_for_proof(both: Both) -> None:
     away.mkdir()
     site.must("copyagent", "fetch", TAPE, "--to", str(away))
     assert (away / "X00001").read_bytes() == second
-    again = site.run("copyagent", "fetch", TAPE, "--to", str(away))
-    assert again.returncode == 42
-    assert "is there already" in again.stderr
-    into_vault = site.run("copyagent", "fetch", TAPE, "--to", str(site.backing() / "BILL"))
-    assert into_vault.returncode == 2
-    assert "VAULT00" in into_vault.stderr
 
     # Somebody edits the copy: it is found, told, and held.
     damaged = bytearray(second)
@@ -154,3 +150,47 @@ def test_a_copy_is_put_back_in_the_tapes_place(both: Both) -> None:
     site.start()
     site.wait_for_state(TAPE, "copied")
     assert both.copy.read_bytes() == tape.read_bytes()
+
+
+def test_a_pool_is_audited(both: Both) -> None:
+    site = both.site
+    both.write(os.urandom(100_000))
+    pool = "/VAULT00/BILL"
+    clean = site.run("copyagent", "audit", pool)
+    assert clean.returncode == 0, clean.stdout + clean.stderr
+    assert "1 copies are as they should be." in clean.stdout
+
+    # Out of sight of overlay and agent: nothing but the audit can know.
+    site.stop()
+    here, there = site.backing() / "BILL", both.far / "BILL"
+    (here / "X00002").write_bytes(b"never copied")
+    (here / "notes.txt").write_bytes(b"stray")
+    (there / "X00003").write_bytes(b"extra")
+    before = {path: path.stat() for path in (*here.iterdir(), *there.iterdir())}
+    without = [
+        json.loads(x) for x in site.run("copyagent", "audit", pool, "--json").stdout.splitlines()
+    ]
+    assert {entry["name"]: entry["flaw"] for entry in without[:-1]} == {
+        "X00002": "missing",
+        "X00003": "extra",
+        "notes.txt": "stray",
+    }
+    content = bytearray(both.copy.read_bytes())
+    content[-1] ^= 1
+    stat = both.copy.stat()
+    both.copy.write_bytes(content)
+    os.utime(both.copy, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    found = site.run("copyagent", "audit", pool, "--content")
+    assert found.returncode == 50
+    assert "different: X00001: its content is another one there" in found.stdout
+    assert f"To mend: copyagent sync {pool} --missing --target drsite" in found.stdout
+    del before[both.copy]
+    assert {path: path.stat().st_mtime_ns for path in before} == {
+        path: seen.st_mtime_ns for path, seen in before.items()
+    }
+
+    # With the agent, which has not looked yet or has: by what is on record.
+    site.start()
+    summary = json.loads(site.run("copyagent", "audit", pool, "--json").stdout.splitlines()[-1])
+    assert summary["good"] + summary["flaws"]["missing"] + summary["in_use"] == 2
+    assert summary["flaws"]["extra"] == 1
