@@ -8,7 +8,7 @@ stands under the tape's name is never among them, and a file that could be it is
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import trio
@@ -28,11 +28,12 @@ class Kept:
 
     attempt: Attempt
     copies: tuple[PublishedCopy, ...]
+    _rubbish: list[str] = field(default_factory=list)
 
     @classmethod
     def begin(cls, attempt: Attempt, standing: Standing) -> "Kept":
         """Take over what is known to be there."""
-        return cls(attempt, standing.kept)
+        return cls(attempt, standing.kept, list(standing.stray))
 
     def former(self, standing: Standing) -> PublishedCopy | None:
         """Return the record that what stands there will have when it is kept; None if it is not."""
@@ -64,14 +65,14 @@ class Kept:
     async def unlink(self, former: PublishedCopy | None) -> None:
         """Take the second name back: nothing was published."""
         if former is not None:
-            await self._remove([former])
+            await self._remove([former.name])
 
     async def took_place(
         self, former: PublishedCopy | None, standing: Standing
     ) -> tuple[TargetStamp | None, tuple[PublishedCopy, ...]]:
         """After a publication: return the stamp of what stands there now, and what is kept.
 
-        What is not there any more, or is not the file that was looked at, is not listed.
+        What is not there any more is not listed, nor what is another file than was looked at.
         """
         layout, job = self.attempt.layout, self.attempt.job
         listed = [*([] if former is None else [former]), *self.copies]
@@ -81,17 +82,21 @@ class Kept:
         found = []
         for copy, stamp in zip(listed, stamps, strict=True):
             before = standing.stamp if copy is former else copy.stamp
-            if stamp is None or before is None or not _same_file(stamp, before):
-                _log.warning("%s is not as it was kept, and is not listed any more", copy.name)
-            else:
+            if stamp is None or before is None:
+                _log.info("the kept generation %s is gone", copy.name)
+            elif _same_file(stamp, before):
                 found.append(replace(copy, stamp=stamp))
+            else:
+                _log.warning("%s is not as it was kept, and is dropped", copy.name)
+                self._rubbish.append(copy.name)
         self.copies = tuple(found)
         return now, self.copies[: job.keep]
 
     async def drop_surplus(self, keep: int) -> None:
-        """Remove all but the newest *keep*, and more while room is short; failures are put off."""
+        """Remove all but the newest *keep*, and what is of no use; failures are put off."""
         surplus, self.copies = self.copies[keep:], self.copies[:keep]
-        await self._remove(surplus)
+        await self._remove([*(copy.name for copy in surplus), *self._rubbish])
+        self._rubbish.clear()
 
     async def short_of_room(self) -> int:
         """Return how many of the newest may stay so that enough of the file system stays free.
@@ -114,12 +119,12 @@ class Kept:
         while need > 0 and self.copies:
             oldest, self.copies = self.copies[-1], self.copies[:-1]
             need -= oldest.size
-            await self._remove([oldest])
+            await self._remove([oldest.name])
 
-    async def _remove(self, copies: Sequence[PublishedCopy]) -> None:
-        """Remove files and the maps that only they needed; what stays is collected later."""
+    async def _remove(self, names: Sequence[str]) -> None:
+        """Remove files; what stays is collected later."""
         layout, target = self.attempt.layout, self.attempt.target
-        paths = [layout.kept(copy.name) for copy in copies]
+        paths = [layout.kept(name) for name in names]
         with trio.move_on_after(5, shield=True):
             try:
                 await together(partial(target.remove, path) for path in paths)

@@ -27,7 +27,8 @@ class Standing:
     *stamp* None: nothing is there. *ours* is the publication of ours that it is, None of another
     file that an operator released; *base* its map, if it is proven to have that content: a delta
     can be built on it. *equal* is set if what is there is what would be sent. *kept* are the former
-    generations that the target has by all we know, newest first.
+    generations that the target has by all we know, newest first; *stray* the names of links that
+    were made for a publication that did not happen.
     """
 
     stamp: TargetStamp | None
@@ -35,6 +36,7 @@ class Standing:
     base: ChunkMap | None = None
     equal: PublishedCopy | None = None
     kept: tuple[PublishedCopy, ...] = ()
+    stray: tuple[str, ...] = ()
 
 
 async def judge(attempt: Attempt) -> Standing:
@@ -79,6 +81,14 @@ class _Found:
                 return record.kept
         return None
 
+    def stray(self, kept: Sequence[PublishedCopy]) -> tuple[str, ...]:
+        """Return which links a publication that did not happen has left, beside what is *kept*."""
+        if self.intent is None:
+            return ()
+        listed = [*kept, *(self.manifest.kept if self.manifest else ())]
+        known = {copy.name for copy in listed}
+        return tuple(copy.name for copy in self.intent.kept if copy.name not in known)
+
 
 async def _look(attempt: Attempt) -> tuple[TargetStamp | None, _Found]:
     """Take the file's stamp, and read what records of ours are there."""
@@ -121,7 +131,9 @@ async def _by_content(attempt: Attempt, stamp: TargetStamp, found: _Found) -> St
     if ours is None:
         raise _held(attempt, stamp, known, there.short)
     base = there.chunk_map or await attempt.read_map(ours.root)
-    return Standing(stamp, replace(ours, stamp=stamp), base, kept=_others(kept, ours))
+    others = _others(kept, ours)
+    stray = found.stray([*others, *job.kept])
+    return Standing(stamp, replace(ours, stamp=stamp), base, kept=others, stray=stray)
 
 
 def _others(kept: Sequence[PublishedCopy], copy: PublishedCopy) -> tuple[PublishedCopy, ...]:
