@@ -81,7 +81,8 @@ def release(
         held = copy.state
         if not isinstance(held, states.Held):
             continue
-        if held.reason in _NOT_RELEASED or (held.reason in _AT_TARGET and not overwrite_target):
+        cannot_be_replaced = held.stamp is None or not overwrite_target
+        if held.reason in _NOT_RELEASED or (held.reason in _AT_TARGET and cannot_be_replaced):
             refused.append(_instead_of_release(record, target, held))
             continue
         if held.reason in _AT_TARGET:
@@ -100,7 +101,7 @@ def release(
 def _instead_of_release(record: TapeRecord, target: str, held: states.Held) -> str:
     """Say what lets a copy go on for which a mere release is not the word."""
     tape = record.tape
-    if held.reason in _AT_TARGET:
+    if held.reason in _AT_TARGET and held.stamp is not None:
         return (
             f"{tape} to {target} is held ({held.reason}): {held.detail}. To have that file "
             f"replaced: copyagent release {tape} --overwrite-target --because TEXT"

@@ -295,7 +295,7 @@ def target_changed(play: Play) -> None:
         f"sha256 is {world.copy_digest(SECOND)}, was {foreign}",
     )
     say.tell("operator", "has looked at it and lets it be replaced")
-    play.quote_command("copyagent", "release", name, "--because", REASON)
+    play.quote_command("copyagent", "release", name, "--overwrite-target", "--because", REASON)
     play.arrives(SECOND)
     play.quote_events(OPERATOR, SECOND, last=1)
     say.prove("the operator's word is on record", REASON in play.events(OPERATOR, SECOND)[-1])

@@ -40,6 +40,7 @@ def world() -> Iterator[World]:
             "copyagent",
             "release",
             opened.name("LINE01"),
+            "--overwrite-target",
             "--because",
             "a|b\nc \x1b[31m" + "x" * 300,
         )

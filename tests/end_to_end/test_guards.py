@@ -22,6 +22,12 @@ def world() -> Iterator[World]:
         yield opened
 
 
+def overwrite(world: World, label: str, because: str) -> None:
+    """Give the word that the target's file may be replaced."""
+    word = ("release", world.name(label), "--overwrite-target", "--because", because)
+    world.site.must("copyagent", *word)
+
+
 def identity(path: Path) -> tuple[int, int]:
     """Tell whether it is the same file, untouched, when compared later."""
     found = path.stat()
@@ -54,7 +60,10 @@ def test_a_copy_that_somebody_changed_is_held_until_it_is_released(world: World)
     refused = world.site.run("copyagent", "retry", world.name("EDIT01"))
     assert refused.returncode == 42
     assert "release" in refused.stderr
-    world.site.must("copyagent", "release", world.name("EDIT01"), "--because", "it was a mistake")
+    plain = world.site.run("copyagent", "release", world.name("EDIT01"), "--because", "oops")
+    assert plain.returncode == 42
+    assert "--overwrite-target" in plain.stderr
+    overwrite(world, "EDIT01", "it was a mistake")
     world.wait_for("EDIT01", "copied")
     assert copy.read_bytes() == new
     assert any("it was a mistake" in line for line in world.site.events(424170))
@@ -80,7 +89,7 @@ def test_what_was_released_once_is_no_permission_for_the_next_stranger(world: Wo
     world.tape("EDIT03").write_bytes(content())
     world.wait_for("EDIT03", "held (unknown at target)")
     copy.write_bytes(b"second stranger, not the one the operator saw")
-    world.site.must("copyagent", "release", world.name("EDIT03"), "--because", "seen the first")
+    overwrite(world, "EDIT03", "seen the first")
     world.site.wait(lambda: len(world.events(TARGET_UNKNOWN, "EDIT03")) == 2, "it is held again")
     assert copy.read_bytes() == b"second stranger, not the one the operator saw"
 
@@ -94,7 +103,7 @@ def test_an_unknown_file_at_the_target_is_never_replaced_unasked(world: World) -
     world.wait_for("ALIEN1", "held (unknown at target)")
     assert copy.read_bytes() == b"somebody else's tape"
     assert len(world.events(TARGET_UNKNOWN, "ALIEN1")) == 1
-    world.site.must("copyagent", "release", world.name("ALIEN1"), "--because", "replace it")
+    overwrite(world, "ALIEN1", "replace it")
     world.wait_for("ALIEN1", "copied")
     assert copy.read_bytes() == new
 
@@ -121,14 +130,17 @@ def test_what_is_no_plain_file_at_the_target_is_left_alone(world: World) -> None
     for label in ("STRNG1", "STRNG2"):
         world.tape(label).write_bytes(content())
         world.wait_for(label, "held (unknown at target)")
-        world.site.must("copyagent", "release", world.name(label), "--because", "try it")
-    world.site.wait(lambda: len(world.events(TARGET_UNKNOWN, "STRNG2")) == 2, "it is held again")
+        word = ("release", world.name(label), "--overwrite-target", "--because", "try it")
+        refused = world.site.run("copyagent", *word)
+        assert refused.returncode == 42
+        assert f"Mend that, then: copyagent retry {world.name(label)}" in refused.stderr
     assert world.copy("STRNG2").is_symlink()
     assert secret.read_bytes() == b"untouched"
     world.copy("STRNG1").rmdir()
     world.copy("STRNG2").unlink()
     for label in ("STRNG1", "STRNG2"):
-        world.protect(label, content())
+        world.site.must("copyagent", "retry", world.name(label))
+        world.wait_for(label, "copied")
 
 
 def test_what_was_deleted_at_the_target_is_sent_again(world: World) -> None:

@@ -119,7 +119,8 @@ def test_a_received_tape_written_here_is_not_forced_upon_its_owner(pair: Pair) -
     (pair.there.mountpoint() / "BILL" / "X00001").write_bytes(written)
     pair.there.wait_for_state(TAPE, "held (unknown at target)")
     assert (pair.here.mountpoint() / "BILL" / "X00001").read_bytes() == original
-    pair.there.must("copyagent", "release", TAPE, "--because", "the work goes on over there")
+    because = ("--because", "the work goes on over there")
+    pair.there.must("copyagent", "release", TAPE, "--overwrite-target", *because)
     pair.there.wait_for_state(TAPE, "copied")
     assert (pair.here.mountpoint() / "BILL" / "X00001").read_bytes() == written
     pair.here.wait(lambda: pair.here.state_of(TAPE) == "clean", "the owner has judged it")

@@ -107,7 +107,8 @@ def test_a_hold_at_one_target_is_no_hold_at_the_other(world: World, attic: Attic
     world.tape("TWICE1").write_bytes(written)
     wait_for(world, "TWICE1", "copied", "held (target changed)")
     assert world.copy("TWICE1").read_bytes() == written
-    answer = world.site.must("copyagent", "release", world.name("TWICE1"), "--because", "mine")
+    word = ("release", world.name("TWICE1"), "--overwrite-target", "--because", "mine")
+    answer = world.site.must("copyagent", *word)
     assert "attic" in answer
     assert "drsite" not in answer
     world.site.wait(lambda: world.explain("TWICE1")["protected"], "both have it")
