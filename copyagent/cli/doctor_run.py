@@ -19,16 +19,17 @@ from copyagent.ssh.approach import Approach
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.sftp import connect
 from copyagent.transfer.agent_mark import AgentMark
-from copyagent.transfer.examination import Examination, Place, Questions
+from copyagent.transfer.examination import Examination
 from copyagent.transfer.findings import Finding, Findings, Result
 from copyagent.transfer.layout import Layout
+from copyagent.transfer.line_speed import MOST
+from copyagent.transfer.questions import Place, Questions
 from copyagent.transfer.target import TargetError
 from vtsfs.contract.errors import Unprotected, UsageError
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_check import check_files
 from vtsfs.contract.settings_file import read_settings
-from vtsfs.runtime.no_core import forbid_core_dumps
 
 #: Version of the document that ``--json`` prints.
 SCHEMA = 1
@@ -42,7 +43,6 @@ _MOST_TAPES = 1000
 
 def run_doctor(config: Path, name: str | None, *, as_json: bool) -> None:
     """Examine one target, or all; raise `Unprotected` if a step failed."""
-    forbid_core_dumps()
     settings = read_settings(config)
     names = [target_named(settings, name)] if name is not None else list(settings.targets)
     if not names:
@@ -118,12 +118,15 @@ def check_settings(
         findings.ok("settings", "in order")
 
 
-async def examine(settings: Settings, name: str, findings: Findings) -> bool:
-    """Examine one target; tell whether that came to its end, or was interrupted by a signal."""
+async def examine(settings: Settings, name: str, findings: Findings, *, trial: int = MOST) -> bool:
+    """Examine one target; tell whether that came to its end, or was interrupted by a signal.
+
+    The line's speed is tried with at most *trial* bytes.
+    """
     ended: list[bool] = []
     async with open_bridge(), trio.open_nursery() as nursery:
         await nursery.start(_end_on_signal, nursery.cancel_scope)
-        await _go_there(settings, name, findings)
+        await _go_there(settings, name, findings, trial)
         ended.append(True)
         nursery.cancel_scope.cancel()
     return bool(ended)
@@ -139,7 +142,7 @@ async def _end_on_signal(
             scope.cancel()
 
 
-async def _go_there(settings: Settings, name: str, findings: Findings) -> None:
+async def _go_there(settings: Settings, name: str, findings: Findings, trial: int) -> None:
     target = settings.targets[name]
     if not await Approach(name, target, findings).run():
         return
@@ -153,6 +156,7 @@ async def _go_there(settings: Settings, name: str, findings: Findings) -> None:
                 verify=target.verify,
                 keep_free=target.keep_free,
                 now=time.time,
+                trial=trial,
             )
             await Examination(line, questions, findings).run()
     except TargetError as error:

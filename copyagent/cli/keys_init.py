@@ -27,7 +27,6 @@ from vtsfs.contract.errors import (
 from vtsfs.contract.settings import Settings, Target
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.files import fsync_directory, write_atomic
-from vtsfs.runtime.no_core import forbid_core_dumps
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,6 @@ class Wanted:
 
 def run_init(config: Path, wanted: Wanted) -> None:
     """Do all of it; raises the error that ends it, with what was done before it left in place."""
-    # Before there is a key in memory.
-    forbid_core_dumps()
     settings = read_settings(config)
     name = target_named(settings, wanted.target)
     target = settings.targets[name]

@@ -6,18 +6,18 @@ and on a fenced target nothing is written at all.
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import trio
 
 from copyagent.transfer import staging
-from copyagent.transfer.agent_mark import AgentMark
-from copyagent.transfer.commands import parse_sha256, sha256_command
+from copyagent.transfer.capabilities import examine_server, told_by
+from copyagent.transfer.commands import clone_command
 from copyagent.transfer.findings import Findings
 from copyagent.transfer.guards import read_mark
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.line_speed import SpeedTest
+from copyagent.transfer.questions import Place, Questions
 from copyagent.transfer.target import EntryKind, LinkLost, Target, TargetEntry, TargetError
 from vtsfs.contract.units import format_size
 
@@ -28,29 +28,6 @@ PREFIX = ".vts-autocopy-doctor."
 _SKEW_S = 5.0
 _CLEAN_UP_S = 15.0
 _CONTENT = b"vts-autocopy doctor\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One pool at the target; *mode* is what most tapes of its source have, None without any."""
-
-    layout: Layout
-    mode: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Questions:
-    """What is to be found out: about which *places*, and what the settings ask of the target.
-
-    *now* is the wall clock, in seconds since the epoch.
-    """
-
-    places: Sequence[Place]
-    mark: AgentMark
-    verify: str
-    keep_free: float
-    now: Callable[[], float]
-    patience_s: float = 40.0
 
 
 @dataclass(slots=True)
@@ -69,9 +46,7 @@ class Examination:
     async def run(self) -> None:
         """Make every step."""
         try:
-            self._abilities()
-            await self._commands()
-            await self._round_trip()
+            await examine_server(self.target, self.questions, self.findings)
             measured = False
             for place in self.questions.places:
                 where = place.layout.pool
@@ -83,60 +58,6 @@ class Examination:
                             await self._speed(place.layout)
         finally:
             await self._clean_up()
-
-    # ---- what the server can do ------------------------------------------------------------------
-
-    def _abilities(self) -> None:
-        can, findings = self.target.can, self.findings
-        lacking = [
-            name
-            for name, has in (("posix-rename", can.posix_rename), ("fsync", can.sync))
-            if not has
-        ]
-        if lacking:
-            findings.fail(
-                "SFTP extensions",
-                f"the server lacks {' and '.join(lacking)}",
-                "use OpenSSH's sftp-server or internal-sftp at the target, 6.5 or newer",
-            )
-        optional = (
-            ("copy-data", can.copy_data, "every changed tape is sent whole"),
-            ("hardlink", can.hard_links, "no former generations are kept"),
-            ("statvfs", can.space, "free space is not looked at before a copy"),
-        )
-        for name, has, cost in optional:
-            if not has:
-                remedy = "use a newer OpenSSH at the target"
-                findings.warn("SFTP extensions", f"no {name}: {cost}", remedy)
-        if not lacking:
-            block = format_size(self.target.max_block)
-            findings.ok("SFTP extensions", f"all that is needed; requests of up to {block}")
-
-    async def _commands(self) -> None:
-        with self.findings.trying("commands"):
-            answer = await self.target.run(sha256_command("/dev/null"), self.questions.patience_s)
-            runs = answer is not None and parse_sha256(answer.output) is not None
-            if runs:
-                self.findings.ok("commands", "sha256sum runs there")
-            elif self.questions.verify == "sha256":
-                self.findings.fail(
-                    "commands",
-                    "no sha256sum runs there, and verify: sha256 needs it",
-                    "let the user run commands at the target, or set verify: auto",
-                )
-            else:
-                self.findings.ok(
-                    "commands", "none are run there: copies are proven by reading back"
-                )
-
-    async def _round_trip(self) -> None:
-        with self.findings.trying("round trip"):
-            times = []
-            for _ in range(5):
-                begun = trio.current_time()
-                await self.target.lstat("/")
-                times.append(trio.current_time() - begun)
-            self.findings.ok("round trip", f"{sorted(times)[2] * 1000:.1f} ms")
 
     # ---- may anything be written -----------------------------------------------------------------
 
@@ -213,6 +134,8 @@ class Examination:
             self._clock(layout, entry)
             await self._owner(place, entry)
         await self._space(layout)
+        await self._second_name(layout, made)
+        await self._shared_blocks(layout, made)
         step = f"renaming into {layout.pool}"
         with self.findings.trying(step):
             there = await target.lstat(layout.pool) is not None
@@ -223,6 +146,39 @@ class Examination:
             await staging.sync(target, layout.pool if there else layout.vault)
             await target.remove(into)
             self.findings.ok(step, "in one step, and durable: staging and pool are one file system")
+
+    async def _second_name(self, layout: Layout, made: str) -> None:
+        """What former generations are kept by; not every file system has it."""
+        if not self.target.can.hard_links:
+            return
+        step, name = f"hard links in {layout.vault}", f"{made}.link"
+        self._files.append(name)
+        try:
+            await self.target.link(made, name)
+            await self.target.remove(name)
+            self.findings.ok(step, "can be made: former generations can be kept")
+        except LinkLost:
+            raise
+        except TargetError as error:
+            remedy = "keep the vault on a file system that has hard links, such as XFS or ext4"
+            self.findings.warn(step, f"no former generations are kept: {error}", remedy)
+
+    async def _shared_blocks(self, layout: Layout, made: str) -> None:
+        """Whether the base of a delta costs no copying; told where commands can be run at all."""
+        if not self.target.can.commands:
+            return
+        step = f"shared blocks in {layout.vault}"
+        with self.findings.trying(step):
+            clone = await self._make_file(layout, None)
+            command = clone_command(made, clone)
+            said = await told_by(self.target, command, self.questions.patience_s)
+            await self.target.remove(clone)
+            self.findings.ok(
+                step,
+                "cp --reflink works: a delta costs no copying there"
+                if said is not None
+                else "the file system has none: the base of a delta is copied there",
+            )
 
     async def _make_directories(self, layout: Layout) -> None:
         """Those that were not there are taken away again at the end."""
@@ -333,7 +289,7 @@ class Examination:
         self._files.append(path)
         space = await self.target.space(layout.directory)
         test = SpeedTest(self.target, path)
-        size = test.size_for(space)
+        size = min(test.size_for(space), self.questions.trial)
         if not size:
             self.findings.skip("speed", "there is too little room to try")
             return

@@ -1,5 +1,6 @@
 """``copyagent keys init`` as operators run it, against a real sshd."""
 
+import io
 import os
 import re
 import shutil
@@ -7,16 +8,31 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from pwd import getpwnam
 
+import click
 import pytest
 
 from copyagent.cli.keys import keys
+from copyagent.cli.keys_init import Wanted, run_init
 from tests.support.example_settings import EXAMPLE
 from tests.support.sshd import Sshd, find_program, public_half
+from vtsfs.contract.errors import VtsError
 
 pytestmark = pytest.mark.ssh
 TREE = Path(__file__).parents[4]
+
+
+@dataclass
+class Done:
+    """How the command ended, as a process would show it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 class Set:
@@ -36,11 +52,36 @@ class Set:
         text = text.replace("ROOT/known_hosts", str(self.known_hosts))
         self.config.write_text(text.replace("ROOT", str(root)))
 
-    def init(self, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+    def init(
+        self,
+        *,
+        kind: str = "ed25519",
+        commands: bool = False,
+        accept: str | None = None,
+        tested: bool = False,
+        answer: str = "",
+    ) -> Done:
+        """Run the command within this process."""
+        said, told, status = io.StringIO(), "", 0
+        wanted = Wanted("drsite", kind, commands, accept, tested)
+        stdin, sys.stdin = sys.stdin, io.StringIO(answer)
+        try:
+            with redirect_stdout(said):
+                run_init(self.config, wanted)
+        except VtsError as error:
+            told, status = str(error), error.exit_code
+        except click.Abort:
+            status = 1
+        finally:
+            sys.stdin = stdin
+        return Done(status, said.getvalue(), told)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run it as operators do."""
         command = [sys.executable, "-m", "copyagent", "--config", str(self.config)]
         return subprocess.run(
             [*command, "keys", "init", "drsite", *arguments],
-            input=answer,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
@@ -117,22 +158,22 @@ def test_anything_but_yes_pins_nothing(set_up: Set, answer: str) -> None:
 
 
 def test_a_fingerprint_from_the_command_line_is_compared(set_up: Set) -> None:
-    ended = set_up.init("--accept-fingerprint", "SHA256:" + "A" * 43)
+    ended = set_up.init(accept="SHA256:" + "A" * 43)
     assert ended.returncode == 64
     assert "another fingerprint" in ended.stderr
     assert not set_up.known_hosts.exists()
-    ended = set_up.init("--accept-fingerprint", set_up.fingerprint())
+    ended = set_up.init(accept=set_up.fingerprint())
     assert (ended.returncode, ended.stderr) == (0, "")
     assert set_up.known_hosts.exists()
 
 
 def test_what_is_there_is_kept_and_shown(set_up: Set) -> None:
-    set_up.init("--type", "ecdsa", "--accept-fingerprint", set_up.fingerprint())
+    set_up.init(kind="ecdsa", accept=set_up.fingerprint())
     pinned = "other.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
     set_up.known_hosts.write_text(pinned)
     set_up.known_hosts.chmod(0o640)
     key = set_up.key.read_bytes()
-    ended = set_up.init("--accept-fingerprint", set_up.fingerprint())
+    ended = set_up.init(accept=set_up.fingerprint())
     assert (ended.returncode, ended.stderr) == (0, "")
     assert set_up.key.read_bytes() == key
     assert "is there already: ecdsa-sha2-nistp256" in ended.stdout
@@ -148,7 +189,7 @@ def test_what_is_there_is_kept_and_shown(set_up: Set) -> None:
 def test_another_host_key_than_the_pinned_one_is_refused(set_up: Set) -> None:
     shutil.copy(set_up.sshd.wrong_known_hosts(), set_up.known_hosts)
     before = set_up.known_hosts.read_bytes()
-    ended = set_up.init("--accept-fingerprint", set_up.fingerprint())
+    ended = set_up.init(accept=set_up.fingerprint())
     assert ended.returncode == 64
     assert "shows another host key" in ended.stderr
     assert set_up.known_hosts.read_bytes() == before
@@ -182,14 +223,14 @@ def test_a_wrong_target_is_told_with_the_right_ones(set_up: Set) -> None:
 
 
 def test_the_line_lets_in_for_sftp_and_for_nothing_else(set_up: Set) -> None:
-    ended = set_up.init("--accept-fingerprint", set_up.fingerprint())
+    ended = set_up.init(accept=set_up.fingerprint())
     set_up.let_in(line_in(ended.stdout))
     _expect_sftp_alone(set_up)
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
 def test_the_match_block_lets_in_for_sftp_and_for_nothing_else(set_up: Set, kind: str) -> None:
-    ended = set_up.init("--type", kind, "--accept-fingerprint", set_up.fingerprint())
+    ended = set_up.init(kind=kind, accept=set_up.fingerprint())
     config = set_up.sshd.directory / "sshd_config"
     config.write_text(config.read_text() + block_in(ended.stdout))
     command = [str(find_program("sshd")), "-t", "-f", str(config)]
@@ -224,7 +265,7 @@ def test_a_target_that_is_locked_down_passes_the_examination(set_up: Set) -> Non
         (jail / "VAULT00").mkdir()
         far = set_up.root / "far" / "VAULT00"
         set_up.config.write_text(set_up.config.read_text().replace(str(far), "/VAULT00"))
-        ended = set_up.init("--accept-fingerprint", set_up.fingerprint())
+        ended = set_up.init(accept=set_up.fingerprint())
         block = block_in(ended.stdout).replace(
             "    #ChrootDirectory /srv/vts", f"    ChrootDirectory {jail}"
         )
@@ -233,7 +274,7 @@ def test_a_target_that_is_locked_down_passes_the_examination(set_up: Set) -> Non
         config.write_text(config.read_text() + block)
         set_up.let_in(line_in(ended.stdout))
         set_up.sshd.restart()
-        ended = set_up.init("--test")
+        ended = set_up.init(tested=True)
         assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
         assert "commands: none are run there" in ended.stdout
         assert "renaming into /VAULT00/BILL" in ended.stdout
@@ -243,7 +284,7 @@ def test_a_target_that_is_locked_down_passes_the_examination(set_up: Set) -> Non
 
 
 def test_with_commands_allowed_sha256sum_runs_and_nothing_is_forwarded(set_up: Set) -> None:
-    ended = set_up.init("--allow-commands", "--accept-fingerprint", set_up.fingerprint())
+    ended = set_up.init(commands=True, accept=set_up.fingerprint())
     line = line_in(ended.stdout)
     assert line.startswith("restrict ")
     assert "ForceCommand" not in block_in(ended.stdout)
@@ -253,5 +294,28 @@ def test_with_commands_allowed_sha256sum_runs_and_nothing_is_forwarded(set_up: S
     assert "administratively prohibited" in forward.stderr
 
 
-def test_the_command_is_there() -> None:
+def test_the_command_as_operators_type_it(set_up: Set) -> None:
+    arguments = ["--type", "rsa", "--accept-fingerprint", set_up.fingerprint()]
+    ended = set_up.command(*arguments, "--allow-commands")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert line_in(ended.stdout).startswith("restrict ssh-rsa ")
+    set_up.let_in(line_in(ended.stdout))
+    ended = set_up.command("--test")
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+    assert "log-in: as" in ended.stdout
     assert set(keys.commands) == {"init"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root may write anywhere, and give files away")
+def test_the_key_belongs_to_the_agents_user(set_up: Set) -> None:
+    set_up.config.write_text(set_up.config.read_text() + "service: {user: nobody}\n")
+    assert set_up.init(accept=set_up.fingerprint()).returncode == 0
+    found = set_up.key.stat()
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (getpwnam("nobody").pw_uid, 0o600)
+
+
+def test_a_key_that_cannot_be_written_is_a_fault_of_the_settings(set_up: Set) -> None:
+    set_up.key.parent.rmdir()
+    ended = set_up.init()
+    assert ended.returncode == 10
+    assert f"targets.drsite.key: {set_up.key} cannot be made: No such file" in ended.stderr

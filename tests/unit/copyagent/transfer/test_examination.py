@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from copyagent.transfer.agent_mark import AgentMark
-from copyagent.transfer.examination import Examination, Place, Questions
+from copyagent.transfer.examination import Examination
 from copyagent.transfer.findings import Finding, Findings, Result
+from copyagent.transfer.questions import Place, Questions
 from tests.support.copy_rig import CopyRig
 from tests.support.mountpoint import unmounted_after
 from vtsfs.runtime.clock import wall_ns
@@ -25,7 +26,7 @@ def seconds() -> float:
 def questions(rig: CopyRig) -> Questions:
     (rig.vault / "BILL").mkdir()
     mark = AgentMark("me", "TAPESRV1", "here")
-    return Questions([Place(rig.layout(), 0o640)], mark, "auto", 0.0, seconds)
+    return Questions([Place(rig.layout(), 0o640)], mark, "auto", 0.0, seconds, trial=100_000)
 
 
 def mount(options: str, point: Path) -> None:
