@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pwd import getpwnam
+from typing import cast
 
 import trio
 
@@ -28,10 +29,12 @@ from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.connections import open_connections
 from copyagent.ssh.sftp import connect
 from copyagent.state.store import Store, open_store
+from copyagent.transfer.maps import MapStore
 from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError
 from vtsfs.contract.messages import Message
+from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.eventlog import EventLog
@@ -46,6 +49,8 @@ log = logging.getLogger(__name__)
 #: any case, in seconds.
 SNAPSHOT_S = 5.0
 SNAPSHOT_LONGEST_S = 60.0
+#: How often chunk maps that nobody needs are looked for, in seconds.
+MAPS_S = 86_400.0
 
 
 def now() -> Moment:
@@ -147,6 +152,7 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
             nursery.start_soon(run, runner.post_heard, runner.post)
         await nursery.start(serve, settings.control_socket(), handle, _doorkeeper(settings))
         nursery.start_soon(_keep_snapshot, settings, runner)
+        nursery.start_soon(_collect_maps, settings, runner)
         notifier.ready("watching")
         if notifier.watchdog_interval is not None:
             nursery.start_soon(_stay_alive, notifier, runner)
@@ -188,6 +194,20 @@ async def _keep_snapshot(settings: Settings, runner: Runner) -> None:
             except OSError as error:
                 log.warning("the last known state cannot be written to %s: %s", path, error)
         await trio.sleep(SNAPSHOT_S)
+
+
+async def _collect_maps(settings: Settings, runner: Runner) -> None:
+    """Forget the chunk maps of tapes that are known no more, at the start and once a day."""
+    maps = MapStore(settings.agent_directory() / "maps")
+    while True:
+        before_ns = wall_ns()
+        answer = await runner.ask(lambda _: runner.engine.book.records.published())
+        published = cast("list[tuple[TapeId, str]]", answer)
+        try:
+            await trio.to_thread.run_sync(maps.collect, published, before_ns)
+        except StateError as error:
+            log.warning("old chunk maps stay where they are: %s", error)
+        await trio.sleep(MAPS_S)
 
 
 async def _stay_alive(notifier: Notifier, runner: Runner) -> None:

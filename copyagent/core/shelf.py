@@ -262,6 +262,17 @@ class Shelf(MutableMapping[TapeId, TapeRecord]):
             return self._drawer.fetch(tape)
         return self[tape]
 
+    def published(self) -> list[tuple[TapeId, str]]:
+        """Return the copies that a target has, or may get now: by tape and target."""
+        awake = [(record.tape, target) for record in self.active() for target in record.copies]
+        resting = self.resting(lambda _, shape: any(copy.based for copy in shape.copies))
+        return awake + [
+            (tape, copy.target)
+            for tape, found in resting
+            for copy in found.shape.copies
+            if copy.based
+        ]
+
     def called(self, label: str) -> list[TapeId]:
         """Return the tapes whose label is *label* when written in capitals."""
         found = {

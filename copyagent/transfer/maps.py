@@ -9,6 +9,7 @@ A file is a magic of 8 bytes and then, for each map, its length (4 bytes, big-en
 """
 
 import logging
+import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -71,20 +72,29 @@ class MapStore:
         """Remove all maps of *tape* at *target*; raises `StateError`."""
         self._remove(self.path(tape, target))
 
-    def collect(self, known: Iterable[tuple[TapeId, str]]) -> int:
+    def collect(self, known: Iterable[tuple[TapeId, str]], before_ns: int) -> int:
         """Remove the maps of all but the *known* tapes and targets; return how many files went.
 
-        Called before any copy runs: also what a crash left half written is removed. Raises
+        Only what was written before *before_ns*, since the epoch: what is *known* was asked for
+        then, and a tape may have come since. What a crash left half written goes, too. Raises
         `StateError`.
         """
         wanted = {self.path(tape, target).name for tape, target in known}
         try:
-            names = [entry.name for entry in self.directory.iterdir()]
+            with os.scandir(self.directory) as entries:
+                stray = [
+                    entry.name
+                    for entry in entries
+                    if _SUFFIX in entry.name
+                    and entry.name not in wanted
+                    and entry.stat(follow_symlinks=False).st_mtime_ns < before_ns
+                ]
         except FileNotFoundError:
             return 0
         except OSError as error:
-            raise StateError(f"{self.directory} cannot be read: {error.strerror}") from error
-        stray = [name for name in names if _SUFFIX in name and name not in wanted]
+            raise StateError(
+                f"{self.directory} cannot be read: {error.strerror}; see to its owner and permissions"
+            ) from error
         for name in stray:
             self._remove(self.directory / name)
         return len(stray)
@@ -93,7 +103,9 @@ class MapStore:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise StateError(f"{path} cannot be removed: {error.strerror}") from error
+            raise StateError(
+                f"{path} cannot be removed: {error.strerror}; see to its directory's permissions"
+            ) from error
 
     def _maps(self, path: Path) -> Iterator[ChunkMap]:
         """Go through the whole and undamaged maps of a file."""

@@ -20,6 +20,7 @@ def made_up(seed: int, size: int = 5_000_000) -> ChunkMap:
     return ChunkMap(size, random.Random(seed).randbytes(32 * chunk_count(size)))
 
 
+FAR_FUTURE_NS = 2**62
 ONE, TWO, THREE = made_up(1), made_up(2, 700_000), made_up(3, 0)
 
 
@@ -72,7 +73,7 @@ def test_nobody_else_may_look_at_the_maps(store: MapStore) -> None:
 def test_reading_makes_no_directory(store: MapStore) -> None:
     assert store.read(TAPE, "drsite", ONE.root) is None
     store.forget(TAPE, "drsite")
-    assert store.collect([]) == 0
+    assert store.collect([], FAR_FUTURE_NS) == 0
     assert not store.directory.exists()
 
 
@@ -136,7 +137,8 @@ def test_maps_of_tapes_that_nobody_knows_are_collected(store: MapStore) -> None:
     store.put(TAPE, "gone", ONE, ())
     (store.directory / f".{store.path(TAPE, 'drsite').name}.0011aabb").write_bytes(b"half")
     (store.directory / "README").write_text("somebody else's")
-    assert store.collect([(TAPE, "drsite")]) == 3
+    assert store.collect([(TAPE, "drsite")], store.path(OTHER, "drsite").stat().st_mtime_ns) == 0
+    assert store.collect([(TAPE, "drsite")], FAR_FUTURE_NS) == 3
     assert sorted(os.listdir(store.directory)) == sorted(
         ["README", store.path(TAPE, "drsite").name]
     )
