@@ -11,7 +11,7 @@ from copyagent.core.copying import (
 )
 from copyagent.transfer import verification
 from copyagent.transfer.attempt import Attempt, Ended, discard
-from copyagent.transfer.keeping import Kept, is_there
+from copyagent.transfer.keeping import Kept
 from copyagent.transfer.publishing import Publisher
 from copyagent.transfer.standing import Standing
 from vtsfs.contract.extents import ExtentSet
@@ -22,25 +22,29 @@ async def roll_back(
 ) -> CopyHeld:
     """Publish the kept *generation* again.
 
-    It keeps its name in our staging until the tape's name is its own: then that goes, so that no
-    kept generation is ever the published file. If it stands there already, nothing is done.
+    It is read first, whatever the settings say. It keeps its name in our staging until the tape's
+    name is its own: then that goes, so that no kept generation is ever the published file. If it
+    stands there already, nothing is done.
     """
     if standing.ours is not None and standing.ours.generation == generation:
         return _rolled_back(standing.ours, standing.kept)
     wanted = next((copy for copy in standing.kept if copy.generation == generation), None)
-    if wanted is None or not await is_there(attempt, wanted):
+    if wanted is None or await attempt.stamp(attempt.layout.kept(wanted.name)) is None:
         raise Ended(_not_there(generation, standing))
     chunk_map = await attempt.read_map(wanted.root)
     if chunk_map is None:
         raise Ended(_unproven(wanted, "its chunk map is lost"))
     path = attempt.layout.kept(wanted.name)
     everything = ExtentSet([(0, wanted.size)])
-    checked = await verification.check(attempt, path, chunk_map, everything, True)
+    checked = await verification.check(
+        attempt, path, chunk_map, everything, True, resumed=everything
+    )
     if checked.wrong:
         raise Ended(_unproven(wanted, f"{checked.wrong.total()} bytes of it are damaged"))
     stage = attempt.layout.stage(generation, secrets.token_hex(8))
     await attempt.target.link(path, stage)
-    kept = Kept(attempt, tuple(copy for copy in standing.kept if copy is not wanted))
+    kept = Kept.begin(attempt, standing)
+    kept.copies = tuple(copy for copy in standing.kept if copy is not wanted)
     again = replace(wanted, name="", verified=checked.how)
     try:
         published = await publisher.publish(stage, standing, again, chunk_map, kept)
