@@ -68,6 +68,7 @@ class Traffic:
             if pause.until_ns
         ]
         busy = set(book.queues.ways()) | {(tape.pool_id, name) for tape, name in book.running}
+        busy |= {way for way in book.gates if self.targets.health[way[1]].trouble}
         looks = (book.gates[way].look_in_s(now) for way in busy if way in book.gates)
         found += [now.mono + look_s for look_s in looks if look_s is not None]
         full = len(book.running) >= self.rules.parallel

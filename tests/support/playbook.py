@@ -22,7 +22,7 @@ from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.shelf import Shelf
 from copyagent.core.tape import Copied, State
 from copyagent.core.time import Moment
-from copyagent.state.encoding import LINKS, MOUNTS, RECORD, decode, encode
+from copyagent.state.encoding import LINKS, MOUNTS, PAUSES, RECORD, decode, encode
 from tests.support.histories import (
     START_NS,
     TAPE,
@@ -160,6 +160,7 @@ class Playbook:
             acks=dict(old.acks),
             baselines=set(old.baselines),
             behind=dict(old.behind),
+            pauses=again(PAUSES, old.pauses),
         )
         self.engine = Engine(book)
         self.origin = origin
