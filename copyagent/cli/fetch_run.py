@@ -61,7 +61,7 @@ def run_fetch(config: Path, wanted: Wanted) -> None:
     if not targets:
         at = f" to {wanted.target}" if wanted.target else ""
         raise UsageError(f"{wanted.tape.pool_id} is not copied{at}: see autocopy: in the settings")
-    place = _place(settings, wanted)
+    place = place_of(settings, wanted)
     chosen, got = run_with_asyncio(partial(_fetch, Ledger(settings), wanted, targets, place))
     size = format_size(chosen.copy.size)
     click.echo(
@@ -150,7 +150,8 @@ def pick(wanted: Wanted, found: Sequence[OnRecord]) -> Chosen:
 # ---- where it goes -------------------------------------------------------------------------------
 
 
-def _place(settings: Settings, wanted: Wanted) -> Place:
+def place_of(settings: Settings, wanted: Wanted) -> Place:
+    """Return where the copy goes; raise `UsageError` or `RequestFailed` if it may not."""
     if wanted.because:
         return _own_place(settings, wanted.tape)
     directory = (wanted.to or Path()).absolute()

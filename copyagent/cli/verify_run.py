@@ -55,7 +55,7 @@ class Tally:
 def run_verify(config: Path, wanted: Wanted) -> None:
     """Look at all that is wanted; raise `Unprotected` if anything is not as it should be."""
     settings = read_settings(config)
-    places = list(_places(settings, wanted))
+    places = list(places_of(settings, wanted))
     tally = Tally()
     run_with_asyncio(partial(_verify, settings, wanted, places, tally))
     if tally.bad:
@@ -67,7 +67,7 @@ def run_verify(config: Path, wanted: Wanted) -> None:
         click.echo(f"{tally.looked} copies are what was published.")
 
 
-def _places(settings: Settings, wanted: Wanted) -> Iterator[tuple[str, TapeId | PoolId]]:
+def places_of(settings: Settings, wanted: Wanted) -> Iterator[tuple[str, TapeId | PoolId]]:
     """Return which targets to look at for what; raises `UsageError` if that is nothing."""
     named = None if wanted.target is None else target_named(settings, wanted.target)
     where = wanted.where

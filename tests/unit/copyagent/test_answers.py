@@ -1,5 +1,6 @@
 """Operators' requests, answered by an engine that runs (`answers` over a real store)."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,16 +12,22 @@ import trio
 
 from copyagent.answers import answer, question
 from copyagent.control.errands import Release
+from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.protocol import Events, Explain, Request, Retry, Status, Sync
+from copyagent.core import on_record
 from copyagent.core.book import Book
+from copyagent.core.copying import HoldReason
 from copyagent.core.engine import Engine
 from copyagent.core.host_events import HostEvent, TapeDismounted
+from copyagent.core.tape import HoldDecided
 from copyagent.core.time import Moment
 from copyagent.ems.link_settings import LinkTally
 from copyagent.runner import Runner
 from copyagent.ssh.sftp import connect
+from copyagent.state.encoding import ON_RECORD
 from copyagent.state.store import open_store
 from tests.support.example_settings import EXAMPLE, example_settings
+from tests.support.expected_logs import ExpectedLogs
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.runtime.eventlog import EventLog
@@ -146,3 +153,38 @@ async def test_an_answer_does_not_wait_for_ever(tmp_path: Path) -> None:
     async with asking_about_events(tmp_path) as (_, ask):
         with trio.fail_after(10):
             assert (await ask(Events(wait=0.05)))["events"] == []
+
+
+async def test_the_evidence_is_asked_of_what_is_durable(
+    tmp_path: Path, expect_log: ExpectedLogs
+) -> None:
+    expect_log("624120", logging.ERROR)
+    async with asking_about_events(tmp_path) as (runner, ask):
+        book = runner.engine.book
+        tapes = [TapeId("VAULT00", "BILL", f"X0000{n}") for n in range(1, 6)]
+
+        def know(now: Moment) -> None:
+            for tape in tapes:
+                record = book.record(tape)
+                held = HoldDecided(record.generation, HoldReason.CONFLICT, "two words")
+                book.apply(record, "drsite", held, now)
+
+        await runner.ask(know)
+        first = await ask(Copies(TAPE.pool_id, most=3))
+        rest = await ask(Copies(TAPE.pool_id, first["next"]))
+        assert rest["next"] is None
+        assert [copy["state"] for copy in rest["copies"]] == ["held", "held"]
+        assert [
+            ON_RECORD.validate_python(copy).tape for copy in (*first["copies"], *rest["copies"])
+        ] == tapes
+        assert (await ask(Copies(TapeId("VAULT00", "BILL", "X00009"))))["copies"] == []
+
+        page = await ask(History(TAPE.pool_id, failed=True, most=3))
+        assert [entry["number"] for entry in page["entries"]] == [1, 2, 3]
+        page = await ask(History(TAPE.pool_id, after=page["next"]))
+        assert [entry["kind"] for entry in page["entries"]] == ["held", "held"]
+        assert page["next"] is None
+        (entry,) = (await ask(History(tapes[1])))["entries"]
+        assert (entry["tape"], entry["reason"]) == (str(tapes[1]), "conflict")
+        with pytest.raises(RequestFailed, match="nothing is on record"):
+            await ask(Doubt(on_record.Doubt(TAPE, "drsite", 1, "bit rot")))
