@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pwd import getpwnam
-from typing import cast
 
 import trio
 
@@ -34,7 +33,6 @@ from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError
 from vtsfs.contract.messages import Message
-from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.eventlog import EventLog
@@ -197,14 +195,17 @@ async def _keep_snapshot(settings: Settings, runner: Runner) -> None:
 
 
 async def _collect_maps(settings: Settings, runner: Runner) -> None:
-    """Forget the chunk maps of tapes that are known no more, at the start and once a day."""
-    maps = MapStore(settings.agent_directory() / "maps")
+    """Forget the chunk maps of tapes that are known no more, at the start and once a day.
+
+    Looking through all tapes costs something: only if there are more maps than copies.
+    """
+    maps, records = MapStore(settings.agent_directory() / "maps"), runner.engine.book.records
     while True:
-        before_ns = wall_ns()
-        answer = await runner.ask(lambda _: runner.engine.book.records.published())
-        published = cast("list[tuple[TapeId, str]]", answer)
         try:
-            await trio.to_thread.run_sync(maps.collect, published, before_ns)
+            before_ns = wall_ns()
+            if await trio.to_thread.run_sync(maps.count) > records.count_published():
+                known = records.published()
+                await trio.to_thread.run_sync(maps.collect, known, before_ns)
         except StateError as error:
             log.warning("old chunk maps stay where they are: %s", error)
         await trio.sleep(MAPS_S)

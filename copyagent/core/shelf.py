@@ -273,6 +273,14 @@ class Shelf(MutableMapping[TapeId, TapeRecord]):
             if copy.based
         ]
 
+    def count_published(self) -> int:
+        """Return how many `published` would return; no tape at rest is looked at for it."""
+        resting = sum(
+            count * sum(copy.based for copy in shape.copies)
+            for (_, shape), count in self._counts.items()
+        )
+        return sum(len(record.copies) for record in self.active()) + resting
+
     def called(self, label: str) -> list[TapeId]:
         """Return the tapes whose label is *label* when written in capitals."""
         found = {

@@ -72,6 +72,10 @@ class MapStore:
         """Remove all maps of *tape* at *target*; raises `StateError`."""
         self._remove(self.path(tape, target))
 
+    def count(self) -> int:
+        """Return how many files there are; raises `StateError`."""
+        return len(self._names(before_ns=None))
+
     def collect(self, known: Iterable[tuple[TapeId, str]], before_ns: int) -> int:
         """Remove the maps of all but the *known* tapes and targets; return how many files went.
 
@@ -80,24 +84,26 @@ class MapStore:
         `StateError`.
         """
         wanted = {self.path(tape, target).name for tape, target in known}
+        stray = [name for name in self._names(before_ns) if name not in wanted]
+        for name in stray:
+            self._remove(self.directory / name)
+        return len(stray)
+
+    def _names(self, before_ns: int | None) -> list[str]:
         try:
             with os.scandir(self.directory) as entries:
-                stray = [
+                return [
                     entry.name
                     for entry in entries
                     if _SUFFIX in entry.name
-                    and entry.name not in wanted
-                    and entry.stat(follow_symlinks=False).st_mtime_ns < before_ns
+                    and (before_ns is None or entry.stat().st_mtime_ns < before_ns)
                 ]
         except FileNotFoundError:
-            return 0
+            return []
         except OSError as error:
             raise StateError(
                 f"{self.directory} cannot be read: {error.strerror}; see to its owner and permissions"
             ) from error
-        for name in stray:
-            self._remove(self.directory / name)
-        return len(stray)
 
     def _remove(self, path: Path) -> None:
         try:

@@ -45,4 +45,5 @@ def test_copies_that_were_published_are_known_also_of_tapes_at_rest() -> None:
     drawer.save(book)
     # What was never copied and rests has nothing there.
     assert drawer.shelf().published() == [(TAPE, TARGET)]
+    assert (book.records.count_published(), drawer.shelf().count_published()) == (2, 1)
     assert drawer.fetched == 0

@@ -73,7 +73,7 @@ def test_nobody_else_may_look_at_the_maps(store: MapStore) -> None:
 def test_reading_makes_no_directory(store: MapStore) -> None:
     assert store.read(TAPE, "drsite", ONE.root) is None
     store.forget(TAPE, "drsite")
-    assert store.collect([], FAR_FUTURE_NS) == 0
+    assert store.collect([], FAR_FUTURE_NS) == store.count() == 0
     assert not store.directory.exists()
 
 
@@ -137,6 +137,7 @@ def test_maps_of_tapes_that_nobody_knows_are_collected(store: MapStore) -> None:
     store.put(TAPE, "gone", ONE, ())
     (store.directory / f".{store.path(TAPE, 'drsite').name}.0011aabb").write_bytes(b"half")
     (store.directory / "README").write_text("somebody else's")
+    assert store.count() == 4
     assert store.collect([(TAPE, "drsite")], store.path(OTHER, "drsite").stat().st_mtime_ns) == 0
     assert store.collect([(TAPE, "drsite")], FAR_FUTURE_NS) == 3
     assert sorted(os.listdir(store.directory)) == sorted(
