@@ -212,38 +212,15 @@ class _Auditor:
         self.progress.clear()
         self.shown[found.flaw] += 1
         if self.wanted.as_json:
-            click.echo(json.dumps(self.document(found)))
+            click.echo(json.dumps(finding_document(self.wanted.pool, self.entry.target, found)))
         elif self.shown[found.flaw] <= MOST_LISTED:
             click.echo(printable(f"  {found.flaw}: {found.name}: {found.why}"))
-
-    def document(self, found: Found) -> dict[str, Any]:
-        """Return one file as ``copyagent audit --json`` prints it."""
-        return {
-            "pool": str(self.wanted.pool),
-            "target": self.entry.target,
-            "name": found.name,
-            "flaw": found.flaw.value,
-            "why": found.why,
-        }
-
-    def summary(self) -> dict[str, Any]:
-        """Return the last line of ``copyagent audit --json``."""
-        audit = self.audit
-        return {
-            "pool": str(self.wanted.pool),
-            "target": self.entry.target,
-            "good": audit.good,
-            "in_use": audit.in_use,
-            "kept": audit.kept,
-            "flaws": {flaw.value: audit.flaws[flaw] for flaw in Flaw},
-            "commands": audit.commands(self.wanted.pool, self.entry.target),
-        }
 
     def _conclude(self) -> None:
         self.progress.clear()
         audit, target = self.audit, self.entry.target
         if self.wanted.as_json:
-            click.echo(json.dumps(self.summary()))
+            click.echo(json.dumps(summary_document(self.wanted.pool, target, audit)))
             return
         for flaw, number in audit.flaws.items():
             left = f" ({number - MOST_LISTED} not listed)" if number > MOST_LISTED else ""
@@ -295,3 +272,27 @@ def _there_of(entry: TargetEntry) -> There:
 
 def _here_of(seen: os.stat_result) -> Here:
     return Here(identity_of(seen) if stat.S_ISREG(seen.st_mode) else None)
+
+
+def finding_document(pool: PoolId, target: str, found: Found) -> dict[str, Any]:
+    """Return one file as ``copyagent audit --json`` prints it."""
+    return {
+        "pool": str(pool),
+        "target": target,
+        "name": found.name,
+        "flaw": found.flaw.value,
+        "why": found.why,
+    }
+
+
+def summary_document(pool: PoolId, target: str, audit: Audit) -> dict[str, Any]:
+    """Return the last line of ``copyagent audit --json`` for one target."""
+    return {
+        "pool": str(pool),
+        "target": target,
+        "good": audit.good,
+        "in_use": audit.in_use,
+        "kept": audit.kept,
+        "flaws": {flaw.value: audit.flaws[flaw] for flaw in Flaw},
+        "commands": audit.commands(pool, target),
+    }

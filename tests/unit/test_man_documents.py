@@ -4,22 +4,33 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+from copyagent.cli.audit_run import finding_document, summary_document
 from copyagent.cli.doctor_run import doctor_document
 from copyagent.cli.ems_replay import replay_document
 from copyagent.cli.ems_trial import trial_document
+from copyagent.cli.generations_run import generation_document
+from copyagent.cli.verify_run import document as verify_document
+from copyagent.core import history
+from copyagent.core.audit import Audit, Flaw, Found
+from copyagent.core.copying import CopyDone, PublishedCopy, TargetStamp
 from copyagent.core.host_events import LinkUp
 from copyagent.core.host_report import event_document, link_document
 from copyagent.core.journal import Journal
 from copyagent.core.link import Link
+from copyagent.core.on_record import OnRecord
 from copyagent.core.rehearsal import Rehearsal
 from copyagent.core.time import Moment
 from copyagent.ems.recording import Recording
 from copyagent.ems.trial import Trial
+from copyagent.transfer.published import Looked, Result
 from tests.support.example_settings import EXAMPLE, example_settings
+from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import Settings
-from vtsfs.contract.signals import Signal
+from vtsfs.contract.signals import Identity, Signal
 
 PAGE = Path(__file__).parents[2] / "man" / "copyagent.8"
+TAPE = TapeId("VAULT00", "BILL", "X00001")
+COPY = PublishedCopy(7, Identity(1, 2, 5, 1, 1), 5, "", TargetStamp(5, 1), "size", root="aa")
 #: Counted by the link's own task, and added to the document in `copyagent.answers`.
 TALLIED = {
     *(
@@ -81,3 +92,37 @@ def test_the_keys_of_a_replay(tmp_path: Path) -> None:
 def test_the_keys_of_an_examination(tmp_path: Path) -> None:
     document = doctor_document(example_settings(tmp_path), {})
     assert keys_between(".It Ic doctor", ".It Ic import-vts-config") == set(document)
+
+
+def test_the_keys_of_a_verification() -> None:
+    copy = OnRecord(TAPE, "drsite", "copied", 7, None, COPY)
+    document = verify_document(copy, Looked(Result.GOOD), "")
+    assert keys_between(".It Ic verify", ".It Ic audit") == set(document)
+    shown = PAGE.read_text(encoding="ascii")
+    shown = shown[shown.index(".It Ic verify") : shown.index(".It Ic audit")]
+    assert all(result.value in shown for result in Result)
+
+
+def test_the_keys_of_an_audit() -> None:
+    finding = finding_document(PoolId("VAULT00", "BILL"), "drsite", Found(Flaw.EXTRA, "X", "why"))
+    summary = summary_document(PoolId("VAULT00", "BILL"), "drsite", Audit())
+    documented = keys_between(".It Ic audit", ".It Ic generations")
+    assert documented == set(finding) | set(summary)
+    text = PAGE.read_text(encoding="ascii")
+    assert all(f".Em {flaw}" in text for flaw in Flaw)
+
+
+def test_the_keys_of_a_generation() -> None:
+    document = generation_document("drsite", COPY)
+    assert keys_between(".It Ic generations", ".It Ic fetch") == set(document)
+
+
+def test_the_keys_of_the_history() -> None:
+    kept = history.History()
+    kept.copied(TAPE, "drsite", CopyDone(COPY, 0, 0.0), 1, 1)
+    (entry,) = kept.news()
+    documented = keys_between(".It Ic history", ".It Ic ems status")
+    assert documented == set(history.document(entry))
+    text = PAGE.read_text(encoding="ascii")
+    text = text[text.index(".It Ic history") : text.index(".It Ic ems status")]
+    assert all(kind.value in text for kind in history.Kind)
