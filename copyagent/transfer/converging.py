@@ -47,6 +47,7 @@ async def converge(
     if standing.equal is not None and standing.base is not None:
         await drop(attempt, found)
         published = await publisher.adopt(standing.equal, standing.base, standing.kept)
+        await Kept.begin(attempt, standing).drop_rubbish()
         way: Way = "adopted" if standing.equal.verified == "adopted" else "equal"
         return Converged(published, way, 0)
     attempt.data = await trio.to_thread.run_sync(attempt.source.data_ranges)

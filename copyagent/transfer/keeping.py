@@ -95,7 +95,12 @@ class Kept:
     async def drop_surplus(self, keep: int) -> None:
         """Remove all but the newest *keep*, and what is of no use; failures are put off."""
         surplus, self.copies = self.copies[keep:], self.copies[:keep]
-        await self._remove([*(copy.name for copy in surplus), *self._rubbish])
+        self._rubbish += [copy.name for copy in surplus]
+        await self.drop_rubbish()
+
+    async def drop_rubbish(self) -> None:
+        """Remove what is of no use to anybody; what stays is collected later."""
+        await self._remove(self._rubbish)
         self._rubbish.clear()
 
     async def short_of_room(self) -> int:

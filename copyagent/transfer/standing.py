@@ -127,7 +127,9 @@ async def _by_content(attempt: Attempt, stamp: TargetStamp, found: _Found) -> St
             root=here.root,
             sole=ours.sole if ours else False,
         )
-        return Standing(stamp, ours or equal, here.chunk_map, equal, _others(kept, equal))
+        others = _others(kept, equal)
+        stray = found.stray([*others, *job.kept])
+        return Standing(stamp, ours or equal, here.chunk_map, equal, others, stray)
     if ours is None:
         raise _held(attempt, stamp, known, there.short)
     base = there.chunk_map or await attempt.read_map(ours.root)
