@@ -15,7 +15,7 @@ from copyagent.cli.target_names import target_named
 from copyagent.cli.target_set_up import authorized_keys_line, match_block
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.dialling import SshFailure
-from copyagent.ssh.host_keys import fetch_host_key, known_hosts_line, pinned_keys
+from copyagent.ssh.host_keys import Pinned, fetch_host_key, known_hosts_line, pinned_for
 from copyagent.ssh.key_pairs import KeyUnusable, Kind, PublicKey, make_key, public_half
 from vtsfs.contract.errors import (
     HostKeyRejected,
@@ -159,10 +159,13 @@ def _pin(name: str, target: Target, accepted: str | None) -> None:
     where = f"{target.host} port {target.port}"
     click.echo(f"the host key of {where}: {key.kind} {key.fingerprint}")
     pinned = _pinned(name, target, text)
-    if any(one.text == key.text for one in pinned):
+    if pinned.certified:
+        click.echo(f"an authority that vouches for it is pinned in {target.known_hosts}")
+        return
+    if any(one.text == key.text for one in pinned.keys):
         click.echo(f"it is pinned in {target.known_hosts} already")
         return
-    if same := [one for one in pinned if one.kind == key.kind]:
+    if same := [one for one in pinned.keys if one.kind == key.kind]:
         raise HostKeyRejected(
             f"{where} shows another host key than {target.known_hosts} pins ({same[0].fingerprint}): "
             "find out why before anything else; if it is right, take the old line out of that file"
@@ -185,9 +188,9 @@ async def _fetch(target: Target) -> PublicKey | LinkFailed:
     return LinkFailed(f"{where} did not answer within {target.connect_timeout:g} s")
 
 
-def _pinned(name: str, target: Target, text: str) -> list[PublicKey]:
+def _pinned(name: str, target: Target, text: str) -> Pinned:
     try:
-        return pinned_keys(text, target)
+        return pinned_for(text, target)
     except ValueError as error:
         problem = f"targets.{name}.known_hosts: {target.known_hosts} holds no host keys: {error}"
         raise SettingsError(problem, (problem,)) from error

@@ -6,7 +6,7 @@ import trio
 
 from copyagent.ssh.algorithms import AlgorithmUnknown, Offer
 from copyagent.ssh.dialling import SshFailure, open_socket
-from copyagent.ssh.host_keys import fetch_host_key, pinned_keys
+from copyagent.ssh.host_keys import fetch_host_key, pinned_for
 from copyagent.ssh.key_pairs import KeyUnusable, public_half
 from copyagent.transfer.findings import Findings
 from vtsfs.contract.settings import Target
@@ -92,22 +92,25 @@ class Approach:
             return False
         try:
             text = path.read_text(encoding="utf-8") if path.exists() else ""
-            pinned = pinned_keys(text, self.target)
+            pinned = pinned_for(text, self.target)
         except (OSError, ValueError) as error:
             findings.fail("host key", f"{path}: {error}", "mend the file, or move it away")
             return False
         told = f"{shown.kind} {shown.fingerprint}"
-        if any(one.text == shown.text for one in pinned):
+        if any(one.text == shown.text for one in pinned.keys):
             findings.ok("host key", f"{told} is pinned")
             return True
-        if any(one.kind == shown.kind for one in pinned):
+        if pinned.certified:
+            findings.ok("host key", f"{told}; an authority is pinned, the log-in shows its word")
+            return True
+        if any(one.kind == shown.kind for one in pinned.keys):
             findings.fail(
                 "host key",
                 f"{told} is not the one in {path}",
                 "find out why before anything else; if it is right, replace the line in that file",
             )
             return False
-        if pinned:
+        if pinned.keys:
             # Another kind is pinned: the log-in asks for that one.
             return True
         findings.fail(

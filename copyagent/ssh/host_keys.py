@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import dataclass
 
 import asyncssh
 
@@ -49,13 +50,21 @@ async def _fetch(host: str, offer: Offer, link: socket.socket) -> asyncssh.SSHKe
     )
 
 
-def pinned_keys(known_hosts: str, target: Target) -> list[PublicKey]:
-    """Return the host keys that the text *known_hosts* pins for *target*; raises ValueError."""
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What a known_hosts file says of a server: its keys, and whether an authority vouches for it."""
+
+    keys: tuple[PublicKey, ...] = ()
+    certified: bool = False
+
+
+def pinned_for(known_hosts: str, target: Target) -> Pinned:
+    """Return what the text *known_hosts* pins for *target*; raises ValueError."""
     if not known_hosts.strip():
-        return []
+        return Pinned()
     port = target.port if target.port != _USUAL_PORT else None
-    found = asyncssh.import_known_hosts(known_hosts).match(target.host, "", port)
-    return [PublicKey.of(key) for key in found[0]]
+    keys, authorities, *_ = asyncssh.import_known_hosts(known_hosts).match(target.host, "", port)
+    return Pinned(tuple(PublicKey.of(key) for key in keys), bool(authorities))
 
 
 def known_hosts_line(target: Target, key: PublicKey) -> str:

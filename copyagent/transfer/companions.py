@@ -64,7 +64,11 @@ class Companions:
         is_label = route.surroundings.patterns.is_label
         with os.scandir(route.backing / tape.pool) as entries:
             # Most of a pool are other tapes, which need no pattern to be told.
-            near = [entry.name for entry in entries if tape.label in entry.name]
+            near = [
+                entry.name
+                for entry in entries
+                if tape.label in entry.name and entry.is_file(follow_symlinks=False)
+            ]
         found = (name for name in near if label_of(name, route.companions, is_label) == tape.label)
         return sorted(found)
 

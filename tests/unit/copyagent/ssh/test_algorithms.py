@@ -12,7 +12,7 @@ from copyagent.ssh.algorithms import (
     known_names,
     processor_has_aes,
 )
-from copyagent.transfer.target import LoginRefused, TargetError, TargetRefused
+from copyagent.transfer.target import HostKeyRejected, LoginRefused, TargetError, TargetRefused
 from tests.support.copy_rig import CopyRig
 from tests.support.sshd import Sshd, public_half
 from vtsfs.contract.settings_algorithms import Algorithms
@@ -99,9 +99,12 @@ def test_a_pinned_authority_puts_certificates_first() -> None:
 
 
 def _key(path: Path, kind: str, bits: int) -> Path:
-    command = ["ssh-keygen", "-q", "-t", kind, "-b", str(bits), "-N", "", "-f", str(path)]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    _run(["ssh-keygen", "-q", "-t", kind, "-b", str(bits), "-N", "", "-f", str(path)])
     return path
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
 def _let_in(sshd: Sshd, key: Path) -> None:
@@ -150,6 +153,21 @@ async def test_host_keys_of_every_kind_are_accepted(rig: CopyRig, kind: str) -> 
     bits = {"ecdsa": 384, "rsa": 2048}[kind]
     _configure(rig.sshd, host_key=_key(rig.sshd.directory / "other_host", kind, bits))
     await _logs_in(rig)
+
+
+@pytest.mark.ssh
+async def test_a_host_key_that_an_authority_vouches_for_is_accepted(rig: CopyRig) -> None:
+    directory = rig.sshd.directory
+    authority = _key(directory / "authority", "ed25519", 256)
+    sign = ["ssh-keygen", "-q", "-s", str(authority), "-I", "target", "-h", "-n", "127.0.0.1"]
+    _run([*sign, str(public_half(rig.sshd.host_key))])
+    _configure(rig.sshd, f"HostCertificate {directory / 'host_key-cert.pub'}")
+    kind, key = public_half(authority).read_text().split()[:2]
+    line = f"[127.0.0.1]:{rig.sshd.port} {kind} {key}\n"
+    rig.sshd.known_hosts.write_text(f"@cert-authority {line}")
+    await _logs_in(rig)
+    rig.sshd.known_hosts.write_text(line)
+    assert isinstance(await _refused(rig), HostKeyRejected), "its own key it is not"
 
 
 OLD = [

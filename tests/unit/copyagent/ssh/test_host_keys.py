@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from copyagent.ssh.dialling import SshFailure, SshTrouble
-from copyagent.ssh.host_keys import fetch_host_key, known_hosts_line, pinned_keys
+from copyagent.ssh.host_keys import Pinned, fetch_host_key, known_hosts_line, pinned_for
 from tests.support.copy_rig import CopyRig
 from tests.support.sshd import public_half
 
@@ -16,8 +16,9 @@ async def test_the_key_that_is_shown_is_the_servers(rig: CopyRig) -> None:
         key = await fetch_host_key(rig.settings())
     kind, text = public_half(rig.sshd.host_key).read_text().split()[:2]
     assert (key.kind, key.text) == (kind, text)
-    assert pinned_keys(rig.sshd.known_hosts.read_text(), rig.settings()) == [key]
-    assert pinned_keys(rig.sshd.wrong_known_hosts().read_text(), rig.settings()) != [key]
+    assert pinned_for(rig.sshd.known_hosts.read_text(), rig.settings()) == Pinned((key,))
+    wrong = rig.sshd.wrong_known_hosts().read_text()
+    assert pinned_for(wrong, rig.settings()).keys != (key,)
 
 
 async def test_what_is_written_is_found_again(rig: CopyRig) -> None:
@@ -30,9 +31,10 @@ async def test_what_is_written_is_found_again(rig: CopyRig) -> None:
         target = rig.settings(**changes)
         line = known_hosts_line(target, key)
         assert line == f"{token} {key.line()}\n"
-        assert pinned_keys(line, target) == [key]
-        assert pinned_keys("", target) == []
-        assert pinned_keys(line, rig.settings(host="other.example")) == []
+        assert pinned_for(line, target) == Pinned((key,))
+        assert pinned_for("", target) == Pinned()
+        assert pinned_for(line, rig.settings(host="other.example")) == Pinned()
+        assert pinned_for(f"@cert-authority {line}", target) == Pinned((), certified=True)
 
 
 async def test_a_server_that_is_down_or_no_ssh_server_says_so(rig: CopyRig) -> None:
