@@ -4,15 +4,17 @@ Nothing here merges ranges that do not touch, except `bridged`: what is taken fr
 what comes from another must never overlap by a byte.
 """
 
-import sys
 from collections.abc import Iterable, Iterator
 
 from vtsfs.contract.extents import ExtentSet, Range
 
+#: More ranges than there will ever be.
+_UNLIMITED = 2**63
+
 
 def exact(ranges: Iterable[Range] = ()) -> ExtentSet:
     """Return the set of *ranges*, as many as there are; quick where they come in order."""
-    return ExtentSet(ranges, limit=sys.maxsize)
+    return ExtentSet(ranges, limit=_UNLIMITED)
 
 
 def both(one: Iterable[Range], other: Iterable[Range]) -> ExtentSet:
