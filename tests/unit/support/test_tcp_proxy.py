@@ -26,7 +26,7 @@ async def test_bytes_pass_both_ways_with_their_delay(echo: int) -> None:
             started = trio.current_time()
             await stream.send_all(b"hello")
             assert await stream.receive_some() == b"hello"
-            assert trio.current_time() - started >= 0.1
+            assert trio.current_time() - started >= 0.2
         assert (proxy.sent, proxy.received, proxy.connections) == (5, 5, 1)
 
 
@@ -66,3 +66,41 @@ async def test_a_stall_lets_nothing_through_and_ends_nothing(echo: int) -> None:
             with trio.move_on_after(0.1) as waited:
                 await stream.receive_some()
             assert waited.cancelled_caught
+
+
+@pytest.mark.parametrize("which", ["deaf", "mute"])
+async def test_one_direction_can_fall_silent(echo: int, which: str) -> None:
+    async with open_proxy(echo) as proxy:
+        async with await trio.open_tcp_stream("127.0.0.1", proxy.port) as stream:
+            await stream.send_all(b"hello")
+            assert await stream.receive_some() == b"hello"
+            setattr(proxy, which, True)
+            await stream.send_all(b"again")
+            with trio.move_on_after(0.1) as waited:
+                await stream.receive_some()
+            assert waited.cancelled_caught
+        assert (proxy.sent, proxy.received) == (10, 10 if which == "mute" else 5)
+
+
+async def test_the_rate_is_kept_over_all_connections_and_reached(echo: int) -> None:
+    size, rate = 2_000_000, 10_000_000
+
+    async def through(port: int) -> None:
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+
+            async def read() -> None:
+                received = 0
+                while received < size:
+                    received += len(await stream.receive_some())
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read)
+                await stream.send_all(bytes(size))
+
+    async with open_proxy(echo, rate=rate) as proxy:
+        started = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(through, proxy.port)
+            nursery.start_soon(through, proxy.port)
+        took = trio.current_time() - started
+    assert 0.35 < took < 2.0
