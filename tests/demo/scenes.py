@@ -1,5 +1,6 @@
 """What is shown, scene by scene. Each says what it claims and proves it, or ends the whole."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,10 @@ COPIED, ATTEMPT_FAILED, TARGET_CHANGED, OPERATOR = 224101, 424110, 624122, 42417
 FAILURES = 3
 #: How often the host tries to come back during a copy, should the copy be quicker.
 TRIES = 3
+#: In how many places of a tape a few bytes are changed, and the most that is sent for each.
+EDITS = 20
+EDIT = b"EDITED IN PLACE " * 64
+MOST_FOR_AN_EDIT = 8192
 
 
 @dataclass
@@ -169,6 +174,44 @@ def _verdict(play: Play, label: str) -> str:
     document = play.world.site.explain(play.world.name(label))
     verdict = None if document is None else document["verdict"]
     return "" if verdict is None else str(verdict["verdict"])
+
+
+def edited(play: Play) -> None:
+    """Of a tape that was changed in a few places, only those are sent."""
+    world, say = play.world, play.timeline
+    tape = world.place.tape(FIRST)
+    play.mount(FIRST, ring=True)
+    # Past the first members: the archive stays one, a few of its files read otherwise.
+    places = [tape.stat().st_size * part // (EDITS + 1) for part in range(1, EDITS + 1)]
+    with tape.open("r+b") as file:
+        for at in places:
+            file.seek(at)
+            file.write(EDIT)
+    play.digests[FIRST] = sha256(tape)
+    play.written[FIRST] += 1
+    say.tell(
+        "engine",
+        f"writes {EDITS} times {len(EDIT)} bytes into {FIRST}, in places, sha256 "
+        f"{play.digests[FIRST][:16]}",
+    )
+    play.dismount(FIRST)
+    name = world.name(FIRST)
+    world.site.wait(
+        lambda: len(play.events(COPIED, FIRST)) > play.copies[FIRST], f"{name} is copied again"
+    )
+    play.arrives(FIRST)
+    play.quote_command("copyagent", "history", name, "--last", "1")
+    [line] = world.command("copyagent", "history", name, "--last", "1", "--json").stdout.split(
+        "\n"
+    )[:1]
+    sent = json.loads(line)["sent"]
+    say.prove(
+        f"of {megabytes(tape.stat().st_size)} only {sent} bytes were sent, the rest was copied at "
+        "the target by itself",
+        0 < sent <= EDITS * MOST_FOR_AN_EDIT,
+        line,
+    )
+    play.quote_command("copyagent", "generations", name)
 
 
 def target_down(play: Play) -> None:
@@ -341,6 +384,7 @@ def _prove_event_log(play: Play) -> None:
 SCENES: Sequence[tuple[str, Callable[[Play], None]]] = (
     ("A tape mounted with ring is copied after its dismount", with_ring),
     ("A tape mounted with no ring is not copied", no_ring),
+    ("A tape is changed in places", edited),
     ("The target is down: attempts fail, then one succeeds", target_down),
     ("A tape is mounted again during its copy", mounted_again),
     ("The target's tape is changed by somebody else", target_changed),
