@@ -30,6 +30,10 @@ class TextDrawer:
         self.fetched += 1
         return decode(RECORD, self.texts[tape], str(tape))
 
+    def text(self, record: TapeRecord) -> str:
+        """Return what is saved of *record*."""
+        return encode(RECORD, record)
+
     def holds(self, record: TapeRecord) -> bool:
         return self.texts.get(record.tape) == encode(RECORD, record)
 

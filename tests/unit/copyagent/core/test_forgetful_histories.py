@@ -16,8 +16,8 @@ class ForgetfulHistory(AnyHistory):
 
 
 ForgetfulHistory.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=30,
+    max_examples=60,
+    stateful_step_count=40,
     deadline=None,
     derandomize=True,
     database=None,
