@@ -193,11 +193,17 @@ def _attention(entries: list[Document], width: int) -> Text:
     lines = ["Not protected"]
     for entry in entries[:MOST_LISTED]:
         why = f": {entry['why']}" if entry["why"] else ""
-        lines.append(f"  {entry['tape']} to {entry['target']}: {entry['state']}{why}")
+        lines.append(f"  {entry['tape']} to {entry['target']}: {_state(entry)}{why}")
         lines.append(f"      next: {entry['next']}")
     if len(entries) > MOST_LISTED:
         lines.append(f"  ... and {len(entries) - MOST_LISTED} more (--json lists all)")
     return Text("\n".join(folded(line, width) for line in lines))
+
+
+def _state(copy: Document) -> str:
+    """Name a copy's state, and of a failure whether it can pass by itself."""
+    trouble = copy.get("trouble")
+    return f"{copy['state']}, {trouble}" if trouble in {"transient", "permanent"} else copy["state"]
 
 
 def _evidence(evidence: Document) -> list[str]:
@@ -250,7 +256,7 @@ def verdict_lines(verdict: Document | None) -> list[str]:
 
 def _copy(copy: Document) -> list[str]:
     why = f": {copy['why']}" if copy["why"] else ""
-    lines = [f"  {copy['target']}: {copy['state']}{why}", f"    next: {copy['next']}"]
+    lines = [f"  {copy['target']}: {_state(copy)}{why}", f"    next: {copy['next']}"]
     published = copy.get("published")
     if published:
         lines += [
