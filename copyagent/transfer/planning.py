@@ -30,12 +30,25 @@ async def plan(
     size = attempt.source.identity.size
     changed = None
     if base is not None and chunk_map is not None:
-        identity = attempt.source.identity
-        changed = changed_since(attempt.job.changes, base.generation, base.source, identity)
+        changed = _changed(attempt, base)
         await _digest(attempt, chunk_map, changed)
     source = Source(size, attempt.data, attempt.digests)
     decide = partial(make, source, chunk_map, changed, durable=durable, in_place=in_place)
     return await trio.to_thread.run_sync(decide)
+
+
+def _changed(attempt: Attempt, base: PublishedCopy) -> ExtentSet | None:
+    """Return what may differ from *base*; None if any byte may.
+
+    Which generation of the tape it was counts only by the agent's own records: one at the target
+    vouches for the bytes that stand there, and anybody over there can write it.
+    """
+    job = attempt.job
+    own = [copy for copy in (job.base, job.intent, *job.kept) if copy is not None]
+    facts = (base.generation, base.source, base.root)
+    if not base.root or facts not in [(one.generation, one.source, one.root) for one in own]:
+        return None
+    return changed_since(job.changes, base.generation, base.source, attempt.source.identity)
 
 
 async def _digest(attempt: Attempt, chunk_map: ChunkMap, changed: ExtentSet | None) -> None:
