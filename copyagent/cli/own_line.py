@@ -45,14 +45,20 @@ def run_with_asyncio(work: Callable[[], Awaitable[_T]]) -> _T:
     """Run *work* with what SSH needs around it; a target's failure ends with an exit status."""
     forbid_core_dumps()
 
-    async def run() -> _T:
-        try:
-            async with open_bridge():
+    async def run() -> _T | VtsError:
+        async with open_bridge():
+            # Raised below: what leaves the bridge comes out in a group.
+            try:
                 return await work()
-        except TargetError as error:
-            raise as_ours(error) from error
+            except TargetError as error:
+                return as_ours(error)
+            except VtsError as error:
+                return error
 
-    return trio.run(run, strict_exception_groups=True)
+    result = trio.run(run, strict_exception_groups=True)
+    if isinstance(result, VtsError):
+        raise result
+    return result
 
 
 def as_ours(error: TargetError) -> VtsError:

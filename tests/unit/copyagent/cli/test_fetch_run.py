@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from copyagent.cli.commands import copyagent
 from copyagent.cli.fetch_run import Chosen, Wanted, pick, place_of
 from copyagent.core.copying import PublishedCopy, TargetStamp
 from copyagent.core.on_record import OnRecord
@@ -15,7 +14,6 @@ from vtsfs.contract.errors import RequestFailed, UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.signals import Identity
-from vtsfs.runtime.exits import run_cli
 
 TAPE = TapeId("VAULT00", "BILL", "X00001")
 NEW = PublishedCopy(7, Identity(1, 2, 5, 1, 1), 5, "", TargetStamp(5, 1), "size", root="aa")
@@ -89,19 +87,3 @@ def test_a_pool_that_is_not_here_has_no_place(settings: Settings) -> None:
     other = Wanted(TapeId("VAULT00", "NONE", "X00001"), None, None, None, "because")
     with pytest.raises(UsageError, match="no pool"):
         place_of(settings, other)
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["X00001"],
-        [str(TAPE), "--replace"],
-        [str(TAPE), "--because", "fun"],
-        [str(TAPE), "--replace", "--because", "  "],
-        [str(TAPE), "--replace", "--because", "disk fault", "--to", "/tmp"],
-        [str(TAPE), "--generation", "-1"],
-    ],
-)
-def test_what_makes_no_sense_is_refused(args: list[str], tmp_path: Path) -> None:
-    words = ["--config", str(tmp_path / "none.yaml"), "fetch", *args]
-    assert run_cli(copyagent, program="copyagent", args=words) == 2
