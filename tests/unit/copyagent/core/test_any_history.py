@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from copyagent.core import operator
+from copyagent.core.book import Book
 from copyagent.core.commands import Command, ProbeTarget, StartCopy, StopCopy, Subscribe, SweepVault
 from copyagent.core.copying import (
     CopyFailed,
@@ -46,7 +47,7 @@ from tests.support.histories import (
     ended,
     link_lost,
     link_up,
-    make_engine,
+    make_settings,
     published,
     requested,
     tape_dismounted,
@@ -56,6 +57,7 @@ from tests.support.playbook import Playbook
 from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import TapeId
+from vtsfs.contract.settings import Settings
 from vtsfs.contract.signals import Access, Kind
 
 ATTEMPTS = 3
@@ -82,6 +84,11 @@ host_events: st.SearchStrategy[HostEvent] = st.one_of(
     st.builds(link_up),
     st.builds(link_lost),
 )
+probe_outcomes: st.SearchStrategy[CopyFailed | CopyWaits | None] = st.one_of(
+    st.none(),
+    st.just(CopyFailed("timed out", "look", unreachable=True)),
+    st.just(CopyWaits(WaitReason.HOST_KEY, "another key")),
+)
 outcomes: st.SearchStrategy[CopyOutcome | None] = st.one_of(
     st.none(),  # done
     st.builds(CopyFailed, st.just("full"), st.just("tidy"), unreachable=st.booleans()),
@@ -98,19 +105,23 @@ class AnyHistory(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        engine = make_engine(
-            targets=(TARGET, OTHER_TARGET),
-            retry={"attempts": ATTEMPTS, "interval": "300s"},
-            ems={"hosts": {HOST: ASKING_HOST}},
-        )
-        self.play = self.conversation(engine)
+        self.play = self.conversation(Engine(Book(self.settings())))
         self.overlay = Overlay()
         self.heard: list[SignalSeen] = []
         self.sweeps: list[VaultSwept] = []
         self.jobs: dict[tuple[TapeId, str], CopyJob] = {}
+        self.asked: set[str] = set()
         self.allowed: set[TapeId] = set()
         self.approved: set[tuple[TapeId, int]] = set()
         self.obey(self.play.hand(self.overlay.hello()))
+
+    def settings(self) -> Settings:
+        """Return the settings under which all that happens."""
+        return make_settings(
+            targets=(TARGET, OTHER_TARGET),
+            retry={"attempts": ATTEMPTS, "interval": "300s"},
+            ems={"hosts": {HOST: ASKING_HOST}},
+        )
 
     def conversation(self, engine: Engine) -> Playbook:
         """Begin to talk to *engine*."""
@@ -131,7 +142,9 @@ class AnyHistory(RuleBasedStateMachine):
                     self.jobs[job.tape, job.target] = job
                 case StopCopy():
                     assert (command.tape, command.target) in self.jobs, "nothing to stop"
-                case Subscribe() | SweepVault() | ProbeTarget():
+                case ProbeTarget(target):
+                    self.asked.add(target)
+                case Subscribe() | SweepVault():
                     pass
                 case _:
                     raise AssertionError(command)
@@ -266,9 +279,10 @@ class AnyHistory(RuleBasedStateMachine):
         for (name, target), state in before.items():
             assert self.play.record(name).copies[target].state == state
 
-    @rule(cause=st.sampled_from([None, "timed out"]))
-    def probe(self, cause: str | None) -> None:
-        self.obey(self.play.hand(TargetProbed(TARGET, cause)))
+    @rule(outcome=probe_outcomes)
+    def probe(self, outcome: CopyFailed | CopyWaits | None) -> None:
+        self.asked.discard(TARGET)
+        self.obey(self.play.hand(TargetProbed(TARGET, outcome)))
 
     @rule(seconds=st.sampled_from([0.5, 2.0, 31.0, 300.0, 90000.0]))
     def wait(self, seconds: float) -> None:
@@ -284,6 +298,7 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(away=st.sampled_from([0.0, 1000.0]))
     def restart(self, away: float) -> None:
         self.jobs.clear()
+        self.asked.clear()
         self.sweeps.clear()
         self.play.restart(away=away)
         self.obey(list(self.play.open))
@@ -351,6 +366,8 @@ class AnyHistory(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """All faults stop: what may be copied is copied, each tape once, and then it is quiet."""
+        for target in (TARGET, OTHER_TARGET):
+            self.obey(self.play.hand(TargetProbed(target)))
         for tape, access in list(self.overlay.open):
             self.signal(self.overlay.dismounted(tape, access))
         self.wait(1.0)
@@ -359,8 +376,11 @@ class AnyHistory(RuleBasedStateMachine):
         self.wait(90000.0)
         made: list[tuple[TapeId, str, int]] = []
         for _ in range(100):
-            if not self.jobs:
+            if not self.jobs and not self.asked:
                 break
+            for target in sorted(self.asked):
+                self.asked.discard(target)
+                self.obey(self.play.hand(TargetProbed(target)))
             for key, job in sorted(self.jobs.items()):
                 del self.jobs[key]
                 if self.play.engine.may_publish(*key, job.generation):
