@@ -9,18 +9,23 @@ import os
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from copyagent.core import operator
+from copyagent.core import operator, pausing
+from copyagent.core.book import Book
 from copyagent.core.engine import Engine
 from copyagent.core.events import WakeupDue
 from copyagent.core.host_events import Ring
-from tests.support.histories import TARGET, make_engine
+from copyagent.core.pausing import PauseWanted
+from copyagent.core.tape import Copying
+from copyagent.core.windows import is_open, turns_in_s
+from tests.support.histories import TARGET, make_settings
 from tests.support.playbook import Playbook
 from tests.support.true_world import TrueWorld
 from tests.support.truth import TrueTape
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import TapeId
+from vtsfs.contract.setting_values import DailyWindow
 
 #: Both hosts have a tape X00001 in mind, each another one; they are told apart by their vaults.
 HOSTS = {"VAULT00": "DEV2", "VAULT01": "DEV1"}
@@ -32,23 +37,35 @@ TAPES = tuple(
     for name in ("VAULT00/BILL/X00001", "VAULT00/BILL/X00002", "VAULT01/BILL/X00001")
 )
 
+#: From 06:00 to 20:00 by the clock; a history begins shortly after 11:00.
+WINDOW = DailyWindow(6 * 60, 20 * 60)
+
 tapes = st.sampled_from(TAPES)
 hosts = st.sampled_from(sorted(HOSTS.values()))
 rings = st.sampled_from([Ring.WITH_RING, Ring.WITH_RING, Ring.NO_RING])
 
 
 def _engine() -> Engine:
+    """Tapes of one vault rest for a minute; the target has a window that is open at the beginning."""
     pools = [f"/{vault}/BILL" for vault in HOSTS]
     entry = {"user": "VTS.EMS", "password_file": "/etc/dev"}
-    return make_engine(
+    made = make_settings(
         vaults={v: {"backing": f"/backing/{v}", "mountpoint": f"/{v}"} for v in HOSTS},
         autocopy=[
-            {"pool": pool, "target": TARGET, "target_pool": pool, "behind_after": "0s"}
+            {
+                "pool": pool,
+                "target": TARGET,
+                "target_pool": pool,
+                "behind_after": "0s",
+                "hold_down": "60s" if pool.startswith("/VAULT01") else "0s",
+            }
             for pool in pools
         ],
         ems={"hosts": {h: entry | {"address": h, "vaults": [v]} for v, h in HOSTS.items()}},
         retry={"attempts": 3, "interval": "300s"},
     )
+    target = made.targets[TARGET].model_copy(update={"window": WINDOW})
+    return Engine(Book(made.model_copy(update={"targets": {TARGET: target}})))
 
 
 class Histories(RuleBasedStateMachine):
@@ -187,7 +204,39 @@ class Histories(RuleBasedStateMachine):
         self.world.tapes[tape].allowed = True
         self.world.hand(WakeupDue())
 
+    @rule(
+        about=st.sampled_from([TARGET, *(f"/{vault}/BILL" for vault in HOSTS)]),
+        length=st.sampled_from([0.0, 500.0]),
+        finish=st.booleans(),
+    )
+    def pause(self, about: str, length: float, *, finish: bool) -> None:
+        wanted = PauseWanted(about, "because", for_s=length, finish=finish)
+        pausing.pause(self.world.play.engine.book, wanted, "root", self.world.play.now)
+        self.world.hand(WakeupDue())
+
+    @rule()
+    def resume(self) -> None:
+        book, now = self.world.play.engine.book, self.world.play.now
+        for about in list(book.pauses):
+            pausing.resume(book, about, "root", now)
+        self.world.hand(WakeupDue())
+
+    @invariant()
+    def nothing_is_copied_outside_the_window_or_while_it_is_paused(self) -> None:
+        book, now = self.world.play.engine.book, self.world.play.now
+        opened = is_open(WINDOW, now)
+        for tape, target in book.running:
+            state = book.records[tape].copies[target].state if tape in book.records else None
+            if isinstance(state, Copying):
+                assert opened
+                paused = [book.pauses.get(about) for about in (str(tape.pool_id), target)]
+                assert all(p.finish for p in paused if p is not None and not p.over(now))
+
     def teardown(self) -> None:
+        self.resume()
+        self.world.wait(turns_in_s(WINDOW, self.world.play.now) + 0.01)
+        if not is_open(WINDOW, self.world.play.now):
+            self.world.wait(turns_in_s(WINDOW, self.world.play.now) + 0.01)
         self.world.calm_down()
         self.world.check_calm()
 
