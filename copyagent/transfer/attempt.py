@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 import trio
 
-from copyagent.core.copying import CopyJob, CopyOutcome, TargetStamp
+from copyagent.core.copying import CopyJob, CopyOutcome, PublishedCopy, TargetStamp
 from copyagent.transfer.chunks import ChunkMap
 from copyagent.transfer.commands import parse_tokens, token_command
 from copyagent.transfer.layout import Layout
@@ -115,6 +115,17 @@ class Attempt:
 
         report(0)
         return report
+
+    def recorded(self, copy: PublishedCopy) -> bool:
+        """Tell whether the agent's own records know *copy*.
+
+        One that only the target has vouches for the bytes that were read there, and for nothing
+        else: anybody over there can write it.
+        """
+        own = (self.job.base, self.job.intent, *self.job.kept)
+        facts = (copy.generation, copy.source, copy.root)
+        known = [(one.generation, one.source, one.root) for one in own if one is not None]
+        return bool(copy.root) and facts in known
 
     @property
     def maps(self) -> MapStore:

@@ -8,7 +8,7 @@ was published is written, and safe because of what is made sure before:
 - Nobody else can write it: every connection that ever could has had its CLOSE answered (`sole`).
 - Its kept name is gone, durably, before the first byte is written, so that no crash brings back a
   generation of which half is another one.
-- It is what was recorded when it was kept. What is then written is the source's; the rest is equal
+- It is what the agent recorded when it was kept. What is then written is the source's; the rest is equal
   to it by both maps.
 
 Should the connection end uncleanly, the file is dropped, never resumed: its stage is in no note. A
@@ -50,6 +50,8 @@ async def bring_forward(
     """
     copy = kept.about_to_go()
     if copy is None or not copy.sole or decided.size < LEAST_TAPE or not decided.known:
+        return None
+    if not attempt.recorded(copy):
         return None
     chunk_map = await attempt.read_map(copy.root)
     if chunk_map is None or standing.base is None:

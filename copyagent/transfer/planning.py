@@ -38,17 +38,11 @@ async def plan(
 
 
 def _changed(attempt: Attempt, base: PublishedCopy) -> ExtentSet | None:
-    """Return what may differ from *base*; None if any byte may.
-
-    Which generation of the tape it was counts only by the agent's own records: one at the target
-    vouches for the bytes that stand there, and anybody over there can write it.
-    """
-    job = attempt.job
-    own = [copy for copy in (job.base, job.intent, *job.kept) if copy is not None]
-    facts = (base.generation, base.source, base.root)
-    if not base.root or facts not in [(one.generation, one.source, one.root) for one in own]:
+    """Return what may differ from *base*; None if any byte may."""
+    if not attempt.recorded(base):
         return None
-    return changed_since(job.changes, base.generation, base.source, attempt.source.identity)
+    identity = attempt.source.identity
+    return changed_since(attempt.job.changes, base.generation, base.source, identity)
 
 
 async def _digest(attempt: Attempt, chunk_map: ChunkMap, changed: ExtentSet | None) -> None:
