@@ -50,6 +50,10 @@ class TapesFound:
     found: Mapping[TapeId, Identity]
     unfit: Mapping[TapeId, str] = field(default_factory=dict)
 
+    def tells(self, tape: TapeId) -> bool:
+        """Tell whether it says what became of *tape*."""
+        return tape in self.found
+
 
 @dataclass(frozen=True, slots=True)
 class VaultSwept:
@@ -76,6 +80,10 @@ class VaultSwept:
     def tapes(self) -> int:
         """How many tapes there are."""
         return len(self.found) + sum(map(len, self.same.values()))
+
+    def tells(self, tape: TapeId) -> bool:
+        """Tell whether it says what became of *tape*: what it is, or that it is gone."""
+        return tape.pool not in self.unread and tape.label not in self.same.get(tape.pool, ())
 
     def has(self, tape: TapeId) -> bool:
         """Tell whether there was something of that name."""

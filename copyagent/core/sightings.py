@@ -296,22 +296,26 @@ def lose_sessions(book: Book, vault: str) -> None:
                 record.open[name] = replace(session, interrupted=True)
 
 
-def close_lost_sessions(book: Book, sweep: VaultSwept, now: Moment) -> list[TapeRecord]:
+def close_lost_sessions(
+    book: Book, sweep: TapesFound | VaultSwept, now: Moment
+) -> list[TapeRecord]:
     """End the sessions that `lose_sessions` marked; return the tapes they were of.
 
-    Each counts as interrupted, with the identity that the sweep found.
+    A part of a sweep ends those of the tapes in it. Sessions that were lost after their tape was told
+    of wait for the next sweep, which was asked for when they were lost. Each counts as interrupted, with the identity that the sweep found.
     """
     affected = []
     for record in sorted(book.active(), key=lambda r: str(r.tape)):
         lost = [name for name, session in record.open.items() if session.interrupted]
         tape = record.tape
-        if tape.vault != sweep.vault or tape.pool in sweep.unread or not lost:
+        if tape.vault != sweep.vault or not lost:
+            continue
+        newer = book.touched.get(tape, -1.0) >= sweep.started
+        if not sweep.tells(tape) and not newer:
             continue
         ended = [record.open.pop(name) for name in lost]
         book.dirty.add(tape)
-        newer = book.touched.get(tape, -1.0) >= sweep.started
-        same = newer or tape.label in sweep.same.get(tape.pool, ())
-        identity = record.identity if same else sweep.found.get(tape)
+        identity = record.identity if newer else sweep.found.get(tape)
         if identity is None:
             removed(book, record, now)
             continue

@@ -193,6 +193,8 @@ class Vaults:
 
     def found(self, event: TapesFound, now: Moment) -> None:
         """Take in a part of what a sweep found."""
+        for record in close_lost_sessions(self.book, event, now):
+            self.judge.consider(record, now)
         affected = enter_found(self.book, event, now)
         for record in affected:
             self.judge.consider(record, now)

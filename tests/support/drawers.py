@@ -4,19 +4,20 @@ Records are kept as the texts that the agent's state has (`tests/conformance/tes
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from copyagent.core.book import Book
 from copyagent.core.commands import Command
 from copyagent.core.engine import Engine
-from copyagent.core.events import Event
+from copyagent.core.events import Event, TapesFound, VaultSwept
 from copyagent.core.host_events import HostEvent
 from copyagent.core.records import TapeRecord
-from copyagent.core.shelf import Shelf, at_rest
+from copyagent.core.shelf import Shelf, at_rest, bytes_of
 from copyagent.state.encoding import LINKS, MOUNTS, RECORD, decode, encode
 from tests.support.playbook import Playbook, again
 from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Identity
 
 
 @dataclass(slots=True)
@@ -80,13 +81,32 @@ class TwoMinds(Playbook):
     def hand(self, event: Event | HostEvent) -> list[Command]:
         said = len(self.said)
         asked = Playbook.hand(self, event)
-        theirs = self.other.handle(event, self.now)
+        theirs = [c for part in self._parts(event) for c in self.other.handle(part, self.now)]
         ours = Counter(map(repr, [*asked, *self.said[said:]]))
         if ours != Counter(map(repr, theirs)):
             raise AssertionError(self._told(f"{ours} asked for, and by the forgetful {theirs}"))
         self.drawer.save(self.other.book)
         self.compare()
         return asked
+
+    def _parts(self, event: Event | HostEvent) -> list[Event | HostEvent]:
+        """Let a sweep be told as `copyagent.sweep` tells it: what is as it is known is only named."""
+        if not isinstance(event, VaultSwept):
+            return [event]
+        same: dict[str, set[str]] = {}
+        found, first = dict(event.found), dict[TapeId, Identity]()
+        for tape, file in event.found.items():
+            known = self.other.book.records.files(tape.pool_id).get(tape.label)
+            told = not first
+            if known == bytes_of(file.ino, file.size, file.mtime_ns):
+                del found[tape]
+            elif told:
+                first[tape] = found.pop(tape)
+            else:
+                continue
+            same.setdefault(tape.pool, set()).add(tape.label)
+        part = TapesFound(event.vault, event.started, first)
+        return [part, replace(event, found=found, same=same)]
 
     def compare(self) -> None:
         """Fail where the two know something else."""
