@@ -1,5 +1,6 @@
 """One request of a target and its answer: patience, and what each failure means for a copy."""
 
+import math
 import os
 import posixpath
 from collections.abc import Callable
@@ -36,14 +37,23 @@ _FULL = 261_120
 class Asker:
     """Makes requests over one SFTP channel and gives up on a server that does not answer."""
 
-    def __init__(self, channel: SftpChannel, where: str, keepalive_s: float) -> None:
+    def __init__(
+        self,
+        channel: SftpChannel,
+        where: str,
+        keepalive_s: float,
+        *,
+        round_trip_s: float = math.inf,
+    ) -> None:
         self.channel = channel
         self.where = where
         self._keepalive_s = keepalive_s
+        #: The quickest answer so far: what a round trip takes, in seconds.
+        self.round_trip_s = round_trip_s
 
     def over(self, channel: SftpChannel) -> "Asker":
         """Do the same over another channel to the same server."""
-        return Asker(channel, self.where, self._keepalive_s)
+        return Asker(channel, self.where, self._keepalive_s, round_trip_s=self.round_trip_s)
 
     async def __call__(
         self,
@@ -61,8 +71,11 @@ class Asker:
         """
         if patience_s is None:
             patience_s = self.patience_for(0)
+        begun = trio.current_time()
         with trio.move_on_after(patience_s):
-            return await self.unbounded(doing, request, read, near=near)
+            found = await self.unbounded(doing, request, read, near=near)
+            self.round_trip_s = min(self.round_trip_s, trio.current_time() - begun)
+            return found
         raise LinkLost(f"{doing}: {self.where} did not answer within {patience_s:g} s")
 
     async def unbounded(

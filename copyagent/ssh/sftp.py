@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import asyncssh
 import trio
@@ -18,6 +19,7 @@ from copyagent.ssh.sftp_file import SftpFile
 from copyagent.ssh.sftp_names import entry_of
 from copyagent.ssh.sftp_packets import BadAnswer
 from copyagent.ssh.target_log_in import in_time, log_in_to
+from copyagent.ssh.writing import Lane
 from copyagent.transfer.target import (
     Abilities,
     CommandResult,
@@ -118,6 +120,7 @@ class SftpTarget:
         self._ask = ask
         self._commands: bool | None = None
         self._tidy = True
+        self._more: list[SftpChannel] = []
         self.max_block = block
 
     @property
@@ -134,11 +137,7 @@ class SftpTarget:
 
     @asynccontextmanager
     async def side(self) -> "AsyncIterator[SftpTarget]":
-        late = f"{self._ask.where} did not start another SFTP server in time"
-        tidy, self._tidy = self._tidy, False
-        with in_time(trio.current_time() + self._ask.patience_for(0), late):
-            channel = await start_sftp(self._connection)
-        self._tidy = tidy
+        channel = await self._another_channel()
         opened = SftpTarget(self._connection, self._ask.over(channel), self.max_block)
         try:
             yield opened
@@ -150,12 +149,14 @@ class SftpTarget:
 
         Then the connection is as good as new.
         """
-        channel = self._ask.channel
-        tidy = self._tidy and channel.quiet
-        channel.close()
+        channels = [self._ask.channel, *self._more]
+        tidy = self._tidy and all(channel.quiet for channel in channels)
+        for channel in channels:
+            channel.close()
         if tidy:
             with trio.move_on_after(_END_S, shield=True) as late:
-                await channel.wait_closed()
+                for channel in channels:
+                    await channel.wait_closed()
             tidy = not late.cancelled_caught
         return tidy and not self._connection.is_closed()
 
@@ -238,7 +239,31 @@ class SftpTarget:
     async def _open(self, doing: str, path: str, flags: int) -> SftpFile:
         request = packets.open_file(os.fsencode(path), flags, 0o600)
         handle = await self._ask(doing, request, packets.handle, near=path)
-        return SftpFile(self._ask, path, handle)
+        return SftpFile(self._ask, path, handle, partial(self._lane, path))
+
+    async def _lane(self, path: str) -> Lane | None:
+        """Open a file that we write once more, over a channel of its own; None if that is refused.
+
+        A server may allow fewer sessions on a connection than we would like.
+        """
+        try:
+            channel = await self._another_channel()
+            self._more.append(channel)
+            request = packets.open_file(os.fsencode(path), packets.OPEN_WRITE, 0o600)
+            ask = self._ask.over(channel)
+            handle = await ask(f"opening {path} again", request, packets.handle, near=path)
+        except TargetRefused as error:
+            _log.info("%s is written over fewer channels: %s", path, error)
+            return None
+        return Lane(channel, handle)
+
+    async def _another_channel(self) -> SftpChannel:
+        late = f"{self._ask.where} did not start another SFTP server in time"
+        tidy, self._tidy = self._tidy, False
+        with in_time(trio.current_time() + self._ask.patience_for(0), late):
+            channel = await start_sftp(self._connection)
+        self._tidy = tidy
+        return channel
 
     async def rename(self, old: str, new: str) -> None:
         request = packets.posix_rename(os.fsencode(old), os.fsencode(new))

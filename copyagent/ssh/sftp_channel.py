@@ -57,7 +57,6 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         self._lost: str | None = None
         self._closed = trio.Event()
         self.offers: dict[bytes, bytes] = {}
-        self.round_trip_s = 0.0
 
     @classmethod
     async def open(cls, connection: asyncssh.SSHClientConnection) -> Self:
@@ -67,9 +66,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         """
         opened = await in_asyncio(cls._start, connection)
         try:
-            begun = trio.current_time()
             hello = await opened._exchange(packets.hello(), _HELLO)
-            opened.round_trip_s = trio.current_time() - begun
             opened.offers = packets.extensions(hello)
         except BaseException:
             opened.close()

@@ -1,24 +1,28 @@
 """A file at the target, opened over SFTP."""
 
 import stat
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from copyagent.ssh import sftp_packets as packets
 from copyagent.ssh.asking import Asker
-from copyagent.ssh.writing import Lane, Writer
-
-#: Bytes in flight.
-_WINDOW = 4 * 1024 * 1024
+from copyagent.ssh.writing import Lane, Lanes, Writing
+from copyagent.transfer.together import together
 
 
 class SftpFile:
-    """A `TargetFile`: one handle of the server's."""
+    """A `TargetFile`: one handle of the server's, and more while much is written over a long line.
 
-    def __init__(self, ask: Asker, path: str, handle: bytes) -> None:
+    *add* opens the file once more over another channel.
+    """
+
+    def __init__(
+        self, ask: Asker, path: str, handle: bytes, add: Callable[[], Awaitable[Lane | None]]
+    ) -> None:
         self.path = path
         self.handle = handle
         self._ask = ask
+        self._lanes = Lanes(Lane(ask.channel, handle), add)
         self._unsynced = 0
 
     async def write(self, offset: int, data: bytes | memoryview) -> None:
@@ -26,24 +30,12 @@ class SftpFile:
         request = packets.write(self.handle, offset, data)
         await self._ask.unbounded(f"writing {self.path}", request, packets.done, near=self.path)
 
-    @asynccontextmanager
-    async def writing(
-        self, *, patience_s: float, acknowledged: Callable[[int, int], None]
-    ) -> AsyncIterator[Writer]:
+    def writing(self, *, patience_s: float, acknowledged: Callable[[int, int], None]) -> Writing:
         def note(start: int, end: int) -> None:
             self._unsynced += end - start
             acknowledged(start, end)
 
-        writer = Writer(
-            self._ask,
-            self.path,
-            [Lane(self._ask.channel, self.handle)],
-            window=_WINDOW,
-            patience_s=patience_s,
-            acknowledged=note,
-        )
-        yield writer
-        await writer.drain()
+        return Writing(self._ask, self.path, self._lanes, patience_s=patience_s, acknowledged=note)
 
     async def read(self, offset: int, size: int) -> bytes:
         request = packets.read(self.handle, offset, size)
@@ -75,8 +67,12 @@ class SftpFile:
         self._unsynced = 0
 
     async def close(self) -> None:
-        request = packets.close(self.handle)
-        await self._ask(f"closing {self.path}", request, packets.done, near=self.path)
+        await together(partial(self._close, lane) for lane in self._lanes.each)
+
+    async def _close(self, lane: Lane) -> None:
+        ask = self._ask if lane.channel is self._ask.channel else self._ask.over(lane.channel)
+        request = packets.close(lane.handle)
+        await ask(f"closing {self.path}", request, packets.done, near=self.path)
 
     def grew_by(self, size: int) -> None:
         """Note that *size* bytes were written by other means: the next `sync` takes longer."""

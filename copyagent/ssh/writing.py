@@ -1,6 +1,8 @@
 """Many writes in flight to one file, without a task for each."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
+from types import TracebackType
 
 import outcome
 import trio
@@ -8,7 +10,19 @@ import trio
 from copyagent.ssh import sftp_packets as packets
 from copyagent.ssh.asking import Asker
 from copyagent.ssh.sftp_channel import ChannelLost, SftpChannel, Trouble
-from copyagent.transfer.target import LinkLost
+from copyagent.transfer.target import LinkLost, TargetError
+
+#: What OpenSSH's server takes on a channel before it acknowledges, in bytes (channels.h).
+_CHANNEL_WINDOW = 2 * 1024 * 1024
+
+#: A server process for each; sshd allows 10 sessions on a connection (sshd_config(5), MaxSessions).
+_MOST_LANES = 6
+
+#: Below this round trip, in seconds, one channel carries more than a gigabit per second.
+_SHORT_S = 0.01
+
+#: How many round trips are watched before more lanes are thought of.
+_LOOK_AFTER = 3
 
 #: How often those who watch hear of a slow line, in seconds.
 _NEWS_S = 0.2
@@ -23,27 +37,87 @@ class Lane:
         self.in_flight = 0
 
 
+class Lanes:
+    """The handles of one file: one, and more as soon as the line turns out to need them.
+
+    A server takes 2 MiB on a channel before it acknowledges, which is less than a long line holds.
+    *add* opens the file once more over a channel of its own; None where the server allows no more.
+    """
+
+    def __init__(self, first: Lane, add: Callable[[], Awaitable[Lane | None]]) -> None:
+        self.each = [first]
+        self._add = add
+        self._most = _MOST_LANES
+        self._growing = False
+        self._since_s = trio.current_time()
+        self._written = 0
+
+    @property
+    def window(self) -> int:
+        """How many bytes may be in flight: what the server takes, and as much again to follow."""
+        return 2 * _CHANNEL_WINDOW * len(self.each)
+
+    def least_busy(self) -> Lane:
+        """Pick the lane for the next write."""
+        return min(self.each, key=lambda lane: lane.in_flight)
+
+    def written(self, size: int) -> None:
+        """Note that the server has acknowledged *size* bytes."""
+        self._written += size
+
+    def consider(self, round_trip_s: float, nursery: trio.Nursery) -> None:
+        """Double the lanes if what a round trip carried fills more than half of those there are."""
+        if round_trip_s < _SHORT_S or self._growing or len(self.each) >= self._most:
+            return
+        took_s = trio.current_time() - self._since_s
+        if took_s < _LOOK_AFTER * round_trip_s:
+            return
+        carried = self._written / took_s * round_trip_s
+        self._since_s, self._written = trio.current_time(), 0
+        if carried >= _CHANNEL_WINDOW * len(self.each) / 2:
+            self._growing = True
+            nursery.start_soon(self._grow)
+
+    async def _grow(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(min(len(self.each), self._most - len(self.each))):
+                nursery.start_soon(self._add_one)
+        self._since_s, self._written = trio.current_time(), 0
+        self._growing = False
+
+    async def _add_one(self) -> None:
+        try:
+            lane = await self._add()
+        except TargetError:
+            # Whoever writes hears of it by the writes themselves.
+            lane = None
+        if lane is None:
+            self._most = len(self.each)
+        else:
+            self.each.append(lane)
+
+
 class Writer:
     """A `copyagent.transfer.target.Writer`; see there.
 
-    *window* is how many bytes may be in flight. Answers are taken in asyncio's callbacks, which
-    only take notes; everything else happens in the task of whoever writes.
+    Answers are taken in asyncio's callbacks, which only take notes; everything else happens in the
+    task of whoever writes.
     """
 
     def __init__(
         self,
         ask: Asker,
         path: str,
-        lanes: list[Lane],
+        lanes: Lanes,
+        nursery: trio.Nursery,
         *,
-        window: int,
         patience_s: float,
         acknowledged: Callable[[int, int], None],
     ) -> None:
         self._ask = ask
         self._path = path
         self._lanes = lanes
-        self._window = window
+        self._nursery = nursery
         self._patience_s = patience_s
         self._acknowledged = acknowledged
         self._in_flight = 0
@@ -54,8 +128,9 @@ class Writer:
         self._last_s = self._told_s = trio.current_time()
 
     async def put(self, offset: int, data: bytes | memoryview) -> None:
-        if self._in_flight and self._in_flight + len(data) > self._window:
-            await self._until(self._window // 2)
+        if self._in_flight and self._in_flight + len(data) > self._lanes.window:
+            self._lanes.consider(self._ask.round_trip_s, self._nursery)
+            await self._until(self._lanes.window // 2)
         else:
             await trio.lowlevel.checkpoint_if_cancelled()
             await self._take_note()
@@ -66,7 +141,7 @@ class Writer:
         await self._until(0)
 
     def _post(self, offset: int, data: bytes | memoryview) -> None:
-        lane = min(self._lanes, key=lambda lane: lane.in_flight)
+        lane = self._lanes.least_busy()
         size = len(data)
         if not self._in_flight:
             self._last_s = trio.current_time()
@@ -87,6 +162,7 @@ class Writer:
             try:
                 packets.done(packets.answer(packet))
                 self._answered.append((offset, offset + size))
+                self._lanes.written(size)
             except (packets.Refusal, packets.BadAnswer) as error:
                 trouble = error
         self._trouble = self._trouble or trouble
@@ -122,3 +198,45 @@ class Writer:
         self._told_s = trio.current_time()
         if self._trouble is not None:
             raise await self._ask.failure(f"writing {self._path}", self._trouble, self._path)
+
+
+class Writing:
+    """The block in which a `Writer` writes."""
+
+    def __init__(
+        self,
+        ask: Asker,
+        path: str,
+        lanes: Lanes,
+        *,
+        patience_s: float,
+        acknowledged: Callable[[int, int], None],
+    ) -> None:
+        self._make = partial(
+            Writer, ask, path, lanes, patience_s=patience_s, acknowledged=acknowledged
+        )
+        self._growth = trio.open_nursery()
+
+    async def __aenter__(self) -> Writer:
+        self._nursery = await self._growth.__aenter__()
+        self._writer = self._make(nursery=self._nursery)
+        return self._writer
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for the answers; what the block raised passes by itself, in no group of a nursery."""
+        failed = error is not None
+        try:
+            if not failed:
+                await self._writer.drain()
+        except BaseException:
+            failed = True
+            raise
+        finally:
+            if failed:
+                self._nursery.cancel_scope.cancel()
+            await self._growth.__aexit__(None, None, None)
