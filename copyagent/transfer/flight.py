@@ -3,6 +3,8 @@
 The first failure ends them all and is the one that is raised; silence for too long is a failure.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -26,6 +28,7 @@ class Flight:
     patience_s: float
     free: trio.Semaphore
     failure: TargetError | None = None
+    idle: bool = False
 
     @classmethod
     def begin(cls, patience_s: float, window: int = WINDOW) -> Self:
@@ -33,9 +36,21 @@ class Flight:
         scope = trio.CancelScope(deadline=trio.current_time() + patience_s)
         return cls(scope, patience_s, trio.Semaphore(window))
 
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Ask nothing more of the target within the block: it may be silent for as long as that."""
+        self.idle = True
+        self.scope.deadline = float("inf")
+        try:
+            yield
+        finally:
+            self.idle = False
+            self.answered()
+
     def answered(self) -> None:
         """Note that something moved: a slow line is no dead one."""
-        self.scope.deadline = trio.current_time() + self.patience_s
+        if not self.idle:
+            self.scope.deadline = trio.current_time() + self.patience_s
 
     def failed(self, error: TargetError) -> None:
         """End everything for *error*, unless something else was first."""

@@ -61,9 +61,9 @@ async def read_ranges(file: Readable, ranges: Iterable[Range], take: Take, how: 
         async with on_way_in:
             for offset, size in _blocks(ranges, pace.block(how.block)):
                 await flight.free.acquire()
-                await pace.read(size)
                 # Whoever has to wait for his turn does not wait for the target.
-                flight.answered()
+                with flight.resting():
+                    await pace.read(size)
                 mine, theirs = trio.open_memory_channel[bytes](1)
                 nursery.start_soon(fetch, offset, size, mine)
                 await on_way_in.send((offset, theirs))
