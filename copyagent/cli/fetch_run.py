@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import click
-import trio
 
 from copyagent.cli.console import printable
 from copyagent.cli.ledger import Ledger
@@ -105,25 +104,16 @@ async def _fetch(
 
 async def _choose(ledger: Ledger, wanted: Wanted, targets: Sequence[str]) -> Chosen:
     """Find the generation; of several targets that have it the first in the settings."""
-    if await trio.to_thread.run_sync(ledger.answers):
-        found = await trio.to_thread.run_sync(list, ledger.agent_says(wanted.tape))
-        if wanted.because and any(copy.unsettled for copy in found):
-            raise RequestFailed(
-                f"{wanted.tape} is open for writing, or what was written is not judged yet; "
-                f"dismount it first, and look at: copyagent explain {wanted.tape}"
-            )
-    else:
-        click.echo("No agent answers: the targets' own records are believed.", err=True)
-        found = await _ask_targets(ledger, wanted.tape, targets)
-    return pick(wanted, [copy for name in targets for copy in found if copy.target == name])
-
-
-async def _ask_targets(ledger: Ledger, tape: TapeId, targets: Sequence[str]) -> list[OnRecord]:
-    found = []
-    for target in targets:
-        async with own_line(ledger.settings, target) as line:
-            found.append(await ledger.target_says(line.target, tape, target))
-    return [copy for copy in found if copy is not None]
+    found, told = await ledger.look_up(wanted.tape, targets)
+    if wanted.because and any(copy.unsettled for copy in found):
+        raise RequestFailed(
+            f"{wanted.tape} is open for writing, or what was written is not judged yet; "
+            f"dismount it first, and look at: copyagent explain {wanted.tape}"
+        )
+    chosen = pick(wanted, found)
+    if chosen.target in told:
+        click.echo(f"The agent does not tell: {chosen.target}'s own record is believed.", err=True)
+    return chosen
 
 
 def pick(wanted: Wanted, found: Sequence[OnRecord]) -> Chosen:

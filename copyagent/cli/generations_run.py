@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from copyagent.cli.ledger import Ledger
-from copyagent.cli.own_line import own_line, run_with_asyncio
+from copyagent.cli.own_line import run_with_asyncio
 from copyagent.core.copying import PublishedCopy
 from copyagent.core.dates import iso
 from copyagent.core.on_record import DOUBTED, OnRecord
@@ -23,29 +23,16 @@ def generations_of(config: Path, tape: TapeId) -> Document:
     targets = [entry.target for entry in ledger.settings.copies_of(tape.pool_id)]
     if not targets:
         raise UsageError(f"{tape.pool_id} is not copied: see autocopy: in the settings")
-    by_agent = ledger.answers()
-    found = (
-        list(ledger.agent_says(tape))
-        if by_agent
-        else run_with_asyncio(partial(_ask_targets, ledger, tape, targets))
-    )
+    found, told = run_with_asyncio(partial(ledger.look_up, tape, targets))
     listed = [each for copy in found for each in _listed(copy)]
     if not listed:
         raise RequestFailed(f"no copy of {tape} is on record at {', '.join(targets)}")
     return {
         "schema": 1,
         "tape": str(tape),
-        "told_by": "agent" if by_agent else "targets",
+        "told_by_targets": told,
         "generations": listed,
     }
-
-
-async def _ask_targets(ledger: Ledger, tape: TapeId, targets: list[str]) -> list[OnRecord]:
-    found = []
-    for target in targets:
-        async with own_line(ledger.settings, target) as line:
-            found.append(await ledger.target_says(line.target, tape, target))
-    return [copy for copy in found if copy is not None]
 
 
 def _listed(copy: OnRecord) -> list[Document]:
@@ -82,6 +69,9 @@ def shown(document: Document) -> str:
             f"published {each['at']}, {what}, digest {digest[:16]}, "
             f"verified by {each['verified']}{doubted}"
         )
-    if document["told_by"] == "targets":
-        lines.append("No agent answers: told by the targets' own records, which others can edit.")
+    if document["told_by_targets"]:
+        told = ", ".join(document["told_by_targets"])
+        lines.append(
+            f"The agent does not tell: {told} by the own record there, which others can edit."
+        )
     return "\n".join(lines)

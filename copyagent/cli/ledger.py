@@ -4,10 +4,13 @@ The agent's record is the authority. The target's manifests can be edited by eve
 to it; what is compared with one of them is compared with the target's word alone, and that is said.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import trio
 
 from copyagent.cli.console import LOOK_S
+from copyagent.cli.own_line import own_line
 from copyagent.control.client import ask
 from copyagent.control.inquiries import Copies
 from copyagent.core.on_record import OnRecord
@@ -59,6 +62,29 @@ class Ledger:
             return None
         copy = manifest.copy
         return OnRecord(tape, target, "", copy.generation, None, copy, manifest.kept)
+
+    async def look_up(
+        self, tape: TapeId, targets: Sequence[str]
+    ) -> tuple[list[OnRecord], list[str]]:
+        """Return what is on record of *tape* at *targets*, and which of them told it themselves.
+
+        They are asked of what the agent does not answer, or has nothing on record of, as after its
+        state was lost. Raises `TargetError`.
+        """
+        found: dict[str, OnRecord] = {}
+        if await trio.to_thread.run_sync(self.answers):
+            said = await trio.to_thread.run_sync(list, self.agent_says(tape))
+            found = {copy.target: copy for copy in said}
+        told = []
+        for target in targets:
+            if target not in found or found[target].published is None:
+                async with own_line(self.settings, target) as line:
+                    copy = await self.target_says(line.target, tape, target)
+                if copy is not None:
+                    told.append(target)
+                    unsettled = target in found and found[target].unsettled
+                    found[target] = replace(copy, unsettled=unsettled)
+        return [found[target] for target in targets if target in found], told
 
     async def map_of(self, line: Target, tape: TapeId, target: str, root: str) -> ChunkMap | None:
         """Return the chunk map of that *root*: the agent's own, else the target's."""

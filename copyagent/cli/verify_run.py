@@ -22,12 +22,15 @@ from copyagent.core import on_record
 from copyagent.core.on_record import OnRecord
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.published import Looked, Reader, Result, look
+from copyagent.transfer.together import together
 from vtsfs.contract.errors import RequestFailed, Unprotected, UsageError, VtsError
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
 
+#: So many copies are looked at together.
 #: A copy that is being replaced is looked at again, so often and after so many seconds.
+_TOGETHER = 4
 _AGAIN = 60
 _AGAIN_S = 1.0
 
@@ -100,9 +103,7 @@ async def _verify(
         async with own_line(settings, target) as line:
             verifier = _Verifier(ledger, line, wanted, tally, with_agent=with_agent)
             for where in (where for name, where in places if name == target):
-                async with aclosing(verifier.copies(where)) as copies:
-                    async for copy in copies:
-                        await verifier.verify(copy)
+                await verifier.verify_all(where)
 
 
 @dataclass(slots=True)
@@ -141,6 +142,17 @@ class _Verifier:
             for name in sorted(names)
             if patterns.is_label(name)
         ]
+
+    async def verify_all(self, where: TapeId | PoolId) -> None:
+        """Look at all copies of *where*, some at the same time: a long line has to be filled."""
+        batch: list[OnRecord] = []
+        async with aclosing(self.copies(where)) as copies:
+            async for copy in copies:
+                batch.append(copy)
+                if len(batch) == _TOGETHER:
+                    await together(partial(self.verify, each) for each in batch)
+                    batch.clear()
+        await together(partial(self.verify, each) for each in batch)
 
     async def verify(self, copy: OnRecord) -> None:
         """Look at one copy, tell what was found, and the agent if it is not good."""

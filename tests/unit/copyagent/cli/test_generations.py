@@ -22,7 +22,7 @@ OLD = replace(NEW, generation=5, name="BILL.X00001.g5.kept", root="", sha256="cd
 
 def test_each_is_one_line() -> None:
     listed = [generation_document("drsite", each) for each in (NEW, OLD)]
-    document = {"tape": "/VAULT00/BILL/X00001", "told_by": "agent", "generations": listed}
+    document = {"tape": "/VAULT00/BILL/X00001", "told_by_targets": [], "generations": listed}
     assert shown(document) == (
         "/VAULT00/BILL/X00001\n"
         "  drsite: generation 7, 4.0 KiB, published 2026-01-01T00:00:00Z, published, "
@@ -34,7 +34,7 @@ def test_each_is_one_line() -> None:
 
 def test_a_doubted_one_and_the_word_of_a_target_are_marked() -> None:
     doubted = generation_document("drsite", replace(NEW, stamp=DOUBTED))
-    text = shown({"tape": "T", "told_by": "targets", "generations": [doubted]})
+    text = shown({"tape": "T", "told_by_targets": ["drsite"], "generations": [doubted]})
     assert "DOUBTED" in text
     assert text.endswith("which others can edit.")
 
