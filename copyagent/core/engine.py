@@ -165,6 +165,7 @@ class Engine:
             isinstance(copy.state, states.Queued)
             and copy.state.generation == generation
             and isinstance(event.outcome, CopyDone)
+            and copy.wish is None
         )
         if isinstance(event.outcome, CopyDone):
             # Recorded in any case: it is what the target holds, wanted or not by now.
@@ -177,7 +178,7 @@ class Engine:
         if isinstance(event.outcome, CopyHeld) and event.outcome.standing is not None:
             copy.base, copy.intent, copy.override = event.outcome.standing, None, None
             copy.kept = event.outcome.kept
-        if ends_errand(copy.wish, event.outcome):
+        if current and ends_errand(copy.wish, event.outcome):
             copy.wish = None
         record.forget_changes()
         if current or late:

@@ -10,16 +10,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from copyagent.core import operator
+from copyagent.core import errands, operator
 from copyagent.core.book import Book
 from copyagent.core.commands import Command, ProbeTarget, StartCopy, StopCopy, Subscribe, SweepVault
 from copyagent.core.copying import (
+    CopyDone,
     CopyFailed,
     CopyHeld,
     CopyJob,
     CopyOutcome,
     CopyStopped,
     CopyWaits,
+    Errand,
     HoldReason,
     SourceChanged,
     SourceErased,
@@ -27,7 +29,14 @@ from copyagent.core.copying import (
     WaitReason,
 )
 from copyagent.core.engine import Engine
-from copyagent.core.events import CopyIntended, SignalSeen, TargetProbed, VaultSwept, WakeupDue
+from copyagent.core.events import (
+    CopyEnded,
+    CopyIntended,
+    SignalSeen,
+    TargetProbed,
+    VaultSwept,
+    WakeupDue,
+)
 from copyagent.core.host_events import HostEvent, PolicyCommand, Ring, VolumeSubstituted
 from copyagent.core.report import explain, status
 from copyagent.core.syncing import SyncWanted, sync
@@ -61,6 +70,8 @@ from vtsfs.contract.settings import Settings
 from vtsfs.contract.signals import Access, Kind
 
 ATTEMPTS = 3
+#: The generation that every finished copy leaves beside it, by the word of these tests.
+KEPT = 0
 TAPES = (TAPE, SECOND, TWIN)
 COPY = {
     Verdict.AGREED, Verdict.UNWRITTEN, Verdict.OVERDUE, Verdict.OVERLAY_ONLY, Verdict.CHANGED,
@@ -91,9 +102,22 @@ probe_outcomes: st.SearchStrategy[CopyFailed | CopyWaits | None] = st.one_of(
 )
 outcomes: st.SearchStrategy[CopyOutcome | None] = st.one_of(
     st.none(),  # done
-    st.builds(CopyFailed, st.just("full"), st.just("tidy"), unreachable=st.booleans()),
+    st.builds(
+        CopyFailed,
+        st.just("full"),
+        st.just("tidy"),
+        unreachable=st.booleans(),
+        permanent=st.booleans(),
+        whole_vault=st.booleans(),
+    ),
     st.builds(CopyWaits, st.sampled_from(WaitReason), st.just("wait")),
-    st.builds(CopyHeld, st.sampled_from(HoldReason), st.just("held"), st.just(TargetStamp(1, 2))),
+    st.builds(
+        CopyHeld,
+        st.sampled_from(HoldReason),
+        st.just("held"),
+        st.just(TargetStamp(1, 2)),
+        st.sampled_from(["", "/VAULT00/PAY/X00001"]),
+    ),
     st.builds(SourceErased, st.booleans()),
     st.just(SourceChanged(None)),
     st.just(CopyStopped("withdrawn")),
@@ -241,11 +265,16 @@ class AnyHistory(RuleBasedStateMachine):
             self.obey(self.play.hand(CopyIntended(*key, published(job))))
         if outcome is None and not self.play.engine.may_publish(*key, job.generation):
             outcome = CopyStopped("no permission")
-        event = done(job) if outcome is None else ended(job, outcome)
+        event = self.ending(job) if outcome is None else ended(job, outcome)
         del self.jobs[key]
         self.obey(self.play.hand(event))
 
-    @rule(tape=tapes, what=st.sampled_from(["retry", "sync", "release"]))
+    @rule(
+        tape=tapes,
+        what=st.sampled_from(
+            ["retry", "sync", "release", "relocate", "adopt", "roll back", "unfence"]
+        ),
+    )
     def operate(self, tape: TapeId, what: str) -> None:
         for engine in self.play.engines:
             book, now = engine.book, self.play.now
@@ -255,13 +284,38 @@ class AnyHistory(RuleBasedStateMachine):
                         operator.retry(book, tape, "root", now)
                     case "sync":
                         sync(book, SyncWanted(tape), "root", now)
+                    case "relocate":
+                        errands.relocate(book, tape, "because", "root", now)
+                    case "adopt":
+                        errands.adopt(book, tape, None, "root", now)
+                    case "roll back":
+                        former = errands.FormerGeneration(tape, KEPT)
+                        errands.roll_back(book, former, "because", "root", now)
+                    case "unfence":
+                        act = errands.Act("unfence", TARGET, "because")
+                        errands.done_at_target(book, act, "root", now)
                     case _:
-                        operator.release(book, tape, "because", "root", now)
+                        operator.release(book, tape, "because", "root", now, overwrite_target=True)
             except RequestFailed:
                 pass
             else:
                 self.allowed.add(tape)
         self.obey(self.play.hand(WakeupDue()))
+
+    def ending(self, job: CopyJob) -> CopyEnded:
+        """Let *job* succeed: a former generation is kept, and gets the name back if it has to."""
+        event = done(job)
+        assert isinstance(event.outcome, CopyDone)
+        copy = event.outcome.copy
+        former = replace(copy, generation=KEPT, name="kept")
+        wish = job.wish
+        if wish is not None and wish.errand is Errand.ROLL_BACK:
+            standing = replace(former, name="")
+            kept = (replace(copy, name="newer"),)
+            return ended(
+                job, CopyHeld(HoldReason.ROLLED_BACK, "", copy.stamp, standing=standing, kept=kept)
+            )
+        return replace(event, outcome=replace(event.outcome, kept=(former,)))
 
     @rule(tape=tapes, whole_pool=st.booleans())
     def ask(self, tape: TapeId, *, whole_pool: bool) -> None:
@@ -332,6 +386,12 @@ class AnyHistory(RuleBasedStateMachine):
                     assert not record.protected
                 if isinstance(copy.state, Retrying | Failed):
                     assert copy.state.failures <= ATTEMPTS
+
+    @invariant()
+    def a_wish_is_over_when_it_was_granted(self) -> None:
+        for record in self.play.engine.book.watched():
+            for copy in record.copies.values():
+                assert copy.wish is None or not isinstance(copy.state, Copied), record
 
     @invariant()
     def what_could_be_copied_and_is_not_is_owed(self) -> None:
