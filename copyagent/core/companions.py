@@ -6,6 +6,8 @@ generation sends what of the companions differs; that needs no witness, for it c
 older tape in the place of a newer one nor publish what a host wrote without a ring.
 """
 
+from typing import TypeGuard
+
 from copyagent.core import tape as states
 from copyagent.core.book import Book
 from copyagent.core.copying import CopyDone, CopyOutcome
@@ -31,10 +33,11 @@ def send_companions(book: Book, record: TapeRecord, now: Moment) -> None:
     if record.unsettled:
         return
     for target, copy in record.copies.items():
-        if isinstance(copy.state, states.Copying):
+        state = copy.state
+        if isinstance(state, states.Copying):
             copy.beside = True
             book.dirty.add(record.tape)
-        elif isinstance(copy.state, states.Copied | states.Failed):
+        elif _has_settled(state) and state.generation == record.generation:
             _order(book, record, target, now)
 
 
@@ -46,6 +49,11 @@ def send_companions_again(
     changed, copy.beside = copy.beside, False
     if changed and isinstance(outcome, CopyDone) and isinstance(copy.state, states.Copied):
         _order(book, record, target, now)
+
+
+def _has_settled(state: states.State) -> TypeGuard[states.Copied | states.Failed]:
+    """Tell whether a copy was ordered and is over; what was not ordered, companions do not order."""
+    return isinstance(state, states.Copied | states.Failed)
 
 
 def _order(book: Book, record: TapeRecord, target: str, now: Moment) -> None:

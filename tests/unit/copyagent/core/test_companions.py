@@ -4,7 +4,7 @@ import pytest
 
 from copyagent.core.commands import StartCopy
 from copyagent.core.copying import CopyFailed, HoldReason
-from copyagent.core.tape import Copied, Held, Unsynced
+from copyagent.core.tape import Copied, Failed, Held, Unsynced
 from tests.support.histories import (
     TAPE,
     Overlay,
@@ -109,3 +109,26 @@ def test_a_held_tape_stays_held(play: Playbook, overlay: Overlay) -> None:
         state = play.state()
         assert isinstance(state, Held)
         assert state.reason is HoldReason.INTERRUPTED
+
+
+def test_a_generation_that_was_not_ordered_is_not_sent_for_its_companion(
+    play: Playbook, overlay: Overlay
+) -> None:
+    with play:
+        copied(play, overlay)
+        play.record().generation += 1
+        play >> overlay.companion()
+        play.wait(3600.0)
+
+
+def test_a_copy_that_was_given_up_begins_anew(play: Playbook, overlay: Overlay) -> None:
+    with play:
+        play >> overlay.mounted() >> overlay.dismounted()
+        play.wait(2.0)
+        for _ in range(play.engine.book.ladder.attempts):
+            play << StartCopy
+            play >> ended(play.job, CopyFailed("disk error", "mend it"))
+            play.wait(300.0)
+        assert isinstance(play.state(), Failed)
+        play >> overlay.companion() << StartCopy
+        play >> done(play.job)
