@@ -14,8 +14,8 @@ from copyagent.core.events import Event, TapesFound, VaultSwept
 from copyagent.core.host_events import HostEvent
 from copyagent.core.records import TapeRecord
 from copyagent.core.shelf import Shelf, at_rest, bytes_of
-from copyagent.state.encoding import LINKS, MOUNTS, RECORD, decode, encode
-from tests.support.playbook import Playbook, again
+from copyagent.state.encoding import RECORD, decode, encode
+from tests.support.playbook import Playbook, book_again
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity
 
@@ -123,15 +123,5 @@ class TwoMinds(Playbook):
             raise AssertionError(self._told("they want to be woken at different times"))
 
     def restart(self, *, origin: float = 50.0, away: float = 0.0) -> Self:
-        old = self.other.book
-        book = Book(
-            old.settings,
-            records=self.drawer.shelf(),
-            mounts=again(MOUNTS, old.mounts),
-            links=again(LINKS, old.links),
-            acks=dict(old.acks),
-            baselines=set(old.baselines),
-            behind=dict(old.behind),
-        )
-        self.other = Engine(book)
+        self.other = Engine(book_again(self.other.book, self.drawer.shelf()))
         return Playbook.restart(self, origin=origin, away=away)

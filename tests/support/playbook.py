@@ -149,20 +149,9 @@ class Playbook:
         """End this run of the agent at once; start another from its records on another clock."""
         self.open.clear()
         self._note(f"-- restart after {away} s, monotonic clock at {origin}")
-        old = self.engine.book
-        book = Book(
-            old.settings,
-            records=Shelf(
-                {tape: again(RECORD, record) for tape, record in sorted(old.records.items())}
-            ),
-            mounts=again(MOUNTS, old.mounts),
-            links=again(LINKS, old.links),
-            acks=dict(old.acks),
-            baselines=set(old.baselines),
-            behind=dict(old.behind),
-            pauses=again(PAUSES, old.pauses),
-        )
-        self.engine = Engine(book)
+        known = sorted(self.engine.book.records.items())
+        records = Shelf({tape: again(RECORD, record) for tape, record in known})
+        self.engine = Engine(book_again(self.engine.book, records))
         self.origin = origin
         self.now = Moment(origin, self.now.wall_ns + int(away * 10**9))
         self.hand(AgentStarted())
@@ -212,6 +201,20 @@ class Playbook:
 
     def _told(self, why: str) -> str:
         return "\n".join([why, "the conversation was:", *self.lines])
+
+
+def book_again(old: Book, records: Shelf) -> Book:
+    """Return what a new run of the agent knows that finds *records*, and the rest as *old* has it."""
+    return Book(
+        old.settings,
+        records=records,
+        mounts=again(MOUNTS, old.mounts),
+        links=again(LINKS, old.links),
+        acks=dict(old.acks),
+        baselines=set(old.baselines),
+        behind=dict(old.behind),
+        pauses=again(PAUSES, old.pauses),
+    )
 
 
 def again(adapter: TypeAdapter[_T], value: _T) -> _T:
