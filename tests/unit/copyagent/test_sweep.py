@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from copyagent.sweep import sweep_vault
+from copyagent.core.events import TapesFound
+from copyagent.core.shelf import bytes_of
+from copyagent.sweep import PIECE, sweep_vault
 from vtsfs.contract.naming import NamePatterns, TapeId
 
 
@@ -53,3 +55,36 @@ def test_a_pool_that_cannot_be_read_says_nothing_about_its_tapes(tmp_path: Path)
     (tmp_path / "BILL").mkdir()
     swept = sweep_vault("VAULT00", tmp_path, ["BILL", "GONE"], NamePatterns(), 0.0)
     assert swept.unread == ("GONE",)
+
+
+def test_a_tape_that_is_as_it_is_known_is_only_named(tmp_path: Path) -> None:
+    (tmp_path / "BILL").mkdir()
+    for label in ("X00001", "X00002", "X00003"):
+        (tmp_path / "BILL" / label).write_bytes(b"abc")
+    seen = (tmp_path / "BILL" / "X00001").stat()
+    same = bytes_of(seen.st_ino, seen.st_size, seen.st_mtime_ns)
+    other = bytes_of(seen.st_ino, seen.st_size, seen.st_mtime_ns + 1)
+    known = {"BILL": {"X00001": same, "X00002": other, "X00003": b"", "GONE01": same}}
+    swept = sweep_vault("VAULT00", tmp_path, ["BILL"], NamePatterns(), 0.0, known=known)
+    assert swept.same == {"BILL": {"X00001"}}
+    assert set(swept.found) == {tape("X00002"), tape("X00003")}
+    assert swept.tapes == 3
+    assert swept.has(tape("X00001"))
+    assert swept.has(tape("X00002"))
+    assert not swept.has(tape("GONE01"))
+
+
+def test_many_tapes_are_told_of_in_parts(tmp_path: Path) -> None:
+    (tmp_path / "BILL").mkdir()
+    for number in range(PIECE + 5):
+        (tmp_path / "BILL" / f"X{number:05}").touch()
+    os.mkfifo(tmp_path / "BILL" / "PIPE01")
+    parts: list[TapesFound] = []
+    swept = sweep_vault("VAULT00", tmp_path, ["BILL"], NamePatterns(), 7.0, tell=parts.append)
+    (part,) = parts
+    assert (part.vault, part.started) == ("VAULT00", 7.0)
+    assert len(part.found) + len(part.unfit) == PIECE
+    assert len(swept.found) + len(swept.unfit) == 6
+    assert swept.tapes + len(swept.unfit) == PIECE + 6
+    assert all(swept.has(found) for found in part.found)
+    assert not any(swept.tells(found) for found in part.found)
