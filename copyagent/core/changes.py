@@ -16,9 +16,9 @@ from vtsfs.contract.signals import Identity
 #: Most changes that are kept of a tape.
 MOST_KEPT = 32
 #: Most ranges that are kept of one change; more are merged, those with the smallest gaps first.
-MOST_RANGES = 4096
+MOST_RANGES = 16_384
 #: Most ranges of all changes of a tape. They are in its record, which is written often.
-MOST_RANGES_KEPT = 3 * MOST_RANGES
+MOST_RANGES_KEPT = 2 * MOST_RANGES
 
 
 @dataclass(frozen=True, slots=True)
