@@ -27,7 +27,8 @@ _NS = 1_000_000_000
 _UNCHANGED = frozenset({Overlay.NOTHING, Overlay.UNWRITTEN})
 
 #: Causes of changes in which the tape's own bytes did not change.
-_COMPANION_CAUSES = frozenset({"companion", "companion-interrupted"})
+_COMPANION_WRITTEN = "companion"
+_COMPANION_CAUSES = frozenset({_COMPANION_WRITTEN, "companion-interrupted"})
 
 #: Most causes of changes that are kept unjudged.
 MOST_CHANGES = 8
@@ -48,7 +49,9 @@ def enter_signal(
         case Kind.CHANGED:
             if _is_of_companions(signal, record):
                 note_companions(book, record, signal, now)
-                send_companions(book, record, now)
+                if signal.cause == _COMPANION_WRITTEN:
+                    # One that was cut off may be half of itself: that replaces no whole one.
+                    send_companions(book, record, now)
             else:
                 cause = signal.cause or "changed"
                 changed(book, record, signal.identity, cause, now, wrote=signal.wrote, said=signal)

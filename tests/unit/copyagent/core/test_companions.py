@@ -29,14 +29,11 @@ def copied(play: Playbook, overlay: Overlay) -> None:
     play >> done(play.job)
 
 
-@pytest.mark.parametrize("cause", ["companion", "companion-interrupted"])
-def test_it_is_sent_with_the_same_generation_and_no_alarm(
-    play: Playbook, overlay: Overlay, cause: str
-) -> None:
+def test_it_is_sent_with_the_same_generation_and_no_alarm(play: Playbook, overlay: Overlay) -> None:
     with play:
         copied(play, overlay)
         first = play.job
-        play >> overlay.companion(cause=cause) << StartCopy
+        play >> overlay.companion() << StartCopy
         assert (play.job.generation, play.job.identity) == (first.generation, first.identity)
         assert play.job.base is not None
         assert not play.record().protected
@@ -47,6 +44,17 @@ def test_it_is_sent_with_the_same_generation_and_no_alarm(
     assert play.times_said(messages.CHANGED_WITHOUT_MOUNT) == 0
     told = [note.text for note in play.record().notes if "companions changed" in note.text]
     assert told == [f"companions changed: {TAPE.label}.meta"]
+
+
+def test_one_that_was_cut_off_is_noted_and_not_sent(play: Playbook, overlay: Overlay) -> None:
+    with play:
+        copied(play, overlay)
+        play >> overlay.companion(cause="companion-interrupted")
+        play.wait(3600.0)
+        assert isinstance(play.state(), Copied)
+        assert play.record().protected
+        assert "companions changed" in play.record().notes[-1].text
+    assert play.times_said(messages.CHANGED_WITHOUT_MOUNT) == 0
 
 
 def test_one_that_changes_while_a_copy_runs_is_looked_at_after_it(
