@@ -6,18 +6,16 @@ runs: a target can be fenced without it.
 
 import os
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from pwd import getpwuid
 
 import click
-import trio
 
 from copyagent.cli.asking import confirmed
 from copyagent.cli.target_names import target_named
 from copyagent.control.client import ask
 from copyagent.control.errands import NO_REASON, AtTarget
-from vtsfs.contract.errors import AgentUnreachable, RequestFailed
+from vtsfs.contract.errors import AgentUnreachable
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
 
@@ -35,16 +33,7 @@ def fence(config: Path, target: str, because: str) -> None:
     by hand, does the same.
     """
     settings = read_settings(config)
-    name = target_named(settings, target)
-    told = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC, {_user()}: {because}\n"
-
-    async def act(settings: Settings, name: str) -> list[str]:
-        from copyagent.transfer import fencing
-
-        made = await _there(settings, name, lambda t, ls: fencing.put_up(t, ls, told))
-        return [f"{path}: nothing is published in this vault now" for path in made]
-
-    _carry_out(settings, "fence", name, because, act)
+    _carry_out(settings, AtTarget("fence", target_named(settings, target), because))
 
 
 @click.command()
@@ -54,15 +43,7 @@ def fence(config: Path, target: str, because: str) -> None:
 def unfence(config: Path, target: str, because: str) -> None:
     """Let copies to TARGET be published again."""
     settings = read_settings(config)
-    name = target_named(settings, target)
-
-    async def act(settings: Settings, name: str) -> list[str]:
-        from copyagent.transfer import fencing
-
-        removed = await _there(settings, name, fencing.take_down)
-        return [f"{path}: removed" for path in removed] or [f"{name} was not fenced"]
-
-    _carry_out(settings, "unfence", name, because, act)
+    _carry_out(settings, AtTarget("unfence", target_named(settings, target), because))
 
 
 @click.command("take-over")
@@ -78,49 +59,19 @@ def take_over(config: Path, target: str, because: str, *, yes: bool) -> None:
     settings = read_settings(config)
     name = target_named(settings, target)
     question = f"Is the other agent of {settings.system.name} gone for good, and {name} this one's?"
-    if not confirmed(question, yes=yes):
-        return
-
-    async def act(settings: Settings, name: str) -> list[str]:
-        from copyagent.transfer import fencing
-        from copyagent.transfer.agent_mark import AgentMark
-
-        mark = AgentMark.of(settings)
-        others = await _there(settings, name, lambda t, ls: fencing.take_over(t, ls, mark))
-        return others or [f"{name}: the staging directory is this agent's"]
-
-    _carry_out(settings, "take-over", name, because, act)
+    if confirmed(question, yes=yes):
+        _carry_out(settings, AtTarget("take-over", name, because))
 
 
-async def _there(
-    settings: Settings, name: str, act: Callable[..., Awaitable[list[str]]]
-) -> list[str]:
-    """Log in to target *name* and *act* on it, given its staging directories."""
+def _carry_out(settings: Settings, act: AtTarget) -> None:
     # The SSH library takes most of a second to import.
-    from copyagent.ssh.bridge import open_bridge
-    from copyagent.ssh.sftp import connect
-    from copyagent.transfer.fencing import layouts_of
-    from copyagent.transfer.target import TargetError
+    from copyagent.cli.fencing_run import do_there
 
-    async with open_bridge():
-        try:
-            async with connect(settings.targets[name]) as target:
-                return await act(target, layouts_of(settings, name))
-        except TargetError as error:
-            raise RequestFailed(f"{name}: {error}; {error.next_step}") from error
-
-
-def _carry_out(
-    settings: Settings,
-    action: str,
-    name: str,
-    because: str,
-    act: Callable[[Settings, str], Awaitable[list[str]]],
-) -> None:
-    for line in trio.run(act, settings, name, strict_exception_groups=True):
+    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    for line in do_there(settings, act, f"{at}, {_user()}: {act.because}\n"):
         click.echo(line)
     try:
-        answers = ask(settings.control_socket(), AtTarget(action, name, because))
+        answers = ask(settings.control_socket(), act)
     except AgentUnreachable as error:
         click.echo(f"done, but not in the event log: {error}", err=True)
         return

@@ -159,6 +159,6 @@ def test_a_target_that_is_not_there_is_told_apart(world: World) -> None:
     assert "did you mean drsite?" in unknown.stderr
     world.sshd.stop()
     failed = world.site.run("copyagent", "fence", "drsite")
-    assert failed.returncode == 42
+    assert failed.returncode == 60
     assert "cannot be reached" in failed.stderr
     world.sshd.start()
