@@ -16,12 +16,13 @@ from tests.bench.dismounts import DISMOUNTS
 from tests.bench.ems import PARSE_FLOOD
 from tests.bench.frame import Bench, select
 from tests.bench.host_floods import FLOODS
+from tests.bench.long_line import LONG_LINE
 from tests.bench.overlay import calls, data, memory, opens, profiling, together
 from tests.bench.overlay.attached import BenchError
 from tests.bench.ratios import Row
 from tests.bench.resumes import RESUME
 from tests.bench.scale import SCALE
-from tests.bench.transfer import FULL_256M
+from tests.bench.transfer import FULL_2G, SMALL_500
 
 BENCHES: Sequence[Bench] = (
     *data.WORKS,
@@ -29,7 +30,9 @@ BENCHES: Sequence[Bench] = (
     *together.WORKS,
     *calls.WORKS,
     memory.Weighing(),
-    FULL_256M,
+    FULL_2G,
+    SMALL_500,
+    LONG_LINE,
     *DELTAS,
     RESUME,
     DISMOUNTS,
