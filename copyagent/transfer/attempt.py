@@ -1,5 +1,6 @@
 """One attempt at one copy: the order, the open source, the connection, and what they can tell."""
 
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -101,11 +102,24 @@ class Attempt:
     data: ExtentSet | None = None
     digests: dict[int, bytes] = field(default_factory=dict)
     _tells_tokens: bool = True
+    _stages: set[str] = field(default_factory=set)
 
     @property
     def layout(self) -> Layout:
         """Where things lie at the target."""
         return self.route.layout
+
+    def new_stage(self) -> str:
+        """Name a stage that is nobody else's; until `release` other attempts leave it alone."""
+        path = self.layout.stage(self.job.generation, secrets.token_hex(8))
+        name = path.rpartition("/")[2]
+        self._stages.add(name)
+        self.route.premises.building.add(name)
+        return path
+
+    def release(self) -> None:
+        """Let others collect what is left of this attempt's stages."""
+        self.route.premises.building -= self._stages
 
     def reporter(self, phase: Phase, total: int) -> Report:
         """Return what tells the watchers how many bytes of *phase* are done."""

@@ -7,7 +7,6 @@ else is written: blocks that `cp --reflink` shares, and a kept generation that i
 """
 
 import logging
-import secrets
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -118,14 +117,14 @@ async def _brought(attempt: Attempt, path: str) -> Stage:
 
 
 async def _begin(attempt: Attempt, standing: Standing, decided: Plan, found: Found | None) -> Stage:
-    target, layout, job = attempt.target, attempt.layout, attempt.job
+    target, job = attempt.target, attempt.job
     if found is not None and (found.note.closed or not target.can.copy_data):
         file = await target.reopen(found.path)
         keeper = Keeper(attempt, found.path, found.note, noted=True)
         await keeper.reopened()
         over, sole = found.note.over, found.note.closed
         return Stage(found.path, file, keeper, over, sole, continued=True)
-    path = layout.stage(job.generation, secrets.token_hex(8))
+    path = attempt.new_stage()
     note = StageNote(job.generation, attempt.source.identity, (path.rpartition("/")[2],))
     stage = Stage(path, await target.create(path), Keeper(attempt, path, note))
     if decided.keep and await share_blocks(attempt, standing, path):

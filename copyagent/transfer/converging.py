@@ -44,6 +44,15 @@ async def converge(
     attempt: Attempt, publisher: Publisher, standing: Standing, found: Found | None
 ) -> Converged:
     """Bring the tape to the target, or find that it is there."""
+    try:
+        return await _converge(attempt, publisher, standing, found)
+    finally:
+        attempt.release()
+
+
+async def _converge(
+    attempt: Attempt, publisher: Publisher, standing: Standing, found: Found | None
+) -> Converged:
     if standing.equal is not None and standing.base is not None:
         await drop(attempt, found)
         published = await publisher.adopt(standing.equal, standing.base, standing.kept)

@@ -15,7 +15,6 @@ Should the connection end uncleanly, the file is dropped, never resumed: its sta
 server process that wakes up late writes into a file without a name.
 """
 
-import secrets
 from functools import partial
 
 import trio
@@ -104,7 +103,7 @@ async def _take(attempt: Attempt, copy: PublishedCopy) -> str | None:
     target, layout = attempt.target, attempt.layout
     if not await is_there(attempt, copy):
         return None
-    path = layout.stage(attempt.job.generation, secrets.token_hex(8))
+    path = attempt.new_stage()
     await target.rename(layout.kept(copy.name), path)
     places = (layout.kept_directory, layout.directory)
     await together(partial(staging.sync, target, place) for place in places)

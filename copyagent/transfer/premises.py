@@ -81,10 +81,12 @@ def _is_there(path: Path) -> bool:
 class Premises:
     """What was found at one target lately, and when (trio's clock); one for all copies to it.
 
-    *looking* is held by who looks: the others then need not.
+    *looking* is held by who looks: the others then need not. *building* are the names of the stages
+    that somebody works on now.
     """
 
     looking: trio.Lock = field(default_factory=trio.Lock)
+    building: set[str] = field(default_factory=set)
     _sound: dict[tuple[str, str], float] = field(default_factory=dict)
     _pools: dict[str, tuple[float, tuple[str, ...]]] = field(default_factory=dict)
 

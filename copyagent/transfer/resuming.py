@@ -12,7 +12,6 @@ file never becomes one that later generations are built in (`PublishedCopy.sole`
 import hashlib
 import json
 import logging
-import secrets
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,13 @@ import trio
 
 from copyagent.transfer import ranges
 from copyagent.transfer.attempt import Attempt
-from copyagent.transfer.target import Target, TargetError, TargetMissing
+from copyagent.transfer.target import (
+    EntryKind,
+    Target,
+    TargetEntry,
+    TargetError,
+    TargetMissing,
+)
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.extents import ExtentSet, Range
 from vtsfs.contract.naming import TapeId
@@ -36,6 +41,9 @@ VERSION = 1
 #: How much may be lost to the next attempt: so many bytes, or what comes in so many seconds.
 EVERY_BYTES = 64 * 1024 * 1024
 EVERY_S = 5.0
+
+#: Stages of other tapes that are so much older than the newest file there are collected, in seconds.
+ABANDONED_S = 86_400
 
 #: Most ranges that a note has; the shortest are left out, and sent again.
 _MOST_RANGES = 4096
@@ -115,6 +123,14 @@ class StageNotes:
         except OSError as error:
             raise StateError(f"{path} cannot be written: {error.strerror}; make room") from error
 
+    def names(self) -> set[str]:
+        """Return the names of all stages that there are notes of; raises OSError."""
+        found: set[str] = set()
+        for path in self.directory.glob("*.stage"):
+            note = StageNote.decode(path.read_bytes())
+            found.update(note.names if note else ())
+        return found
+
     def forget(self, tape: TapeId, target: str) -> None:
         """Remove the note; a failure costs no safety."""
         try:
@@ -151,11 +167,11 @@ async def collect(attempt: Attempt) -> Found | None:
     job, layout, target = attempt.job, attempt.layout, attempt.target
     note = await trio.to_thread.run_sync(notes_of(attempt).read, job.tape, job.target)
     try:
-        names = [
-            name for name in await target.list_names(layout.directory) if layout.is_stage(name)
-        ]
+        entries = await target.list_entries(layout.directory)
     except TargetMissing:
-        names = []
+        entries = []
+    await _collect_of_others(attempt, entries)
+    names = [name for name, _ in entries if layout.is_stage(name)]
     usable = None
     if note is not None and note.is_for(attempt):
         usable = next((name for name in note.names if name in names), None)
@@ -167,13 +183,39 @@ async def collect(attempt: Attempt) -> Found | None:
     return await _settled(attempt, note, usable)
 
 
+async def _collect_of_others(attempt: Attempt, entries: list[tuple[str, TargetEntry]]) -> None:
+    """Remove stages of other tapes that nobody comes back to: they are not copied any more.
+
+    Neither is anybody at work on them, nor is there a note, nor was one made lately that this agent
+    may have forgotten.
+    """
+    layout, busy = attempt.layout, attempt.route.premises.building
+    newest = max((entry.mtime for _, entry in entries), default=0)
+    old = [
+        name
+        for name, entry in entries
+        if name.endswith(".stage") and not layout.is_stage(name) and name not in busy
+        and entry.kind is EntryKind.FILE and entry.mtime < newest - ABANDONED_S
+    ]  # fmt: skip
+    if not old:
+        return
+    try:
+        noted = await trio.to_thread.run_sync(notes_of(attempt).names)
+    except OSError:
+        return
+    for name in old:
+        # Asked again: somebody may have begun with it while the notes were read.
+        if name not in noted and name not in busy:
+            await attempt.target.remove(f"{layout.directory}/{name}")
+
+
 async def _settled(attempt: Attempt, note: StageNote, name: str) -> Found:
     """Give a stage that may have been about to be published a name that no late rename knows."""
     job, layout = attempt.job, attempt.layout
     path = f"{layout.directory}/{name}"
     if not note.closed:
         return Found(note, path)  # a rename is only ever asked for after the CLOSE was answered
-    fresh = layout.stage(job.generation, secrets.token_hex(8))
+    fresh = attempt.new_stage()
     note = replace(note, names=(fresh.rpartition("/")[2], name))
     write = partial(notes_of(attempt).write, job.tape, job.target, note)
     await trio.to_thread.run_sync(write)

@@ -1,6 +1,5 @@
 """A kept generation gets the tape's name back, on an operator's word; what stood there is kept."""
 
-import secrets
 from dataclasses import replace
 
 from copyagent.core.copying import (
@@ -41,7 +40,7 @@ async def roll_back(
     )
     if checked.wrong:
         raise Ended(_unproven(wanted, f"{checked.wrong.total()} bytes of it are damaged"))
-    stage = attempt.layout.stage(generation, secrets.token_hex(8))
+    stage = attempt.new_stage()
     await attempt.target.link(path, stage)
     kept = Kept.begin(attempt, standing)
     kept.copies = tuple(copy for copy in standing.kept if copy is not wanted)
@@ -51,6 +50,8 @@ async def roll_back(
     except BaseException:
         await discard(attempt.target, stage)
         raise
+    finally:
+        attempt.release()
     await discard(attempt.target, path)
     return _rolled_back(published.copy, published.kept)
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -222,6 +223,31 @@ async def test_a_copy_that_nobody_wants_any_more_leaves_no_stage(rig: CopyRig) -
     await rig.copy()
     assert rig.staged() == []
     assert noted(rig) is None
+
+
+@pytest.mark.ssh
+async def test_stages_of_tapes_that_nobody_copies_any_more_are_collected(rig: CopyRig) -> None:
+    directory = rig.at(rig.layout().directory)
+    rig.write(b"tape")
+    assert isinstance(await rig.copy(), CopyDone)
+    names = {}
+    for what in ("forgotten", "noted", "being built", "fresh"):
+        path = rig.at(rig.layout(what).stage(1, "old"))
+        path.write_bytes(b"half")
+        names[what] = path.name
+        if what != "fresh":
+            os.utime(path, (0, time.time() - 100_000))
+    note = StageNote(1, Identity(1, 2, 3, 4, 5), (names["noted"],))
+    StageNotes(rig.agent / "stages").write(rig.layout("noted").tape, "drsite", note)
+    rig.premises.building.add(names["being built"])
+    other = directory / "notes.txt"
+    other.write_bytes(b"the operator's")
+    os.utime(other, (0, 0))
+    rig.write(b"more", "X00002")
+    assert isinstance(await rig.copy(rig.job("X00002")), CopyDone)
+    assert rig.staged() == sorted([names["noted"], names["being built"], names["fresh"]])
+    assert other.exists()
+    assert rig.premises.building == {names["being built"]}
 
 
 def test_notes_are_read_back_and_damage_is_none(tmp_path: Path) -> None:
