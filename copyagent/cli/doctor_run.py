@@ -23,8 +23,9 @@ from copyagent.transfer.examination import Examination
 from copyagent.transfer.findings import Finding, Findings, Result
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.line_speed import MOST
+from copyagent.transfer.pacing import Paces
 from copyagent.transfer.questions import Place, Questions
-from copyagent.transfer.target import TargetError
+from copyagent.transfer.target import LoginRefused, TargetError
 from vtsfs.contract.errors import Unprotected, UsageError
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import Settings
@@ -157,10 +158,14 @@ async def _go_there(settings: Settings, name: str, findings: Findings, trial: in
                 keep_free=target.keep_free,
                 now=time.time,
                 trial=trial,
+                pace=Paces.of(settings).to(name),
             )
             await Examination(line, questions, findings).run()
     except TargetError as error:
-        findings.fail("log-in" if not _logged_in(findings) else "link", str(error), error.next_step)
+        remedy = error.next_step
+        if isinstance(error, LoginRefused):
+            remedy += f"; copyagent keys init {name} prints the line"
+        findings.fail("link" if _logged_in(findings) else "log-in", str(error), remedy)
 
 
 def _logged_in(findings: Findings) -> bool:

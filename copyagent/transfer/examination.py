@@ -260,7 +260,7 @@ class Examination:
                 "give the tapes of both systems the same mode, if the tape engine there minds",
             )
         else:
-            self.findings.ok(step, f"{ours}, mode {mode:04o}: like the {len(tapes)} files there")
+            self.findings.ok(step, f"{ours}, mode {mode:04o}, like the tapes there")
 
     async def _space(self, layout: Layout) -> None:
         step = f"space in {layout.vault}"
@@ -288,14 +288,16 @@ class Examination:
         path = f"{layout.directory}/{PREFIX}{secrets.token_hex(8)}"
         self._files.append(path)
         space = await self.target.space(layout.directory)
-        test = SpeedTest(self.target, path)
+        test = SpeedTest(self.target, path, self.questions.pace)
         size = min(test.size_for(space), self.questions.trial)
         if not size:
             self.findings.skip("speed", "there is too little room to try")
             return
         sent, took = await test.run(size)
         rate = format_size(int(sent / max(took, 0.001)))
-        self.findings.ok("speed", f"{rate}/s: {format_size(sent)} written and made durable")
+        limited = ", as bandwidth in the settings allows" if self.questions.pace.sending else ""
+        told = f"{rate}/s: {format_size(sent)} written and made durable{limited}"
+        self.findings.ok("speed", told)
 
     async def _clean_up(self) -> None:
         """Also when interrupted; a failure here is told, for something was left."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from copyagent.transfer.agent_mark import AgentMark
 from copyagent.transfer.layout import Layout
+from copyagent.transfer.pacing import UNPACED, Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Questions:
     """What is to be found out: about which *places*, and what the settings ask of the target.
 
     *now* is the wall clock, in seconds since the epoch. The line's speed is tried with at most
-    *trial* bytes.
+    *trial* bytes, within the limits of *pace*.
     """
 
     places: Sequence[Place]
@@ -30,3 +31,4 @@ class Questions:
     now: Callable[[], float]
     patience_s: float = 40.0
     trial: int = 64 * 1024 * 1024
+    pace: Pace = UNPACED
