@@ -8,13 +8,13 @@ from pathlib import Path
 
 from copyagent.core.copying import CopyJob, CopyOutcome, PublishedCopy
 from copyagent.ssh.sftp import SftpTarget, connect
-from copyagent.transfer.attempt import Readback, Route
+from copyagent.transfer.attempt import Attempt, Readback, Route
 from copyagent.transfer.copier import copy_tape
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.pacing import UNPACED
 from copyagent.transfer.premises import Premises, Surroundings
 from copyagent.transfer.progress import CopyProgress, Phase
-from copyagent.transfer.source import identity_of
+from copyagent.transfer.source import SourceTape, identity_of
 from copyagent.transfer.target import Target
 from tests.support.sshd import ADDRESS, Sshd
 from vtsfs.contract.naming import TapeId
@@ -53,6 +53,7 @@ class CopyRig:
         self.agent.mkdir(mode=0o700)
         self.readback: Readback = "all"
         self.pace = UNPACED
+        self.keep_free = 0.0
         self.surroundings = Surroundings()
         self.premises = Premises()
         self.companions: tuple[str, ...] = ()
@@ -104,6 +105,26 @@ class CopyRig:
         """Give a path of the layout as one of this machine, which is the target as well."""
         return Path(path)
 
+    def route(self, job: CopyJob, verify: str = "auto", patience_s: float = 10.0) -> Route:
+        return Route(
+            self.backing,
+            self.layout(job.destination.label, job.destination.pool),
+            self.settings(verify=verify).verify,
+            patience_s,
+            surroundings=self.surroundings,
+            premises=self.premises,
+            readback=self.readback,
+            keep_free=self.keep_free,
+            pace=self.pace,
+            companions=self.companions,
+            agent=self.agent,
+        )
+
+    def attempt(self, source: SourceTape, target: Target) -> Attempt:
+        """Make an attempt at the tape as it is now, to try out one step of it."""
+        job = self.job()
+        return Attempt(job, self.route(job), source, target, self.seen.append)
+
     async def copy(
         self,
         job: CopyJob | None = None,
@@ -114,19 +135,7 @@ class CopyRig:
         **changes: object,
     ) -> CopyOutcome:
         job = job or self.job()
-        route = Route(
-            self.backing,
-            self.layout(job.destination.label, job.destination.pool),
-            self.settings(verify=verify).verify,
-            patience_s,
-            surroundings=self.surroundings,
-            premises=self.premises,
-            readback=self.readback,
-            keep_free=0.0,
-            pace=self.pace,
-            companions=self.companions,
-            agent=self.agent,
-        )
+        route = self.route(job, verify, patience_s)
 
         def progress(step: CopyProgress) -> None:
             self.seen.append(step)
