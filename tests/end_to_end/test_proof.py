@@ -1,20 +1,36 @@
 """An operator asks for proof: verify, generations, fetch and history over a whole system."""
 
 import hashlib
+import io
 import json
+import logging
 import os
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from copyagent.cli.commands import copyagent
+from tests.support.expected_logs import ExpectedLogs
 from tests.support.site import Site
 from tests.support.sshd import Sshd
+from vtsfs.runtime.exits import run_cli
 
 pytestmark = [pytest.mark.mount, pytest.mark.ssh]
 
 TAPE = "/VAULT00/BILL/X00001"
+
+
+@dataclass
+class Ended:
+    """How a command ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 class Both:
@@ -40,9 +56,23 @@ class Both:
             and self.copy.read_bytes() == content
         )
 
+    def run(self, *arguments: str) -> Ended:
+        """Run a command of ``copyagent`` here: most of what a process takes is to be started."""
+        output, errors = io.StringIO(), io.StringIO()
+        args = ["--config", str(self.site.config), *arguments]
+        with redirect_stdout(output), redirect_stderr(errors):
+            status = run_cli(copyagent, program="copyagent", args=args)
+        return Ended(status, output.getvalue(), errors.getvalue())
+
+    def must(self, *arguments: str) -> str:
+        """Run a command that has to succeed; return what it printed."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done
+        return done.stdout
+
     def lines(self, *arguments: str) -> list[dict[str, Any]]:
-        done = self.site.run("copyagent", *arguments)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        """Run a command; return the documents that it printed."""
+        return [json.loads(line) for line in self.run(*arguments).stdout.splitlines()]
 
 
 @pytest.fixture
@@ -65,12 +95,10 @@ def test_an_operator_asks_for_proof(both: Both) -> None:
     both.write(second)
 
     # It is what it should be, by the agent's word and without it.
-    assert "1 copies are what was published" in site.must("copyagent", "verify", TAPE)
+    assert "1 copies are what was published" in both.must("verify", TAPE)
     (listed,) = [
         entry
-        for entry in json.loads(site.must("copyagent", "generations", "--json", TAPE))[
-            "generations"
-        ]
+        for entry in json.loads(both.must("generations", "--json", TAPE))["generations"]
         if entry["published"]
     ]
     assert listed["size"] == len(second)
@@ -81,7 +109,7 @@ def test_an_operator_asks_for_proof(both: Both) -> None:
     # Brought back, beside the tape.
     away = site.root / "away"
     away.mkdir()
-    site.must("copyagent", "fetch", TAPE, "--to", str(away))
+    both.must("fetch", TAPE, "--to", str(away))
     assert (away / "X00001").read_bytes() == second
 
     # Somebody edits the copy: it is found, told, and held.
@@ -91,14 +119,14 @@ def test_an_operator_asks_for_proof(both: Both) -> None:
     with both.copy.open("r+b") as file:
         file.write(damaged)
     os.utime(both.copy, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    found = site.run("copyagent", "verify", "--json")
+    found = both.run("verify", "--json")
     assert found.returncode == 50
     (document,) = [json.loads(line) for line in found.stdout.splitlines()]
     assert document["result"] == "wrong"
     assert document["wrong"] == [[262_144, 524_288]]
     site.wait_for_state(TAPE, "held (target changed)")
     assert len(site.events(624144)) == 1
-    fetched = site.run("copyagent", "fetch", TAPE, "--to", str(site.root))
+    fetched = both.run("fetch", TAPE, "--to", str(site.root))
     assert fetched.returncode == 50
     assert sorted(os.listdir(away)) == ["X00001"]
     assert not (site.root / "X00001").exists()
@@ -111,39 +139,40 @@ def test_without_an_agent_the_targets_own_records_are_asked(both: Both) -> None:
     content = os.urandom(100_000)
     both.write(content)
     site.stop()
-    done = site.run("copyagent", "verify", "/VAULT00/BILL")
+    done = both.run("verify", "/VAULT00/BILL")
     assert done.returncode == 0, done.stderr
     assert "No agent answers" in done.stderr
-    assert "drsite by the own record there" in site.must("copyagent", "generations", TAPE)
-    site.must("copyagent", "fetch", TAPE, "--to", str(site.root))
+    assert "drsite by the own record there" in both.must("generations", TAPE)
+    both.must("fetch", TAPE, "--to", str(site.root))
     assert (site.root / "X00001").read_bytes() == content
     both.copy.write_bytes(content[:-1])
-    done = site.run("copyagent", "verify", "/VAULT00/BILL", "--sample", "5%")
+    done = both.run("verify", "/VAULT00/BILL", "--sample", "5%")
     assert done.returncode == 50
     assert "WRONG: it has 99999 bytes" in done.stdout
 
 
-def test_a_copy_is_put_back_in_the_tapes_place(both: Both) -> None:
+def test_a_copy_is_put_back_in_the_tapes_place(both: Both, expect_log: ExpectedLogs) -> None:
+    expect_log("424170 .* fetch --replace", logging.WARNING)
     site = both.site
     content = os.urandom(300_000)
     both.write(content)
     tape = site.mountpoint() / "BILL" / "X00001"
-    replace = ("copyagent", "fetch", TAPE, "--replace", "--because", "disk fault")
+    replace = ("fetch", TAPE, "--replace", "--because", "disk fault")
     with tape.open("r+b") as engine:
         engine.write(b"being written")
-        in_use = site.run(*replace)
+        in_use = both.run(*replace)
         assert in_use.returncode == 42, in_use.stdout
         assert "open" in in_use.stderr
     site.wait_for_state(TAPE, "copied")
     assert both.copy.read_bytes().startswith(b"being written")
     with tape.open("rb"):
-        reading = site.run(*replace)
+        reading = both.run(*replace)
         assert reading.returncode == 42, reading.stdout
     site.stop()
     with tape.open("r+b") as engine:
         engine.write(b"a mistake")
-    done = site.run(*replace)
-    assert done.returncode == 0, done.stderr
+    # The overlay closes a tape a moment after its engine, when what was written is durable.
+    site.wait(lambda: both.run(*replace).returncode == 0, "the copy is put back")
     assert tape.read_bytes() == b"being written" + content[13:]
     assert sorted(os.listdir(tape.parent)) == ["X00001"]
     assert any("fetch --replace" in line for line in site.events(424170))
@@ -156,7 +185,7 @@ def test_a_pool_is_audited(both: Both) -> None:
     site = both.site
     both.write(os.urandom(100_000))
     pool = "/VAULT00/BILL"
-    clean = site.run("copyagent", "audit", pool)
+    clean = both.run("audit", pool)
     assert clean.returncode == 0, clean.stdout + clean.stderr
     assert "1 copies are as they should be." in clean.stdout
 
@@ -167,9 +196,7 @@ def test_a_pool_is_audited(both: Both) -> None:
     (here / "notes.txt").write_bytes(b"stray")
     (there / "X00003").write_bytes(b"extra")
     before = {path: path.stat() for path in (*here.iterdir(), *there.iterdir())}
-    without = [
-        json.loads(x) for x in site.run("copyagent", "audit", pool, "--json").stdout.splitlines()
-    ]
+    without = [json.loads(x) for x in both.run("audit", pool, "--json").stdout.splitlines()]
     assert {entry["name"]: entry["flaw"] for entry in without[:-1]} == {
         "X00002": "missing",
         "X00003": "extra",
@@ -180,7 +207,7 @@ def test_a_pool_is_audited(both: Both) -> None:
     stat = both.copy.stat()
     both.copy.write_bytes(content)
     os.utime(both.copy, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    found = site.run("copyagent", "audit", pool, "--content")
+    found = both.run("audit", pool, "--content")
     assert found.returncode == 50
     assert "different: X00001: its content is another one there" in found.stdout
     assert f"To mend: copyagent sync {pool} --missing --target drsite" in found.stdout
@@ -191,6 +218,6 @@ def test_a_pool_is_audited(both: Both) -> None:
 
     # With the agent, which has not looked yet or has: by what is on record.
     site.start()
-    summary = json.loads(site.run("copyagent", "audit", pool, "--json").stdout.splitlines()[-1])
+    summary = json.loads(both.run("audit", pool, "--json").stdout.splitlines()[-1])
     assert summary["good"] + summary["flaws"]["missing"] + summary["in_use"] == 2
     assert summary["flaws"]["extra"] == 1
