@@ -7,13 +7,16 @@ each tape gets them under its own name, with the identity of a file that lies in
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
+from copyagent.core.host_events import Printed, VolumeMounted
+from copyagent.core.journal import KEPT, Entry, Journal, Report, Reports
 from copyagent.core.records import TapeRecord
 from copyagent.core.tape import Queued
 from copyagent.core.time import Moment
 from copyagent.state.store import Changes, Store, open_store
-from tests.support.histories import Overlay, link_up, make_engine
+from tests.support.histories import HOST, Overlay, link_up, make_engine
 from tests.support.playbook import START, Playbook, copied_once
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity
@@ -92,8 +95,38 @@ def fill(store: Store, found: dict[TapeId, Identity], queued: int, place: str) -
         if len(changes.records) == PIECE:
             store.commit(changes)
             changes = Changes()
+    changes.put_heard(_heard(found))
+    changes.put_reported(_reported(found))
     changes.put_baselines({str(tape.pool_id) for tape in found})
     store.commit(changes)
+
+
+def _heard(found: dict[TapeId, Identity]) -> list[Entry]:
+    """Return as much of what a host said lately as is kept."""
+    journal = Journal()
+    for number, tape in zip(range(KEPT), cycle(found)):
+        text = f"$ZSVR: {number:04} VOLUME {tape.label} MOUNTED ON $VTAPE0 FOR $Z1AB, NIGHTLY SAVE"
+        printed = Printed("$ZSVHR", "TANDEM.TAPE.G06", 603, text, critical=False)
+        event = VolumeMounted(
+            HOST,
+            number,
+            tape.label,
+            node="\\NODEA",
+            printed_at="26-11-22 02:00:00",
+            printed=printed,
+        )
+        journal.add(event, [str(tape)], START)
+    return list(journal.entries)
+
+
+def _reported(found: dict[TapeId, Identity]) -> list[Report]:
+    """Return as much of what overlays reported lately as is kept."""
+    overlay, reports = Overlay(), Reports()
+    overlay.identities.update(found)
+    for _, tape in zip(range(KEPT // 2), cycle(found)):
+        for seen in (overlay.mounted(tape), overlay.dismounted(tape)):
+            reports.add(seen.signal, START)
+    return list(reports.entries)
 
 
 def make_state(path: Path, found: dict[TapeId, Identity], queued: int, place: str) -> None:
