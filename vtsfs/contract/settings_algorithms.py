@@ -4,14 +4,28 @@ Here a name only has to look like one: which names mean something is known by wh
 (`copyagent.ssh.algorithms`), and ``copyagent check`` asks there.
 """
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from vtsfs.contract.setting_values import Model
 
-_Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9@.+_-]{0,63}$")]
-_Names = Annotated[tuple[_Name, ...], Field(min_length=1)] | None
+_NAME = re.compile(r"[a-z0-9][a-z0-9@.+_-]{0,63}")
+
+
+def _names(value: object) -> object:
+    if value is None or isinstance(value, tuple):
+        return value
+    if not isinstance(value, list) or not value:
+        raise ValueError("should be a list of algorithms such as [aes256-ctr]")
+    for name in value:
+        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is no name of an algorithm")
+    return tuple(value)
+
+
+_Names = Annotated[tuple[str, ...] | None, BeforeValidator(_names)]
 
 
 class Algorithms(Model):

@@ -56,6 +56,7 @@ def test_every_section_and_key_appears_in_a_valid_file() -> None:
     assert given_settings.patterns_of("VAULT00").tape_of_companion("BILL", "T1.meta") == "T1"
     assert given_settings.patterns_of("VAULT01").companions == {}
     assert given_settings.targets["drsite"].vaults["VAULT01"] == Path("/VAULT01")
+    assert given_settings.targets["drsite"].algorithms.kex == ("diffie-hellman-group14-sha1",)
     assert given_settings.ems.hosts["DEV2"].vaults == ("VAULT00", "VAULT01")
 
 
@@ -82,6 +83,10 @@ def test_where_a_tape_goes() -> None:
     assert settings.target_tape(tape, "elsewhere") is None
     assert settings.target_tape(TapeId.parse("/VAULT01/NONE/X00001"), "drsite") is None
     assert len(settings.copies_of(PoolId.parse("/VAULT00/BILL"))) == 1
+    bill = TapeId.parse("/VAULT00/BILL/X00001")
+    assert settings.companions_of(bill, "drsite") == ("{label}.*", "{label}-index")
+    assert settings.companions_of(bill, "elsewhere") == ()
+    assert settings.companions_of(tape, "drsite") == ()
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
