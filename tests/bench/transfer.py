@@ -20,6 +20,7 @@ import trio
 from copyagent.core.copying import CopyDone, CopyJob
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.connections import Connections, open_connections
+from copyagent.transfer.premises import Premises
 from tests.bench.deltas import CIPHER, MIB, make_tape, need_rsync
 from tests.bench.frame import Side, Work
 from tests.support.copy_rig import CopyRig
@@ -86,7 +87,7 @@ class Whole:
 
     def empty(self) -> None:
         """Forget the last run, and let the disk finish with it: the next must not pay for it."""
-        empty(self.rig.vault)
+        empty(self.rig)
 
 
 def _expect_done(job: CopyJob, outcome: object) -> None:
@@ -94,10 +95,15 @@ def _expect_done(job: CopyJob, outcome: object) -> None:
         raise AssertionError(f"the copy of {job.tape} ended otherwise: {outcome}")
 
 
-def empty(vault: Path) -> None:
-    """Remove everything from the target's vault."""
-    for entry in vault.iterdir():
-        shutil.rmtree(entry)
+def empty(rig: CopyRig) -> None:
+    """Remove everything from the target's vault, and what the copier remembers of it."""
+    for directory in (rig.vault, rig.agent):
+        for entry in directory.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    rig.premises = Premises()
     os.sync()
 
 
@@ -137,7 +143,7 @@ class Small:
 
     def ours(self) -> float:
         """Copy all, some at once, as the agent would: each is published and recorded by itself."""
-        empty(self.rig.vault)
+        empty(self.rig)
         took = trio.run(self._copied)
         self._check()
         return took
@@ -168,7 +174,7 @@ class Small:
         return self._by([self.labels])
 
     def _by(self, commands: list[list[str]]) -> float:
-        empty(self.rig.vault)
+        empty(self.rig)
         pool = self.rig.vault / "BILL"
         pool.mkdir()
         begun = time.perf_counter()
