@@ -233,11 +233,17 @@ class Book:
 
     def say_once(self, message: Message, about: object, now: Moment, **fields: object) -> None:
         """Ask for *message* unless it was written about the same thing within `QUIET_S`."""
+        if self.unsaid(message, about, now, QUIET_S):
+            self.say(message, **fields)
+
+    def unsaid(self, message: Message, about: object, now: Moment, quiet_s: float) -> bool:
+        """Tell whether *message* was not written about the same thing for *quiet_s*; it is now."""
         key = (message.id, str(about))
         last = self.said.get(key)
-        if last is None or now.mono - last >= QUIET_S:
-            self.said[key] = now.mono
-            self.say(message, **fields)
+        if last is not None and now.mono - last < quiet_s:
+            return False
+        self.said[key] = now.mono
+        return True
 
     def _index(self, record: TapeRecord) -> None:
         for target in record.copies:

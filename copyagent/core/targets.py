@@ -160,13 +160,17 @@ class Targets:
         return tried
 
     def _say_for_all(self, tape: TapeId, target: str, now: Moment) -> None:
-        """One tape speaks for all that were due; each number of an attempt is told once an hour."""
-        state = self.book.records[tape].copies[target].state
-        if isinstance(state, states.Retrying):
-            self.book.say_once(
+        """One tape speaks for all that were due; within an interval each number is told once."""
+        state, interval_s = (
+            self.book.records[tape].copies[target].state,
+            self.book.ladder.interval_s,
+        )
+        if not isinstance(state, states.Retrying):
+            return
+        about = f"{target} {state.failures}"
+        if self.book.unsaid(messages.ATTEMPT_FAILED, about, now, interval_s):
+            self.book.say(
                 messages.ATTEMPT_FAILED,
-                f"{target} {state.failures}",
-                now,
                 tape=tape,
                 target=target,
                 attempt=state.failures,
