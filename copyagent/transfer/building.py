@@ -96,6 +96,8 @@ async def abandon(attempt: Attempt, stage: Stage, error: BaseException) -> None:
     """Remove a stage unless the next attempt may go on with it."""
     passing = isinstance(error, TargetError | OSError | VtsError) or _is_cancelled(error)
     waits = isinstance(error, Ended) and isinstance(error.outcome, CopyWaits)
+    if passing or waits:
+        await stage.keeper.salvage()
     if stage.keeper.noted and (passing or waits):
         return
     stage.keeper.forget()

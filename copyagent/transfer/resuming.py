@@ -1,7 +1,8 @@
 """What an attempt that ended early leaves to the next one: a stage, and a note of what it holds.
 
 The note lies with the agent. It names the stage, the generation and the source's identity it was
-made of, and the ranges that were on stable storage when it was written. It proves nothing: what was
+made of, and the ranges that were on stable storage when it was written; when an attempt fails and
+the agent lives, also those that the server had only acknowledged. It proves nothing: what was
 resumed is read back before it is published.
 
 A server process that lost its client may still write what it had received into the stage. For the
@@ -42,6 +43,9 @@ VERSION = 1
 EVERY_BYTES = 64 * 1024 * 1024
 EVERY_S = 5.0
 
+#: From so many bytes on, what was acknowledged is worth a note when an attempt ends early.
+LEAST_SALVAGED = 4 * 1024 * 1024
+
 #: Stages of other tapes that are so much older than the newest file there are collected, in seconds.
 ABANDONED_S = 86_400
 
@@ -53,7 +57,7 @@ _MOST_RANGES = 4096
 class StageNote:
     """One stage at a target. *names* are the ones it may have there, the newest first.
 
-    *durable* holds the bytes of the source. *closed*: all that was sent to it was executed, so that
+    *durable* holds the bytes of the source, or did when the target was last heard of. *closed*: all that was sent to it was executed, so that
     nobody can write it any more. *over*: it began as a copy of a former generation, so that what is
     not durable is not zero.
     """
@@ -292,6 +296,21 @@ class Keeper:
         job = self.attempt.job
         await trio.to_thread.run_sync(notes_of(self.attempt).write, job.tape, job.target, note)
         self.note, self.noted = note, True
+
+    async def salvage(self) -> None:
+        """Note what the server has acknowledged, when the attempt has failed; raises nothing.
+
+        It may not be durable there. But it is only the line that failed, mostly; and what is
+        resumed is read back before it is published.
+        """
+        had = sum(end - start for start, end in self.note.durable)
+        if self.silent or self._acknowledged.total() - had < LEAST_SALVAGED:
+            return
+        try:
+            with trio.CancelScope(shield=True):
+                await self.write(replace(self.note, durable=_bounded(self._acknowledged)))
+        except StateError as error:
+            _log.info("%s: what was sent is not noted: %s", self.attempt.job.tape, error)
 
     async def closed(self, size: int) -> None:
         """Note that the whole stage is durable and closed."""

@@ -107,6 +107,56 @@ async def test_only_what_was_not_durable_is_sent(rig: CopyRig, copy_data: bool) 
 
 
 @pytest.mark.ssh
+async def test_what_was_acknowledged_need_not_be_sent_again_though_it_was_not_durable_yet(
+    rig: CopyRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resuming, "EVERY_BYTES", 2 * SIZE)
+    content = os.urandom(SIZE)
+    rig.write(content)
+    todo: list[Callable[[], object]] = [rig.sshd.kill]
+
+    def on_progress(step: CopyProgress) -> None:
+        if step.phase is Phase.SENDING and todo and step.done >= 24 * MIB:
+            todo.pop()()
+
+    rig.on_progress = on_progress
+    failed = await rig.copy()
+    assert isinstance(failed, CopyFailed), failed
+    was = durable(rig)
+    assert was >= 24 * MIB
+    rig.sshd.start()
+    done = complete(rig, await rig.copy(), content)
+    assert done.sent <= SIZE - was + 64 * 1024
+
+
+@pytest.mark.ssh
+async def test_what_was_acknowledged_and_lost_with_the_target_is_found_and_sent_again(
+    rig: CopyRig, monkeypatch: pytest.MonkeyPatch, expect_log: ExpectedLogs
+) -> None:
+    """A power cut at the target takes what was not durable there."""
+    expect_log("are not what they should be")
+    monkeypatch.setattr(resuming, "EVERY_BYTES", 2 * SIZE)
+    content = os.urandom(SIZE)
+    rig.write(content)
+    once_sent = [rig.sshd.kill]
+
+    def on_progress(step: CopyProgress) -> None:
+        if step.phase is Phase.SENDING and once_sent and step.done >= 24 * MIB:
+            once_sent.pop()()
+
+    rig.on_progress = on_progress
+    assert isinstance(await rig.copy(), CopyFailed)
+    (stage,) = Path(rig.layout().directory).glob("*.stage")
+    with stage.open("r+b") as file:
+        file.seek(8 * MIB)
+        file.write(bytes(8 * MIB))
+    rig.sshd.start()
+    done = complete(rig, await rig.copy(), content)
+    assert SIZE - 24 * MIB + 8 * MIB <= done.sent + 5 * MIB
+    assert done.sent < SIZE
+
+
+@pytest.mark.ssh
 async def test_a_cancelled_copy_is_resumed(rig: CopyRig) -> None:
     content = os.urandom(SIZE)
     rig.write(content)
