@@ -13,7 +13,8 @@ import trio
 from copyagent.answers import answer, question
 from copyagent.control.errands import Release
 from copyagent.control.inquiries import Copies, Doubt, History
-from copyagent.control.protocol import Events, Explain, Request, Retry, Status, Sync
+from copyagent.control.protocol import Events, Explain, Request, Retry, Status
+from copyagent.control.traffic import Sync
 from copyagent.core import on_record
 from copyagent.core.book import Book
 from copyagent.core.copying import HoldReason
