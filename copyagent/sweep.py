@@ -7,12 +7,13 @@ overlay is away, and must not look like a mount.
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from copyagent.core.events import TapesFound, VaultSwept
-from copyagent.core.shelf import bytes_of
+from copyagent.core.shelf import is_file
 from vtsfs.contract.naming import NamePatterns, TapeId
 from vtsfs.contract.signals import Identity
 
@@ -29,8 +30,11 @@ _KINDS = (
 #: So many tapes that are not as they are known are told of at once, in a `TapesFound`.
 PIECE = 1000
 
-#: By pool and label, what makes a tape the same as it is known (`Shelf.files`).
-Known = Mapping[str, Mapping[str, bytes]]
+#: By pool and label, the tapes at rest as they are known (`Shelf.files`); a sweep uses it up.
+Known = Mapping[str, dict[str, bytes]]
+
+#: In the place of what was known of a tape that was seen and needs no more words.
+_NAMED = b""
 
 
 @dataclass(slots=True)
@@ -40,13 +44,24 @@ class _Finds:
     found: dict[TapeId, Identity] = field(default_factory=dict)
     unfit: dict[TapeId, str] = field(default_factory=dict)
     strange: list[str] = field(default_factory=list)
-    same: dict[str, set[str]] = field(default_factory=dict)
+    known: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
     def told(self) -> None:
         """Forget all but the names of what was told of."""
         for tape in (*self.found, *self.unfit):
-            self.same[tape.pool].add(tape.label)
+            self.known[tape.pool][tape.label] = _NAMED
         self.found, self.unfit = {}, {}
+
+    def same(self) -> dict[str, AbstractSet[str]]:
+        """Return, by pool, the labels that need no more words.
+
+        They stand where they stood among those that were known: another set of a hundred thousand
+        names would need as much memory again.
+        """
+        for files in self.known.values():
+            for label in [label for label, file in files.items() if file]:
+                del files[label]
+        return {pool: files.keys() for pool, files in self.known.items() if files}
 
 
 def sweep_vault(
@@ -68,19 +83,16 @@ def sweep_vault(
     finds = _Finds()
     unread: list[str] = []
     for pool in sorted(set(pools)):
-        files = known.get(pool, {})
-        same = finds.same.setdefault(pool, set())
+        finds.known[pool] = known.get(pool, {})
         try:
             with os.scandir(backing / pool) as entries:
                 for entry in entries:
-                    _look(TapeId(vault, pool, entry.name), entry, patterns, files, finds)
+                    _look(TapeId(vault, pool, entry.name), entry, patterns, finds)
                     if tell is not None and len(finds.found) + len(finds.unfit) >= PIECE:
                         tell(TapesFound(vault, started, finds.found, finds.unfit))
                         finds.told()
         except OSError:
             unread.append(pool)
-        if not same:
-            del finds.same[pool]
     return VaultSwept(
         vault=vault,
         started=started,
@@ -89,7 +101,7 @@ def sweep_vault(
         unread=tuple(unread),
         unfit=finds.unfit,
         examples=tuple(sorted(finds.strange)[:MOST_EXAMPLES]),
-        same=finds.same,
+        same=finds.same(),
     )
 
 
@@ -97,7 +109,6 @@ def _look(
     tape: TapeId,
     entry: os.DirEntry[str],
     patterns: NamePatterns,
-    files: Mapping[str, bytes],
     into: _Finds,
 ) -> None:
     if entry.name.startswith("."):
@@ -112,9 +123,10 @@ def _look(
     if stat.S_ISDIR(seen.st_mode):
         return  # what lies deeper is no tape, whatever it is called
     if stat.S_ISREG(seen.st_mode):
+        files = into.known[tape.pool]
         file = files.get(entry.name)
-        if file and file == bytes_of(seen.st_ino, seen.st_size, seen.st_mtime_ns):
-            into.same[tape.pool].add(entry.name)
+        if file and is_file(file, seen.st_ino, seen.st_size, seen.st_mtime_ns):
+            files[entry.name] = _NAMED
             return
         into.found[tape] = Identity(
             seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns

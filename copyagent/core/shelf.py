@@ -119,9 +119,14 @@ def unpack(packed: bytes, shape: Shape) -> Resting:
     return Resting(shape, identity, behind_ns, owed_ns)
 
 
-def bytes_of(ino: int, size: int, mtime_ns: int) -> bytes:
-    """Return what `Identity.same_bytes` compares, to be looked for in what `Shelf.files` returns."""
-    return _BYTES_OF.pack(ino, size, mtime_ns)
+def has_file(packed: bytes) -> bool:
+    """Tell whether a tape at rest, as `Shelf.files` has it, is there, as far as is known."""
+    return bool(packed[4])
+
+
+def is_file(packed: bytes, ino: int, size: int, mtime_ns: int) -> bool:
+    """Tell whether a tape at rest has these bytes, by what `Identity.same_bytes` compares."""
+    return packed[_BYTES_AT] == _BYTES_OF.pack(ino, size, mtime_ns) and has_file(packed)
 
 
 def at_rest(record: TapeRecord) -> Resting | None:
@@ -292,12 +297,11 @@ class Shelf(MutableMapping[TapeId, TapeRecord]):
         return sorted(found | self._odd.get(label, set()) | self._called.get(label, set()))
 
     def files(self, pool: PoolId) -> dict[str, bytes]:
-        """Return, by label, what makes the bytes of the tapes at rest in *pool*; see `bytes_of`.
+        """Return, by label, the tapes at rest in *pool*, to be asked `has_file` and `is_file`.
 
-        Empty where there is no file. It is a copy, which a sweep may take to another thread.
+        It is a copy, which a sweep may take to another thread and do with as it likes.
         """
-        labels = self._pools.get(str(pool), {})
-        return {label: packed[_BYTES_AT] if packed[4] else b"" for label, packed in labels.items()}
+        return dict(self._pools.get(str(pool), {}))
 
     # ---- putting away ----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from copyagent.core.companions import note_companions, send_companions
 from copyagent.core.copying import HoldReason
 from copyagent.core.events import TapesFound, VaultSwept
 from copyagent.core.records import TapeRecord
+from copyagent.core.shelf import has_file
 from copyagent.core.time import Moment
 from copyagent.core.witness import Evidence, Overlay, Session, overlay_says
 from vtsfs.contract.naming import PoolId, TapeId
@@ -260,7 +261,8 @@ def enter_gone(book: Book, sweep: VaultSwept, now: Moment) -> int:
     ]
     for pool in read:
         seen = sweep.same.get(pool.pool, frozenset())
-        missed = (label for label, file in book.records.files(pool).items() if file)
+        files = book.records.files(pool)
+        missed = (label for label, packed in files.items() if has_file(packed))
         names += [TapeId(pool.vault, pool.pool, label) for label in missed if label not in seen]
     gone = [t for t in names if not sweep.has(t) and book.touched.get(t, -1.0) < sweep.started]
     for tape in sorted(gone):

@@ -13,7 +13,7 @@ from copyagent.core.engine import Engine
 from copyagent.core.events import Event, TapesFound, VaultSwept
 from copyagent.core.host_events import HostEvent
 from copyagent.core.records import TapeRecord
-from copyagent.core.shelf import Shelf, at_rest, bytes_of
+from copyagent.core.shelf import Shelf, at_rest, is_file
 from copyagent.state.encoding import RECORD, decode, encode
 from tests.support.playbook import Playbook, book_again
 from vtsfs.contract.naming import TapeId
@@ -97,8 +97,9 @@ class TwoMinds(Playbook):
         found, first = dict(event.found), dict[TapeId, Identity]()
         for tape, file in event.found.items():
             known = self.other.book.records.files(tape.pool_id).get(tape.label)
+            as_known = known is not None and is_file(known, file.ino, file.size, file.mtime_ns)
             told = not first
-            if known == bytes_of(file.ino, file.size, file.mtime_ns):
+            if as_known:
                 del found[tape]
             elif told:
                 first[tape] = found.pop(tape)

@@ -1,12 +1,14 @@
 """The sweep: a look at every watched tape, which opens nothing and follows nothing."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from copyagent.core.events import TapesFound
-from copyagent.core.shelf import bytes_of
+from copyagent.core.shelf import Resting, Shape
 from copyagent.sweep import PIECE, sweep_vault
 from vtsfs.contract.naming import NamePatterns, TapeId
+from vtsfs.contract.signals import Identity
 
 
 def tape(label: str, pool: str = "BILL") -> TapeId:
@@ -62,9 +64,11 @@ def test_a_tape_that_is_as_it_is_known_is_only_named(tmp_path: Path) -> None:
     for label in ("X00001", "X00002", "X00003"):
         (tmp_path / "BILL" / label).write_bytes(b"abc")
     seen = (tmp_path / "BILL" / "X00001").stat()
-    same = bytes_of(seen.st_ino, seen.st_size, seen.st_mtime_ns)
-    other = bytes_of(seen.st_ino, seen.st_size, seen.st_mtime_ns + 1)
-    known = {"BILL": {"X00001": same, "X00002": other, "X00003": b"", "GONE01": same}}
+    file = Identity(1, seen.st_ino, seen.st_size, seen.st_mtime_ns, 5)
+    same = Resting(Shape(()), file).pack()
+    other = Resting(Shape(()), replace(file, mtime_ns=file.mtime_ns + 1)).pack()
+    none = Resting(Shape(()), None).pack()
+    known = {"BILL": {"X00001": same, "X00002": other, "X00003": none, "GONE01": same}}
     swept = sweep_vault("VAULT00", tmp_path, ["BILL"], NamePatterns(), 0.0, known=known)
     assert swept.same == {"BILL": {"X00001"}}
     assert set(swept.found) == {tape("X00002"), tape("X00003")}

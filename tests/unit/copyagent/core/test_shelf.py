@@ -15,7 +15,8 @@ from copyagent.core.shelf import (
     Shape,
     Shelf,
     at_rest,
-    bytes_of,
+    has_file,
+    is_file,
     unpack,
 )
 from copyagent.core.tape import (
@@ -290,8 +291,16 @@ def test_a_host_finds_tapes_whatever_the_case_of_their_label() -> None:
 def test_what_makes_the_bytes_can_be_taken_elsewhere() -> None:
     gone = replace(resting_record(SECOND, Kept("deleted", 5)), identity=None)
     shelf, _ = laid(resting_record(), gone)
-    known = bytes_of(FILE.ino, FILE.size, FILE.mtime_ns)
-    assert shelf.files(POOL) == {TAPE.label: known, SECOND.label: b""}
+    files = shelf.files(POOL)
+    assert {label: has_file(file) for label, file in files.items()} == {
+        TAPE.label: True,
+        SECOND.label: False,
+    }
+    assert is_file(files[TAPE.label], FILE.ino, FILE.size, FILE.mtime_ns)
+    assert not is_file(files[TAPE.label], FILE.ino, FILE.size + 1, FILE.mtime_ns)
+    assert not is_file(files[SECOND.label], 0, 0, 0)
+    files.clear()
+    assert shelf.files(POOL), "it is a copy"
     assert shelf.files(PoolId("VAULT00", "NONE")) == {}
 
 
