@@ -1,51 +1,34 @@
-"""A target is asked whether it takes copies, without a tape, and without a trace."""
+"""Asking a target whether it lets us in: the answers that a copy would have got."""
 
 import pytest
 
 from copyagent.core.copying import CopyFailed, CopyWaits, WaitReason
-from copyagent.transfer.probing import probe, unfit_vaults
-from copyagent.transfer.target import Target
+from copyagent.transfer.probing import probe
 from tests.support.copy_rig import CopyRig
-from tests.support.sshd import Sshd
 
 pytestmark = pytest.mark.ssh
 
 
-async def unfit(rig: CopyRig) -> dict[str, str]:
-    found: dict[str, str] = {}
-
-    async def look(target: Target) -> None:
-        found.update(await unfit_vaults(target, [rig.layout()]))
-
-    assert await probe(rig.connect, look) is None
-    return found
+async def test_a_target_that_is_there_has_nothing_to_say(rig: CopyRig) -> None:
+    assert await probe(rig.connect) is None
 
 
-async def test_a_vault_that_is_well_is_left_as_it_is(rig: CopyRig) -> None:
-    assert await unfit(rig) == {}
-    assert list(rig.vault.iterdir()) == []
-
-
-async def test_a_missing_vault_is_named(rig: CopyRig) -> None:
-    rig.vault.rmdir()
-    assert "there is no such directory" in (await unfit(rig))["VAULT00"]
-
-
-async def test_a_server_that_cannot_publish_is_told_apart(rig: CopyRig) -> None:
-    options = ["ForceCommand internal-sftp -P posix-rename"]
-    with Sshd(rig.sshd.directory / "poor", options=options) as poor:
-        rig.sshd = poor
-        assert "VAULT00" in await unfit(rig)
-
-
-async def test_who_does_not_let_us_in_is_like_a_copy_that_ended_so(rig: CopyRig) -> None:
-    refused = await probe(lambda: rig.connect(key=str(rig.sshd.directory / "host_key")))
-    assert isinstance(refused, CopyFailed)
-    assert (refused.unreachable, refused.permanent) == (True, True)
-    waits = await probe(lambda: rig.connect(known_hosts=str(rig.sshd.wrong_known_hosts())))
-    assert isinstance(waits, CopyWaits)
-    assert waits.reason is WaitReason.HOST_KEY
+async def test_one_that_does_not_answer_is_a_failure_for_all(rig: CopyRig) -> None:
     rig.sshd.stop()
-    down = await probe(rig.connect)
-    assert isinstance(down, CopyFailed)
-    assert (down.unreachable, down.permanent) == (True, False)
+    outcome = await probe(rig.connect)
+    assert isinstance(outcome, CopyFailed)
+    assert outcome.unreachable
+    assert not outcome.permanent
+    assert "cannot be reached" in outcome.cause
+
+
+async def test_one_with_another_host_key_is_waited_for(rig: CopyRig) -> None:
+    pinned = rig.sshd.known_hosts.read_text().split()
+    rig.sshd.known_hosts.write_text(f"{pinned[0]} ssh-ed25519 {OTHER_KEY}\n")
+    outcome = await probe(rig.connect)
+    assert isinstance(outcome, CopyWaits)
+    assert outcome.reason is WaitReason.HOST_KEY
+
+
+#: A public key that no server here has.
+OTHER_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIIsJdRpZ0u2N7sZ8dE4xqWb0XwCzq0q7m3F1cJ1yqv1K"
