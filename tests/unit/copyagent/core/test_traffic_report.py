@@ -19,6 +19,7 @@ def test_the_rate_is_that_of_the_present_phase_and_of_late() -> None:
     assert meter.read("sending", 0, 10_000, 50 * SECOND) == Progress(
         "sending", 0, 10_000, 50 * SECOND
     )
+    seen = meter.read("sending", 0, 10_000, 50 * SECOND)
     for second in range(1, 41):
         slow = second <= 20
         done = second * 100 if slow else 2000 + (second - 20) * 10
