@@ -9,19 +9,22 @@ had been told of that mount. So it can judge every publication by what the agent
 from collections import deque
 from dataclasses import dataclass, field
 
+from copyagent.core import errands
 from copyagent.core.commands import Command, StartCopy, StopCopy
 from copyagent.core.copying import (
     CopyDone,
     CopyFailed,
+    CopyHeld,
     CopyJob,
     CopyOutcome,
     CopyStopped,
     CopyWaits,
+    HoldReason,
     SourceChanged,
     SourceErased,
     WaitReason,
 )
-from copyagent.core.events import CopyIntended, Event, SignalSeen, TargetProbed
+from copyagent.core.events import CopyIntended, Event, SignalSeen, TargetProbed, WakeupDue
 from copyagent.core.host_events import (
     EventsMissed,
     HostEvent,
@@ -43,6 +46,7 @@ from copyagent.core.tape import Held
 from tests.support.histories import Overlay, ended, published
 from tests.support.playbook import Playbook
 from tests.support.truth import Broken, Link, Mount, Told, TrueTape, Version
+from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Access
 
@@ -51,6 +55,15 @@ MOUNTED_MAX_S = 86400.0
 
 #: No two things happen at the same moment, in seconds.
 MOMENT_S = 0.01
+
+#: How copies can end that are nobody's fault here, and what lets each go on.
+ENDINGS: dict[str, CopyOutcome] = {
+    "unreachable": CopyFailed("refused", "Start sshd.", unreachable=True),
+    "full": CopyFailed("no space left", "Make room.", permanent=True),
+    "read-only vault": CopyFailed("read-only", "Mend it.", permanent=True, whole_vault=True),
+    "fenced": CopyWaits(WaitReason.FENCED, "in service"),
+    "label elsewhere": CopyHeld(HoldReason.LABEL_ELSEWHERE, "there", place="/VAULT02/BILL/X"),
+}
 
 
 @dataclass
@@ -352,7 +365,7 @@ class TrueWorld:
     def _outcome(self, job: CopyJob, version: int, fails: str) -> CopyOutcome:
         identity = self.overlays[job.tape.vault].identities.get(job.tape)
         if fails:
-            return CopyFailed("refused", "Start sshd.", unreachable=fails == "unreachable")
+            return ENDINGS[fails]
         if self.is_open(job.tape):
             return CopyWaits(WaitReason.OPEN, "a writer")
         if identity is None or identity.size == 0:
@@ -365,6 +378,14 @@ class TrueWorld:
             return CopyStopped("no permission")
         self.check_publication(job, version)
         return CopyDone(copy, sent=4096, took_s=1.0)
+
+    def relocate(self, tape: TapeId) -> None:
+        """Let an operator have a copy moved that was found in another place of the target."""
+        try:
+            errands.relocate(self.play.engine.book, tape, "because", "root", self.play.now)
+        except RequestFailed:
+            return
+        self.hand(WakeupDue())
 
     # ---- the oracle ------------------------------------------------------------------------------
 
@@ -419,6 +440,8 @@ class TrueWorld:
             self.hear_host(host, len(link.wire))
         for target in self.play.engine.book.settings.targets:
             self.hand(TargetProbed(target, None))
+        for tape in self.tapes:
+            self.relocate(tape)
         for _ in range(50):
             self.wait(400.0)
             for key in sorted(self.jobs):

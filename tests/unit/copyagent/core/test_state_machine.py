@@ -21,7 +21,7 @@ from copyagent.core.tape import Copying
 from copyagent.core.windows import is_open, turns_in_s
 from tests.support.histories import TARGET, make_settings
 from tests.support.playbook import Playbook
-from tests.support.true_world import TrueWorld
+from tests.support.true_world import ENDINGS, TrueWorld
 from tests.support.truth import TrueTape
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import TapeId
@@ -185,7 +185,7 @@ class Histories(RuleBasedStateMachine):
 
     # ---- the agent -------------------------------------------------------------------------------
 
-    @rule(last=st.booleans(), fails=st.sampled_from(["", "", "", "unreachable", "full"]))
+    @rule(last=st.booleans(), fails=st.sampled_from(["", "", "", *ENDINGS]))
     def end_copy(self, fails: str, *, last: bool) -> None:
         if self.world.jobs:
             self.world.end_copy(sorted(self.world.jobs)[-1 if last else 0], fails=fails)
@@ -203,6 +203,10 @@ class Histories(RuleBasedStateMachine):
             return
         self.world.tapes[tape].allowed = True
         self.world.hand(WakeupDue())
+
+    @rule(tape=tapes)
+    def relocate(self, tape: TapeId) -> None:
+        self.world.relocate(tape)
 
     @rule(
         about=st.sampled_from([TARGET, *(f"/{vault}/BILL" for vault in HOSTS)]),
