@@ -1,7 +1,7 @@
 """``copyagent fetch``: which copy, from where, to where, and what keeps it from a tape in use."""
 
-import getpass
 import os
+import pwd
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -224,10 +224,18 @@ def _record(settings: Settings, wanted: Wanted, chosen: Chosen) -> None:
             messages.OPERATOR_ACTION,
             now_ns=None,
             once=False,
-            user=getpass.getuser(),
+            user=_user(),
             action="fetch --replace",
             object=f"{wanted.tape} generation {chosen.copy.generation} from {chosen.target}",
             because=wanted.because,
         )
     finally:
         event_log.close()
+
+
+def _user() -> str:
+    """Name who runs this as the control socket would, whatever the environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -38,12 +38,14 @@ def probe_writers(fd: int) -> Writers:
 def is_closed(fd: int) -> bool:
     """Tell whether nobody else has the file behind *fd* open, neither to write nor to read.
 
-    False also where the kernel does not tell. A write lease is granted only then (fcntl(2)).
+    A write lease is granted only then (fcntl(2)). Raises OSError where the kernel does not tell.
     """
     try:
         with _lease(fd, fcntl.F_WRLCK):
             return True
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EAGAIN:
+            raise
         return False
 
 

@@ -96,12 +96,11 @@ def test_an_operator_asks_for_proof(both: Both) -> None:
 
     # It is what it should be, by the agent's word and without it.
     assert "1 copies are what was published" in both.must("verify", TAPE)
-    (listed,) = [
-        entry
-        for entry in json.loads(both.must("generations", "--json", TAPE))["generations"]
-        if entry["published"]
+    listed = json.loads(both.must("generations", "--json", TAPE))["generations"]
+    assert [(entry["published"], entry["size"]) for entry in listed] == [
+        (True, len(second)),
+        (False, len(first)),
     ]
-    assert listed["size"] == len(second)
     history = both.lines("history", TAPE, "--json")
     assert [entry["kind"] for entry in history] == ["copied", "copied"]
     assert history[-1]["settings"] == hashlib.sha256(site.config.read_bytes()).hexdigest()
@@ -111,6 +110,11 @@ def test_an_operator_asks_for_proof(both: Both) -> None:
     away.mkdir()
     both.must("fetch", TAPE, "--to", str(away))
     assert (away / "X00001").read_bytes() == second
+
+    (site.root / "former").mkdir()
+    former = ("--generation", str(listed[1]["generation"]), "--to", str(site.root / "former"))
+    both.must("fetch", TAPE, *former)
+    assert (site.root / "former" / "X00001").read_bytes() == first
 
     # Somebody edits the copy: it is found, told, and held.
     damaged = bytearray(second)
