@@ -20,6 +20,8 @@ from copyagent.transfer.together import together
 #: How long the publish section may take; it cannot be cancelled, so it must not be unbounded.
 PUBLISH_S = 30.0
 
+_Step = Callable[[], Awaitable[None]]
+
 
 class CopyJournal(Protocol):
     """The agent's durable state, as far as the copier needs it."""
@@ -67,13 +69,18 @@ class Publisher:
         attempt = self.attempt
         attempt.reporter(Phase.PUBLISHING, 0)
         former = kept.former(standing)
-        await self._expect(standing)
-        if self.before is not None:
+        if self.before is not None and attempt.route.companions:
+            await self._expect(standing)
             await self.before()
-        await self._intend(intended, chunk_map, former, kept)
+        await self._announce(standing, intended, chunk_map, former, kept)
         try:
-            former = await kept.link(former)
-            await self.journal.intend(intended)
+            linked: list[PublishedCopy | None] = []
+
+            async def link() -> None:
+                linked.append(await kept.link(former))
+
+            steps: list[_Step] = [link, partial(self.journal.intend, intended)]
+            await together(steps)
             attempt.source.check()
             allowed = self.permit()
         except BaseException:
@@ -85,7 +92,7 @@ class Publisher:
         published: Published | None = None
         with trio.move_on_after(PUBLISH_S, shield=True):
             await self._replace(stage, intended)
-            published = await self._record(standing, intended, chunk_map, former, kept)
+            published = await self._record(standing, intended, chunk_map, linked[0], kept)
         if published is None:
             raise LinkLost(f"publishing did not end within {PUBLISH_S:g} s")
         return published
@@ -110,19 +117,42 @@ class Publisher:
         detail = f"{path} at the target changed during the copy: {found_now}"
         raise Ended(CopyHeld(HoldReason.TARGET_CHANGED, detail, now))
 
-    async def _intend(
+    async def _announce(
         self,
+        standing: Standing,
         intended: PublishedCopy,
         chunk_map: ChunkMap,
         former: PublishedCopy | None,
         kept: Kept,
     ) -> None:
-        """Make durable what is about to be: the map here, so that no record is without, then there."""
-        attempt = self.attempt
+        """Make durable what is about to be, here and there, unless a look forbids it.
+
+        All at once, for each takes its time; if one fails, all of it is taken back.
+        """
+        target, layout = self.attempt.target, self.attempt.layout
         listed = [*([] if former is None else [former]), *kept.copies]
-        await self.keep_map(chunk_map, listed)
-        data = manifest.encode(attempt.layout.tape, intended, listed)
-        await staging.write_durably(attempt.target, attempt.layout.intent, data)
+        data = manifest.encode(layout.tape, intended, listed)
+        refusals: list[Ended] = []
+
+        async def expect() -> None:
+            try:
+                await self._expect(standing)
+            except Ended as refusal:
+                refusals.append(refusal)
+
+        steps: list[_Step] = [
+            expect,
+            partial(self.keep_map, chunk_map, listed),
+            partial(staging.write_durably, target, layout.intent, data),
+        ]
+        try:
+            await together(steps)
+        except BaseException:
+            await self._withdraw(None, kept)
+            raise
+        if refusals:
+            await self._withdraw(None, kept)
+            raise refusals[0]
 
     async def keep_map(self, chunk_map: ChunkMap, listed: list[PublishedCopy]) -> None:
         """Return when the agent has the map, beside those of all that may be at the target."""
@@ -166,8 +196,14 @@ class Publisher:
         places = [layout.pool, layout.directory]
         if former is not None:
             places.append(layout.kept_directory)
-        await together(partial(staging.sync, target, place) for place in places)
-        stamp, listed = await kept.took_place(former, standing)
+        found: list[tuple[TargetStamp | None, tuple[PublishedCopy, ...]]] = []
+
+        async def look() -> None:
+            found.append(await kept.took_place(former, standing))
+
+        steps: list[_Step] = [partial(staging.sync, target, place) for place in places]
+        await together([look, *steps])
+        stamp, listed = found[0]
         if stamp is None:
             raise TargetRefused(f"publishing {layout.destination}", "it is gone afterwards")
         listed = listed[: await kept.short_of_room()]
