@@ -10,6 +10,7 @@ from copyagent.core import tape as states
 from copyagent.core.book import Acknowledged
 from copyagent.core.commands import Say
 from copyagent.core.copying import HoldReason, PublishedCopy, TargetStamp, WaitReason
+from copyagent.core.gates import Pause
 from copyagent.core.host_events import (
     LinkTrouble,
     MountRequested,
@@ -36,7 +37,7 @@ from vtsfs.contract.signals import Access, Identity, Kind, Signal
 TAPE = TapeId("VAULT00", "BILL", "X00001")
 IDENTITY = Identity(1, 2, 3, 4, 5)
 STAMP = TargetStamp(3, 1_600_000_000, "12:34")
-PUBLISHED = PublishedCopy(4, IDENTITY, 3, "aa", "bb", STAMP, "command", 99)
+PUBLISHED = PublishedCopy(4, IDENTITY, 3, "aa", STAMP, "sha256", 99)
 LATER = Moment(12.5, 1_700_000_000_000_000_000)
 
 EVERY_STATE: list[states.State] = [
@@ -111,6 +112,8 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
     changes.put_baselines({"VAULT00"})
     behind = {(TAPE.pool_id, "drsite"): BehindAlarm(1, 2)}
     changes.put_behind(behind)
+    pauses = {"drsite": Pause("drsite", "root", "line works", 5, 9, 4.0, finish=True)}
+    changes.put_pauses(pauses)
     links = {"DEV2": heard_link()}
     changes.put_links(links)
     store.commit(changes)
@@ -124,6 +127,7 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
     assert known.acks == {"VAULT00": Acknowledged("box", 17)}
     assert known.baselines == {"VAULT00"}
     assert known.behind == behind
+    assert known.pauses == pauses
     assert known.links == links
 
 
