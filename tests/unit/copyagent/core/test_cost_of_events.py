@@ -3,9 +3,20 @@
 import gc
 from time import perf_counter
 
+from copyagent.core.copying import CopyFailed
 from copyagent.core.engine import Engine
+from copyagent.core.events import CopyEnded
 from copyagent.core.host_events import HostEvent, TapeInUse, TapeOpened
-from tests.support.histories import HOST, make_engine, requested, tape_dismounted, volume_mounted
+from copyagent.core.tape import Approved
+from tests.support.histories import (
+    HOST,
+    OTHER_TARGET,
+    TARGET,
+    make_engine,
+    requested,
+    tape_dismounted,
+    volume_mounted,
+)
 from tests.support.playbook import START
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity
@@ -33,6 +44,44 @@ def seconds(engine: Engine, events: list[HostEvent]) -> float:
             engine.take(event, START)
         took.append(perf_counter() - began)
     return min(took)
+
+
+def owing(copies: int) -> Engine:
+    """An engine with so many copies that are due, half of them at a target that is down."""
+    engine = make_engine(targets=(TARGET, OTHER_TARGET))
+    for number in range(copies):
+        record = engine.book.record(TapeId("VAULT00", "BILL", f"T{number:05}"))
+        record.generation, record.identity = 1, Identity(1, number, 10, 10, 10)
+        engine.book.apply_all(record, Approved(1), START)
+    engine.due(START)
+    down = CopyFailed("refused", "x", unreachable=True)
+    for tape, target in list(engine.book.running):
+        if target == OTHER_TARGET:
+            engine.take(CopyEnded(tape, target, down), START)
+    engine.due(START)
+    return engine
+
+
+def test_deciding_what_starts_is_no_search_either() -> None:
+    took = []
+    for copies in (100, 10_000):
+        engine, now, seconds = owing(copies), START, []
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(60):
+                now = now.after(0.001)
+                tape, target = next(iter(engine.book.running))
+                began = perf_counter()
+                if number % 3 == 0:
+                    engine.take(CopyEnded(tape, target, CopyFailed("full", "x")), now)
+                engine.due(now)
+                engine.next_wakeup()
+                seconds.append(perf_counter() - began)
+        finally:
+            gc.enable()
+        took.append(sorted(seconds)[len(seconds) // 2])
+    assert took[1] < DEARER_AT_MOST * took[0]
 
 
 def test_no_event_is_answered_with_a_search() -> None:
