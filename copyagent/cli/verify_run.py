@@ -101,13 +101,13 @@ async def _verify(
         )
     for target in dict.fromkeys(target for target, _ in places):
         async with own_line(settings, target) as line:
-            verifier = _Verifier(ledger, line, wanted, tally, with_agent=with_agent)
+            verifier = Verifier(ledger, line, wanted, tally, with_agent=with_agent)
             for where in (where for name, where in places if name == target):
                 await verifier.verify_all(where)
 
 
 @dataclass(slots=True)
-class _Verifier:
+class Verifier:
     """Looks at the copies at one target."""
 
     ledger: Ledger
