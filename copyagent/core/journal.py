@@ -9,6 +9,7 @@ when they are many or old: a crash loses `HOLD_S` of events without effects, and
 effects, as both are in one transaction. It is the second.
 """
 
+import json
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -175,12 +176,18 @@ class Journal(Ring[Entry]):
 class Report:
     """One signal of an overlay, as it arrived here at *at_ns*; without its extents.
 
-    Extents can be long, and no verdict rests on them.
+    Extents can be long, and no verdict rests on them. *text* is the signal as JSON: ten thousand of
+    them would need twice the memory, and a part of every start, and are hardly ever looked at.
     """
 
     number: int
     at_ns: int
-    signal: Signal
+    text: str
+
+    @property
+    def signal(self) -> Signal:
+        """The signal; raises `FeedError` for what this release cannot read."""
+        return Signal.from_json(self.text)
 
 
 class Reports(Ring[Report]):
@@ -193,17 +200,21 @@ class Reports(Ring[Report]):
 
     def add(self, signal: Signal, now: Moment) -> None:
         """Write down *signal*."""
-        self._put(Report(self.newest + 1, now.wall_ns, replace(signal, extents=None)), now)
+        text = replace(signal, extents=None).to_json()
+        self._put(Report(self.newest + 1, now.wall_ns, text), now)
 
     def find(self, wanted: Wanted) -> list[Report]:
         """Return the newest reports that are *wanted*: of a time, or about a tape."""
-        found = [
-            report
-            for report in self.entries
-            if report.at_ns >= wanted.since_ns
-            and wanted.tape in (None, str(report.signal.tape), report.signal.origin)
-        ]
+        found = [report for report in self.entries if report.at_ns >= wanted.since_ns]
+        if wanted.tape is not None:
+            # Most are about other labels, which needs no closer look.
+            label = json.dumps(wanted.tape.rpartition("/")[2]).strip('"')
+            found = [r for r in found if label in r.text and _is_about(r.signal, wanted.tape)]
         return found[-wanted.most :]
+
+
+def _is_about(signal: Signal, tape: str) -> bool:
+    return tape in (str(signal.tape), signal.origin)
 
 
 def _fits(entry: Entry, wanted: Wanted) -> bool:

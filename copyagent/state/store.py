@@ -51,7 +51,6 @@ from copyagent.state.tape_rows import CopiesFound, tapes_of
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.messages import CATALOGUE
 from vtsfs.contract.naming import PoolId, TapeId
-from vtsfs.contract.signals import Signal
 
 SCHEMA = 1
 
@@ -172,7 +171,7 @@ class Changes:
 
     def put_reported(self, reports: list[Report]) -> None:
         """Save what overlays reported; the oldest are dropped for it."""
-        self.reported += [(r.number, r.at_ns, r.signal.to_json()) for r in reports]
+        self.reported += [(r.number, r.at_ns, r.text) for r in reports]
 
     def put_history(self, entries: list[HistoryEntry]) -> None:
         """Save what became of copies; what is too old is dropped for it."""
@@ -199,8 +198,10 @@ class Store:
                 self._drawer = RecordDrawer(self._path)
             records = shelving.load(self._db, self._drawer)
             knowledge = dict(self._db.execute("SELECT name, value FROM knowledge").fetchall())
-            heard = self._db.execute("SELECT entry FROM heard ORDER BY number").fetchall()
-            reported = self._db.execute("SELECT * FROM reported ORDER BY number").fetchall()
+            heard = self._db.execute("SELECT entry FROM heard ORDER BY number")
+            journal = Journal.of(decode(encoding.HEARD, text, "an event") for (text,) in heard)
+            reported = self._db.execute("SELECT * FROM reported ORDER BY number")
+            reports = Reports.of(Report(*row) for row in reported)
             mounts = self._mounts(knowledge)
             history_newest = history_rows.newest(self._db)
         behind = _known(knowledge, "behind", encoding.BEHIND, [])
@@ -210,8 +211,8 @@ class Store:
             acks=_known(knowledge, "acks", encoding.ACKS, {}),
             baselines=_known(knowledge, "baselines", encoding.NAMES, set()),
             links=_known(knowledge, "links", encoding.LINKS, {}),
-            journal=Journal.of(decode(encoding.HEARD, text, "an event") for (text,) in heard),
-            reports=Reports.of(Report(n, at, Signal.from_json(text)) for n, at, text in reported),
+            journal=journal,
+            reports=reports,
             behind={(pool, target): alarm for pool, target, alarm in behind},
             pauses=_known(knowledge, "pauses", encoding.PAUSES, {}),
             history_newest=history_newest,
