@@ -55,6 +55,8 @@ class Companions:
         if self._done or not self.attempt.route.companions:
             return
         self._done = True
+        # So that they do not go ahead of a tape that will not follow.
+        self.attempt.source.check()
         for name in await trio.to_thread.run_sync(self._names):
             with _named(name):
                 await self._publish(name)

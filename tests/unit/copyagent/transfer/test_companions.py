@@ -1,6 +1,7 @@
 """Companions are at the target before their tape, or neither is."""
 
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,5 +196,17 @@ async def test_a_fence_keeps_companions_out_as_well(beside: CopyRig) -> None:
     beside.write(b"newer", META)
     Path(beside.layout().fences[0]).touch()
     outcome = await again(beside, copied)
+    assert isinstance(outcome, CopyWaits)
+    assert beside.published(META).read_bytes() == b"about the tape"
+
+
+async def test_they_do_not_go_ahead_of_a_tape_that_is_opened_again(beside: CopyRig) -> None:
+    copied = done(await beside.copy())
+    beside.write(b"newer" * 2000)
+    beside.write(b"newer", META)
+    job = replace(beside.job(generation=2), base=copied.copy)
+    with ExitStack() as stack:
+        beside.at_phase(Phase.PUBLISHING, lambda: stack.enter_context(beside.tape().open("ab")))
+        outcome = await beside.copy(job)
     assert isinstance(outcome, CopyWaits)
     assert beside.published(META).read_bytes() == b"about the tape"
