@@ -12,12 +12,8 @@ from copyagent.ssh.sftp_names import links_in
         (b"?---------    ? 0        0            4096 Jan  1  2024 X00001", None),
         (b"X00001", None),
         (b"", None),
-
-
         (b"-rw-r----- two vts 2 vts", None),
     ],
 )
-def test_the_number_of_links_is_read_or_unknown(
-    line: bytes, links: int | None
-) -> None:
+def test_the_number_of_links_is_read_or_unknown(line: bytes, links: int | None) -> None:
     assert links_in(line) == links
