@@ -103,6 +103,14 @@ class Kept:
         await self._remove(self._rubbish)
         self._rubbish.clear()
 
+    async def drop_maps(
+        self, formerly: Sequence[PublishedCopy], now: Sequence[PublishedCopy]
+    ) -> None:
+        """Remove the target's chunk maps of what is there no more."""
+        layout, wanted = self.attempt.layout, {copy.root for copy in now}
+        roots = {copy.root for copy in formerly if copy.root} - wanted
+        await self._remove_all([layout.map(root) for root in sorted(roots)])
+
     async def short_of_room(self) -> int:
         """Return how many of the newest may stay so that enough of the file system stays free.
 
@@ -127,9 +135,11 @@ class Kept:
             await self._remove([oldest.name])
 
     async def _remove(self, names: Sequence[str]) -> None:
-        """Remove files; what stays is collected later."""
+        await self._remove_all([self.attempt.layout.kept(name) for name in names])
+
+    async def _remove_all(self, paths: Sequence[str]) -> None:
+        """Remove files of ours; one that stays costs room and nothing else."""
         layout, target = self.attempt.layout, self.attempt.target
-        paths = [layout.kept(name) for name in names]
         with trio.move_on_after(5, shield=True):
             try:
                 await together(partial(target.remove, path) for path in paths)

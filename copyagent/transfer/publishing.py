@@ -209,7 +209,10 @@ class Publisher:
         listed = listed[: await kept.short_of_room()]
         copy = replace(intended, stamp=stamp, published_ns=self.wall_ns())
         await staging.record(target, layout, copy, listed, chunk_map)
+        job = self.attempt.job
+        formerly = [standing.ours, job.base, job.intent, *job.kept, *standing.kept]
         await kept.drop_surplus(len(listed))
+        await kept.drop_maps([one for one in formerly if one is not None], [copy, *listed])
         return Published(copy, listed)
 
     async def adopt(
