@@ -74,13 +74,8 @@ class Publisher:
             await self.before()
         await self._announce(standing, intended, chunk_map, former, kept)
         try:
-            linked: list[PublishedCopy | None] = []
-
-            async def link() -> None:
-                linked.append(await kept.link(former))
-
-            steps: list[_Step] = [link, partial(self.journal.intend, intended)]
-            await together(steps)
+            former = await kept.link(former)
+            await self.journal.intend(intended)
             attempt.source.check()
             allowed = self.permit()
         except BaseException:
@@ -92,7 +87,7 @@ class Publisher:
         published: Published | None = None
         with trio.move_on_after(PUBLISH_S, shield=True):
             await self._replace(stage, intended)
-            published = await self._record(standing, intended, chunk_map, linked[0], kept)
+            published = await self._record(standing, intended, chunk_map, former, kept)
         if published is None:
             raise LinkLost(f"publishing did not end within {PUBLISH_S:g} s")
         return published
