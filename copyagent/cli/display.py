@@ -257,6 +257,8 @@ def verdict_lines(verdict: Document | None) -> list[str]:
 def _copy(copy: Document) -> list[str]:
     why = f": {copy['why']}" if copy["why"] else ""
     lines = [f"  {copy['target']}: {_state(copy)}{why}", f"    next: {copy['next']}"]
+    if copy.get("asked"):
+        lines.append(f"    asked for: {copy['asked']}")
     published = copy.get("published")
     if published:
         lines += [

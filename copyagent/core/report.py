@@ -336,6 +336,7 @@ def _copy(book: Book, record: TapeRecord, target: str, copy: CopyRecord, now: Mo
         "next": next_step(book, record, target, now),
         "why": "",
         "trouble": trouble(state),
+        "asked": copy.wish.errand.value if copy.wish is not None else None,
     }
     match state:
         case states.Retrying() | states.Failed():

@@ -11,7 +11,7 @@ from vtsfs.contract.messages import CATALOGUE, Message
 
 ROOT = Path(__file__).parents[2]
 #: Keywords of `EventLog.write` that are no fields of the text.
-COLUMNS = {"now_ns", "user", "ip", "program"}
+COLUMNS = {"now_ns", "user", "ip", "program", "once"}
 NAMES = {value: name for name, value in vars(messages).items() if isinstance(value, Message)}
 
 

@@ -20,7 +20,7 @@ from copyagent.core.copying import (
     Wish,
 )
 from copyagent.core.events import WakeupDue
-from copyagent.core.report import next_step, trouble
+from copyagent.core.report import explain, next_step, trouble
 from copyagent.core.tape import Copied, Held, Queued, Retrying, Waiting
 from tests.support.histories import (
     SECOND,
@@ -55,6 +55,11 @@ def started(play: Playbook, overlay: Overlay) -> None:
 
 def ends(play: Playbook, outcome: CopyOutcome) -> None:
     play >> ended(play.job, outcome)
+
+
+def wished(play: Playbook) -> Wish | None:
+    """Return what is to be done besides by the order that was given last."""
+    return play.job.wish
 
 
 def relocate(play: Playbook) -> list[str]:
@@ -145,6 +150,7 @@ def test_a_wish_outlives_failures_waits_and_restarts(
         assert isinstance(play.state(), Retrying | Waiting)
         play.restart()
         assert play.copy().wish is not None
+        assert explain(play.engine, TAPE, play.now)["copies"][0]["asked"] == "relocate"
         play.wait(400.0) << StartCopy
         assert play.job.wish is not None
         ends(play, ELSEWHERE)
@@ -176,7 +182,7 @@ def test_a_copy_is_rolled_back_and_stays_so(play: Playbook, overlay: Overlay) ->
         play >> link_lost()
         play >> overlay.mounted() >> overlay.dismounted()
         play.wait(2.0) << StartCopy
-        assert not play.job.wish
+        assert wished(play) is None
         play >> done(play.job)
 
 
@@ -215,7 +221,7 @@ def test_a_roll_back_that_cannot_be_done_is_given_up_and_the_copy_is_as_it_was(
         play << StartCopy
         ends(play, CopyFailed("it is not kept any more", "see generations", permanent=True))
         play.wait(300.0) << StartCopy
-        assert not play.job.wish
+        assert wished(play) is None
         play >> done(play.job)
 
 

@@ -30,9 +30,10 @@ async def test_the_first_failure_ends_the_others_and_is_raised_bare() -> None:
 
     async def waits() -> int:
         try:
-            await trio.sleep_forever()
+            await trio.Event().wait()
         finally:
             ended.set()
+        return 0
 
     with pytest.raises(TargetMissing, match="looking"):
         await together([waits, partial(fails, TargetMissing("looking"))])
@@ -43,7 +44,7 @@ async def test_the_first_failure_ends_the_others_and_is_raised_bare() -> None:
 
 async def test_cancelling_ends_all() -> None:
     async def waits() -> int:
-        await trio.sleep_forever()
+        await trio.Event().wait()
         return 0
 
     with trio.move_on_after(0) as scope:
