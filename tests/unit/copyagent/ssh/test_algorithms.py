@@ -170,6 +170,18 @@ async def test_a_host_key_that_an_authority_vouches_for_is_accepted(rig: CopyRig
     assert isinstance(await _refused(rig), HostKeyRejected), "its own key it is not"
 
 
+@pytest.mark.ssh
+@pytest.mark.parametrize("wanted", [None, "chacha20-poly1305@openssh.com"])
+async def test_the_cipher_that_is_used_is_the_first_that_is_wanted(
+    rig: CopyRig, wanted: str | None
+) -> None:
+    _configure(rig.sshd, "LogLevel DEBUG1")
+    await _logs_in(rig, **({} if wanted is None else {"algorithms": {"ciphers": [wanted]}}))
+    first = wanted or Offer.of(Algorithms(), aes=processor_has_aes()).ciphers[0]
+    assert f"kex: client->server cipher: {first} " in rig.sshd.log()
+    assert f"kex: server->client cipher: {first} " in rig.sshd.log()
+
+
 OLD = [
     ("kex", "KexAlgorithms diffie-hellman-group14-sha1", "diffie-hellman-group14-sha1"),
     ("ciphers", "Ciphers aes128-cbc", "aes128-cbc"),
