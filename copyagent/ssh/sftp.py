@@ -18,6 +18,7 @@ from copyagent.ssh.sftp_channel import ChannelLost, SftpChannel
 from copyagent.ssh.sftp_file import SftpFile
 from copyagent.ssh.sftp_names import entry_of
 from copyagent.ssh.sftp_packets import BadAnswer
+from copyagent.ssh.shell import shell_of
 from copyagent.ssh.target_log_in import in_time, log_in_to
 from copyagent.ssh.writing import Lane
 from copyagent.transfer.target import (
@@ -284,7 +285,7 @@ class SftpTarget:
             pass
 
     async def run(self, command: str, patience_s: float) -> CommandResult | None:
-        ended: asyncssh.SSHCompletedProcess | None = None
+        ended: CommandResult | None = None
         tidy, self._tidy = self._tidy, False
         with trio.move_on_after(patience_s) as late:
             try:
@@ -297,20 +298,23 @@ class SftpTarget:
             where = self._ask.where
             raise LinkLost(f"running {command}: {where} did not answer within {patience_s:g} s")
         self._tidy = tidy
-        if ended is None or ended.exit_status is None:
+        if ended is None or ended.status is None:
             # asyncssh reports a lost connection as a refused channel, or the command's end.
             await self.lstat("/")
         if ended is None:
             self._commands = False
-            return None
-        output = ended.stdout if isinstance(ended.stdout, bytes) else b""
-        if output == _SFTP_ONLY:
-            self._commands = False
-        elif output:
-            self._commands = True
-        return CommandResult(ended.exit_status, output.decode("utf-8", "replace"))
+        return ended
 
-    async def _run(self, command: str) -> asyncssh.SSHCompletedProcess:
-        return await self._connection.run(
+    async def _run(self, command: str) -> CommandResult:
+        answer = await shell_of(self._connection).run(os.fsencode(command))
+        if answer is not None:
+            self._commands = True
+            status, output = answer
+            return CommandResult(status, output.decode("utf-8", "replace"))
+        ended = await self._connection.run(
             os.fsencode(command), stdin=asyncssh.DEVNULL, encoding=None
         )
+        found = ended.stdout if isinstance(ended.stdout, bytes) else b""
+        if found:
+            self._commands = found != _SFTP_ONLY
+        return CommandResult(ended.exit_status, found.decode("utf-8", "replace"))
