@@ -57,9 +57,9 @@ _MOST_RANGES = 4096
 class StageNote:
     """One stage at a target. *names* are the ones it may have there, the newest first.
 
-    *durable* holds the bytes of the source, or did when the target was last heard of. *closed*: all that was sent to it was executed, so that
-    nobody can write it any more. *over*: it began as a copy of a former generation, so that what is
-    not durable is not zero.
+    *durable* holds the bytes of the source, or did when the target was last heard of. *closed*: all
+    that was sent to it was executed, so that nobody can write it any more. *over*: it began as a
+    copy of a former generation, so that what is not durable is not zero.
     """
 
     generation: int

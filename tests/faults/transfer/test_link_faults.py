@@ -212,13 +212,20 @@ async def _measure(rig: CopyRig, proxy: TcpProxy, job: CopyJob, verify: str) -> 
     return asked[0], proxy.sent
 
 
-async def test_cancelling_gives_up_promptly_and_tidies(rig: CopyRig) -> None:
-    rig.write(os.urandom(40 * MIB))
+async def test_cancelling_gives_up_promptly_and_the_next_attempt_goes_on(rig: CopyRig) -> None:
+    content = os.urandom(40 * MIB)
+    rig.write(content)
+    started = trio.current_time()
     with trio.CancelScope() as scope:
         once_sent(rig, 4 * MIB, scope.cancel)
         await rig.copy()
     assert scope.cancelled_caught
+    assert trio.current_time() - started < 5
     assert not rig.published().exists()
+    done = await rig.copy()
+    assert isinstance(done, CopyDone)
+    assert done.resumed >= 4 * MIB
+    assert rig.published().read_bytes() == content
     assert rig.staged() == []
 
 
