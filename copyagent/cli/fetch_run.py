@@ -222,8 +222,6 @@ def _record(settings: Settings, wanted: Wanted, chosen: Chosen) -> None:
     try:
         event_log.write(
             messages.OPERATOR_ACTION,
-            now_ns=None,
-            once=False,
             user=_user(),
             action="fetch --replace",
             object=f"{wanted.tape} generation {chosen.copy.generation} from {chosen.target}",
