@@ -26,7 +26,8 @@ def overview(document: Document, width: int) -> RenderableType:
     if document["copies"]:
         parts.append(_copies(document["copies"]))
     if document["attention"]:
-        parts.append(_attention(document["attention"], width))
+        left_out = document.get("attention_left_out", 0)
+        parts.append(_attention(document["attention"], left_out, width))
     elif not all(vault["swept"] for vault in document["vaults"]):
         parts.append(Text("Not every vault has been looked at yet: more may be unprotected."))
     elif not any(vault.get("unread_pools") for vault in document["vaults"]):
@@ -188,15 +189,16 @@ def _copies(copies: list[Document]) -> Table:
     return table
 
 
-def _attention(entries: list[Document], width: int) -> Text:
+def _attention(entries: list[Document], left_out: int, width: int) -> Text:
     """List what is not protected as blocks: commands in it stay whole, whatever the width."""
     lines = ["Not protected"]
     for entry in entries[:MOST_LISTED]:
         why = f": {entry['why']}" if entry["why"] else ""
         lines.append(f"  {entry['tape']} to {entry['target']}: {_state(entry)}{why}")
         lines.append(f"      next: {entry['next']}")
-    if len(entries) > MOST_LISTED:
-        lines.append(f"  ... and {len(entries) - MOST_LISTED} more (--json lists all)")
+    more = max(len(entries) - MOST_LISTED, 0) + left_out
+    if more:
+        lines.append(f"  ... and {more} more" + (" (--json lists all)" if not left_out else ""))
     return Text("\n".join(folded(line, width) for line in lines))
 
 

@@ -31,7 +31,7 @@ from vtsfs.contract.units import format_duration
 #: Version of the documents made here.
 SCHEMA = 1
 
-#: Copies that need attention are listed up to this number; `unprotected` of their pools counts all.
+#: Copies that need attention are listed up to this number; the rest is counted.
 MOST_LISTED = 1000
 
 Document = dict[str, Any]
@@ -48,7 +48,7 @@ def status(
         "version": version,
         "at": iso(now.wall_ns),
         "pools": _pools(book, now),
-        "attention": _attention(book, now),
+        **_attention(book, now),
         "copies": [
             traffic_report.running(tape, target, progress.get((tape, target)), now)
             for tape, target in sorted(book.running)
@@ -301,8 +301,8 @@ def _pool(book: Book, pool: PoolId, target: str, tally: _Tally, now: Moment) -> 
     }
 
 
-def _attention(book: Book, now: Moment) -> list[Document]:
-    """List the copies that are not as they should be, oldest first, `MOST_LISTED` at most."""
+def _attention(book: Book, now: Moment) -> Document:
+    """List the copies that are not as they should be, oldest first, and count those left out."""
     lacking = [
         (record.behind_ns, record.tape, target)
         for record in book.active()
@@ -315,7 +315,7 @@ def _attention(book: Book, now: Moment) -> list[Document]:
         record = book.records.look(tape)
         document = _copy(book, record, target, record.copies[target], now)
         listed.append(document | {"tape": str(tape)})
-    return listed
+    return {"attention": listed, "attention_left_out": len(lacking) - len(listed)}
 
 
 def _never_synced(book: Book) -> Iterator[tuple[TapeId, int, str]]:

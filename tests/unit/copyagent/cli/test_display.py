@@ -100,7 +100,8 @@ def test_a_pool_that_has_fallen_behind_stands_out() -> None:
 
 def test_a_long_list_is_cut_and_counted() -> None:
     many = STATUS | {"attention": STATUS["attention"] * (MOST_LISTED + 5)}
-    assert "and 5 more" in shown(overview(many, 160))
+    assert "and 5 more (--json lists all)" in shown(overview(many, 160))
+    assert "and 12 more\n" in shown(overview(many | {"attention_left_out": 7}, 160)) + "\n"
 
 
 def test_when_all_is_well_it_says_so() -> None:

@@ -7,7 +7,8 @@ import pytest
 from copyagent.core.commands import StartCopy
 from copyagent.core.copying import CopyHeld, CopyWaits, HoldReason, SourceErased, WaitReason
 from copyagent.core.dates import iso
-from copyagent.core.report import HOLDS, Document, explain, status
+from copyagent.core.report import HOLDS, MOST_LISTED, Document, explain, status
+from copyagent.core.tape import Unsynced
 from copyagent.core.traffic_report import Progress
 from tests.support.histories import (
     HOST,
@@ -28,7 +29,7 @@ from tests.support.histories import (
     tape_dismounted,
     unreachable,
 )
-from tests.support.playbook import Playbook
+from tests.support.playbook import START, Playbook
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity
@@ -234,3 +235,15 @@ def test_a_file_with_an_impossible_date_can_still_be_explained(
     overlay.identities[TAPE] = Identity(1, 2, 3, seconds * 10**9, 0)
     play >> overlay.swept(play.now.mono)
     assert told(play)["modified"] == f"{seconds} s from 1970-01-01T00:00:00Z"
+
+
+def test_of_very_many_that_need_attention_the_oldest_are_listed() -> None:
+    engine = make_engine()
+    for number in range(MOST_LISTED + 3):
+        record = engine.book.record(TapeId("VAULT00", "BILL", f"T{number:05}"))
+        record.copies[TARGET].state = Unsynced()
+        record.behind_ns = START.wall_ns + 10_000 - number
+    document = status(engine, {}, "1", START)
+    assert len(document["attention"]) == MOST_LISTED
+    assert document["attention_left_out"] == 3
+    assert document["attention"][0]["tape"] == f"/VAULT00/BILL/T{MOST_LISTED + 2:05}"
