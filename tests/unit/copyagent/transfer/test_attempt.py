@@ -32,6 +32,7 @@ async def test_a_server_that_runs_no_commands_is_verified_by_reading_back(
         rig.write(b"second")
         again = await rig.copy(replace(rig.job(generation=2), base=done.copy))
         assert isinstance(again, CopyDone)
+        rig.write(b"third")
         failed = await rig.copy(
             replace(rig.job(generation=3), base=again.copy, intent=done.copy), verify="sha256"
         )
