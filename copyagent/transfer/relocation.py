@@ -5,9 +5,10 @@ it is worth as a copy is judged afterwards, by its content.
 """
 
 import shlex
+from dataclasses import replace
 
 from copyagent.core.copying import CopyHeld, HoldReason
-from copyagent.transfer import staging
+from copyagent.transfer import manifest, staging
 from copyagent.transfer.attempt import Attempt, Ended
 from copyagent.transfer.layout import parent
 from copyagent.transfer.target import EntryKind, TargetError, TargetRefused
@@ -39,9 +40,36 @@ async def relocate(attempt: Attempt, place: str) -> None:
     try:
         await staging.sync(target, layout.pool)
         await staging.sync(target, parent(place))
+        await _take_record_along(attempt, place)
     except TargetError:
         attempt.route.premises.forget()
         raise
+
+
+async def _take_record_along(attempt: Attempt, place: str) -> None:
+    """What was published from here under its former name is ours under the new one, too.
+
+    As any record it counts only if the content agrees. Its generation was of the former name.
+    """
+    target, layout = attempt.target, attempt.layout
+    for vault, directory in attempt.route.surroundings.vaults.items():
+        if parent(parent(place)) != directory:
+            continue
+        former = replace(
+            layout, vault=directory, tape=replace(layout.tape, vault=vault, pool=_pool(place))
+        )
+        found = await staging.read_record(target, former.manifest, former.tape)
+        if found is not None:
+            copy = replace(found.copy, generation=0, sole=False)
+            here = await staging.read_record(target, layout.manifest, layout.tape)
+            kept = here.kept if here is not None else ()
+            data = manifest.encode(layout.tape, copy, kept)
+            await staging.write_durably(target, layout.manifest, data)
+        return
+
+
+def _pool(place: str) -> str:
+    return parent(place).rpartition("/")[2]
 
 
 def _held(detail: str, place: str) -> Ended:

@@ -54,6 +54,32 @@ async def test_it_is_moved_and_held_if_it_is_somebody_s(rig: CopyRig, place: Pat
     assert rig.published().read_bytes() == b"not ours"
 
 
+async def test_what_was_published_from_here_is_ours_in_its_new_place_too(rig: CopyRig) -> None:
+    """A tape was moved to another pool here, and written, before anybody saw to its copy."""
+    rig.surroundings = Surroundings(vaults={"VAULT00": str(rig.vault)})
+    (rig.backing / "PAY").mkdir()
+    rig.tape(pool="PAY").write_bytes(b"the tape")
+    assert isinstance(await rig.copy(rig.job(pool="PAY", generation=7)), CopyDone)
+    former = rig.published(pool="PAY")
+    os.rename(rig.tape(pool="PAY"), rig.tape())
+    rig.write(b"the tape, written since")
+    rig.premises.forget()
+    held = await rig.copy()
+    assert isinstance(held, CopyHeld)
+    assert held.place == str(former)
+    done = await rig.copy(ordered(rig, former))
+    assert isinstance(done, CopyDone)
+    assert rig.published().read_bytes() == b"the tape, written since"
+    assert not former.exists()
+    # A stranger's file of that place is not made ours by the record of what was there.
+    former.write_bytes(b"somebody else's")
+    rig.published().unlink()
+    held = await rig.copy(ordered(rig, former))
+    assert isinstance(held, CopyHeld)
+    assert held.reason is HoldReason.TARGET_UNKNOWN or held.reason is HoldReason.TARGET_CHANGED
+    assert rig.published().read_bytes() == b"somebody else's"
+
+
 async def test_nothing_is_moved_over_a_file(rig: CopyRig, place: Path) -> None:
     rig.published().parent.mkdir()
     rig.published().write_bytes(b"here already")
