@@ -129,7 +129,6 @@ def test_chmod_changes_no_byte(backing: Path) -> None:
         tape.check()
 
 
-
 def test_holes_are_told_from_data(backing: Path) -> None:
     path = backing / "BILL" / "X00001"
     with path.open("wb") as file:
