@@ -28,7 +28,7 @@ _KINDS = (
 
 
 #: So many tapes that are not as they are known are told of at once, in a `TapesFound`.
-PIECE = 1000
+PIECE = 500
 
 #: By pool and label, the tapes at rest as they are known (`Shelf.files`); a sweep uses it up.
 Known = Mapping[str, dict[str, bytes]]
@@ -76,8 +76,8 @@ def sweep_vault(
 ) -> VaultSwept:
     """Look at every tape in *pools* of *vault* below *backing*; blocks, so call it in a thread.
 
-    Tapes that are as they are *known* are only named; with *tell*, the others are told of a thousand
-    at a time. A pool that cannot be read, or is not there, tells nothing about its tapes: it is named
+    Tapes that are as they are *known* are only named; with *tell*, the others are told of some
+    hundred at a time. A pool that cannot be read, or is not there, tells nothing about its tapes: it is named
     as unread instead of having them counted as deleted.
     """
     finds = _Finds()

@@ -6,7 +6,7 @@ Keys are stable: they are the schema of ``copyagent status --json`` and ``explai
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -278,8 +278,9 @@ def _pools(book: Book, now: Moment) -> list[Document]:
             tally = tallies.get((path, resting.target))
             if tally is not None:
                 tally.words[resting.words] += count
-    for tape, since_ns, target in _never_synced(book):
-        tallies[str(tape.pool_id), target].lacks(since_ns)
+    for group in book.records.lacking({path for path, _ in tallies}):
+        for target in group.targets:
+            tallies[group.path, target].lacks(min(group.tapes)[0], len(group.tapes))
     return [_pool(book, e.pool, e.target, tallies[str(e.pool), e.target], now)
             for e in book.settings.autocopy]  # fmt: skip
 
@@ -309,23 +310,28 @@ def _attention(book: Book, now: Moment) -> Document:
         for target in record.copies
         if not record.protected_at(target)
     ]
-    lacking += [(since_ns, tape, target) for tape, since_ns, target in _never_synced(book)]
+    count = len(lacking)
+    for group in book.records.lacking({str(pool) for pool in book.pools}):
+        pool, targets = PoolId.parse(group.path), group.targets
+        count += len(group.tapes) * len(targets)
+        oldest = heapq.nsmallest(MOST_LISTED, group.tapes)
+        lacking += [(ns, TapeId(pool.vault, pool.pool, label), target)
+                    for ns, label in oldest for target in targets]  # fmt: skip
     listed = []
     for _, tape, target in heapq.nsmallest(MOST_LISTED, lacking):
-        record = book.records.look(tape)
+        record = _to_show(book, tape)
         document = _copy(book, record, target, record.copies[target], now)
         listed.append(document | {"tape": str(tape)})
-    return {"attention": listed, "attention_left_out": len(lacking) - len(listed)}
+    return {"attention": listed, "attention_left_out": count - len(listed)}
 
 
-def _never_synced(book: Book) -> Iterator[tuple[TapeId, int, str]]:
-    """Go through the copies at rest that are unprotected, with since when they are."""
-    pools = {str(pool) for pool in book.pools}
-    found = book.records.resting(lambda path, shape: path in pools and not shape.protected)
-    for tape, resting in found:
-        for copy in resting.shape.copies:
-            if not copy.protected:
-                yield tape, resting.behind_ns, copy.target
+def _to_show(book: Book, tape: TapeId) -> TapeRecord:
+    """Return the record of *tape*, or as much of one as matters of a tape that was never copied."""
+    resting = book.records.of(tape)
+    if resting is None or any(copy.based or copy.protected for copy in resting.shape.copies):
+        return book.records.look(tape)
+    never = {copy.target: CopyRecord(states.Unsynced()) for copy in resting.shape.copies}
+    return TapeRecord(tape, copies=never)
 
 
 def _copy(book: Book, record: TapeRecord, target: str, copy: CopyRecord, now: Moment) -> Document:

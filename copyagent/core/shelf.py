@@ -13,7 +13,7 @@ when what is saved of it is the record as it is, so that nothing can be lost by 
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -117,6 +117,20 @@ def unpack(packed: bytes, shape: Shape) -> Resting:
         identity, at = Identity(dev, ino, size, mtime_ns, ctime_ns), at + _IDENTITY.size
     owed_ns = tuple(since for (since,) in _SINCE.iter_unpack(packed[at:]))
     return Resting(shape, identity, behind_ns, owed_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """Unprotected *tapes* at rest of one pool and shape: since when (ns since the epoch), and label."""
+
+    path: str
+    shape: Shape
+    tapes: list[tuple[int, str]]
+
+    @property
+    def targets(self) -> list[str]:
+        """The targets that lack them."""
+        return [copy.target for copy in self.shape.copies if not copy.protected]
 
 
 def has_file(packed: bytes) -> bool:
@@ -253,6 +267,21 @@ class Shelf(MutableMapping[TapeId, TapeRecord]):
                 shape = shapes.get(_HEAD.unpack_from(packed)[0])
                 if shape is not None:
                     yield TapeId(pool.vault, pool.pool, label), unpack(packed, shape)
+
+    def lacking(self, paths: Container[str]) -> Iterator[Lacking]:
+        """Return the tapes at rest in the pools *paths* that are not protected, by pool and shape."""
+        for path, labels in self._pools.items():
+            shapes = [n for n, s in enumerate(self._shapes)
+                      if not s.protected and self._counts[path, s]]  # fmt: skip
+            if not shapes or path not in paths:
+                continue
+            found: dict[int, list[tuple[int, str]]] = {number: [] for number in shapes}
+            for label, packed in labels.items():
+                number, _, behind_ns = _HEAD.unpack_from(packed)
+                if number in found:
+                    found[number].append((behind_ns, label))
+            for number, tapes in found.items():
+                yield Lacking(path, self._shapes[number], tapes)
 
     def of(self, tape: TapeId) -> Resting | None:
         """Return what is known of *tape* at rest; None if it is awake, or not known."""

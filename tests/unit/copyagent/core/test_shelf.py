@@ -277,6 +277,15 @@ def test_tapes_are_counted_by_pool_and_shape() -> None:
     assert shelf.counts()["/VAULT00/BILL", copied] == 1
 
 
+def test_what_lacks_a_copy_is_known_with_since_when() -> None:
+    shelf, drawer = laid(resting_record(), never_synced(SECOND, 7), never_synced(TWIN, 9))
+    (bill,) = shelf.lacking({"/VAULT00/BILL"})
+    assert (bill.path, bill.targets, bill.tapes) == ("/VAULT00/BILL", [TARGET], [(7, SECOND.label)])
+    both = list(shelf.lacking({"/VAULT00/BILL", "/VAULT00/PAY"}))
+    assert [group.tapes for group in both] == [[(7, SECOND.label)], [(9, TWIN.label)]]
+    assert drawer.fetched == 0
+
+
 def test_a_host_finds_tapes_whatever_the_case_of_their_label() -> None:
     lower = TapeId("VAULT00", "BILL", "x00001")
     shelf, drawer = laid(resting_record(), resting_record(lower), never_synced(TWIN))
