@@ -10,7 +10,6 @@ missed:
 - `idle`: 1 % of a processor over what was used while nothing happened;
 """
 
-import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,8 +19,9 @@ from pathlib import Path
 
 from copyagent.control.client import ask
 from copyagent.control.protocol import Status
-from tests.bench.overlay.memory import usage_of
-from tests.bench.ratios import Ratio, Row, row
+from tests.bench.limits import limit_row
+from tests.bench.overlay.memory import idle, usage_of
+from tests.bench.ratios import Row
 from tests.support.many_tapes import make_files, make_state
 from tests.support.mountpoint import clear_immutable, unmounted_after
 from tests.support.nonstop import TREE
@@ -102,7 +102,7 @@ def measure(site: Site, starts: int, idle_s: float) -> Costs:
         costs.peak_mb.append(usage_of(agent.pid).peak_mb)
     wait_until(lambda: _quiet(site), 120.0, "nothing is under way")
     before, began = usage_of(agent.pid), time.perf_counter()
-    time.sleep(idle_s)
+    idle(idle_s)
     after = usage_of(agent.pid)
     took = time.perf_counter() - began
     costs.idle_percent = 100 * (after.ticks - before.ticks) * _TICK_S / took
@@ -131,20 +131,6 @@ def _swept(site: Site) -> bool:
     return all(vault["swept"] for vault in site.status()["vaults"])
 
 
-def limit_row(work: str, limit: float, unit: str, figures: list[float], **more: float) -> Row:
-    """Compare *figures* with a limit; above 1 it is kept."""
-    ratios = [limit / max(figure, 0.001) for figure in figures]
-    low, middle, high = (
-        statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
-    )
-    ratio = Ratio(middle, low, high, len(ratios))
-    line = row("scale", work, "copyagent", f"limit of {limit:g} {unit}", ratio)
-    line["wanted"] = 1.0
-    measured = {unit: statistics.median(figures), **more}
-    line["measured"] = {what: round(figure, 2) for what, figure in measured.items()}
-    return line
-
-
 class Scale:
     """The rows; a bench without sides that take turns."""
 
@@ -157,10 +143,17 @@ class Scale:
         with lived_in_site(directory, TAPES, QUEUED) as site:
             costs = measure(site, STARTS, IDLE_S)
         return [
-            limit_row("start", START_S, "s", costs.start_s),
-            limit_row("sweep", SWEEP_S, "s", costs.sweep_s),
-            limit_row("memory", MEMORY_MB, "MB", costs.peak_mb[-1:], idle_MB=costs.resident_mb),
-            limit_row("idle", IDLE_PERCENT, "%", [costs.idle_percent]),
+            limit_row(self.bench, "start", START_S, "s", costs.start_s),
+            limit_row(self.bench, "sweep", SWEEP_S, "s", costs.sweep_s),
+            limit_row(
+                self.bench,
+                "memory",
+                MEMORY_MB,
+                "MB",
+                costs.peak_mb[-1:],
+                {"when idle, MB": costs.resident_mb},
+            ),
+            limit_row(self.bench, "idle", IDLE_PERCENT, "%", [costs.idle_percent]),
         ]
 
 

@@ -72,9 +72,9 @@ class Weighing:
             listed = usage_of(pid)
             with _opened(tree.ours):
                 opened = usage_of(pid)
-                _idle(1.0)
+                idle(1.0)
                 before = usage_of(pid)
-                _idle(IDLE_S)
+                idle(IDLE_S)
                 after = usage_of(pid)
             tree.rest()
         return [
@@ -137,6 +137,6 @@ def _opened(way: Way) -> Iterator[None]:
         yield
 
 
-def _idle(seconds: float) -> None:
+def idle(seconds: float) -> None:
     end = os.times().elapsed + seconds
     wait_until(lambda: os.times().elapsed >= end, seconds + 5.0, "idle time passes")
