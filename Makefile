@@ -4,7 +4,7 @@
 #   make demo-down         ends a demonstration that was kept
 #   make test [ARGS=...]   all tests, or those that ARGS (pytest arguments) select
 #   make lint              format, style, types, import contracts
-#   make bench [ONLY=overlay,transfer,ems] [JSON=file] [PROFILE=1]
+#   make bench [ONLY=overlay,transfer,ems,scale] [JSON=file] [PROFILE=1]
 #   make lock              resolves the locked versions anew
 #   make clean             removes what the targets above left in this directory
 
