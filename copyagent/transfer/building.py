@@ -13,7 +13,7 @@ from functools import partial
 import trio
 
 from copyagent.core.copying import CopyFailed, CopyWaits, PublishedCopy, TargetStamp, Way
-from copyagent.transfer import ranges, verification
+from copyagent.transfer import guards, ranges, verification
 from copyagent.transfer.attempt import Attempt, Ended, Report, discard
 from copyagent.transfer.chunks import ChunkMap, MapBuilder
 from copyagent.transfer.cloning import copy_ranges, share_blocks
@@ -79,6 +79,8 @@ async def build(
     if brought is not None:
         stage = await _brought(attempt, brought[0])
     else:
+        # What is written in place takes no room that it has not got.
+        await _expect_room(attempt, decided, found, kept)
         stage = await _begin(attempt, standing, decided, found)
     try:
         fitted = await _fitted(attempt, standing, decided, found, stage)
@@ -90,6 +92,14 @@ async def build(
         await abandon(attempt, stage, error)
         raise
     return Built(stage, copy, chunk_map, fitted.way)
+
+
+async def _expect_room(attempt: Attempt, decided: Plan, found: Found | None, kept: Kept) -> None:
+    """See to it that the whole will fit before anything is sent; former generations give way."""
+    need = decided.send.total() + decided.keep.total()
+    if found is not None:
+        need = max(0, need - found.durable.total())
+    await guards.expect_room(attempt, need, kept.make_room)
 
 
 async def abandon(attempt: Attempt, stage: Stage, error: BaseException) -> None:

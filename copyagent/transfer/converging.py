@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 import trio
 
 from copyagent.core.copying import CopyDone, Errand, PublishedCopy, Way
-from copyagent.transfer import guards, staging
+from copyagent.transfer import staging
 from copyagent.transfer.attempt import Attempt, Ended, discard
 from copyagent.transfer.building import Built, abandon, build
 from copyagent.transfer.chunks import ChunkMap
 from copyagent.transfer.content import map_source
 from copyagent.transfer.keeping import Kept
-from copyagent.transfer.plan import Plan
 from copyagent.transfer.planning import plan
 from copyagent.transfer.publishing import Published, Publisher
 from copyagent.transfer.resuming import Found, notes_of
@@ -69,7 +68,7 @@ async def _converge(
     if wish is not None and wish.errand is Errand.ADOPT:
         raise Ended(not_equal(attempt, "an older generation", standing.stamp))
     kept = Kept.begin(attempt, standing)
-    await _prepare(attempt, decided, found, kept)
+    await _prepare(attempt)
     built = await build(attempt, standing, decided, found, kept)
     published = await _publish(attempt, publisher, standing, built, kept)
     await drop(attempt, found, besides=built.stage.path)
@@ -105,13 +104,9 @@ async def _recorded(
     return Converged(await publisher.adopt(same, chunk_map, standing.kept), "equal", 0)
 
 
-async def _prepare(attempt: Attempt, decided: Plan, found: Found | None, kept: Kept) -> None:
-    """See to room and directories before anything is sent."""
+async def _prepare(attempt: Attempt) -> None:
+    """See to the pool's directory before anything is sent."""
     target, layout = attempt.target, attempt.layout
-    need = decided.send.total() + decided.keep.total()
-    if found is not None:
-        need = max(0, need - found.durable.total())
-    await guards.expect_room(attempt, need, kept.make_room)
     made = await staging.ensure_directory(target, layout.pool, attempt.source.pool_mode)
     if not made and attempt.job.base is None:
         await staging.sync(target, layout.vault)

@@ -45,8 +45,10 @@ async def roll_back(
     kept = Kept.begin(attempt, standing)
     kept.copies = tuple(copy for copy in standing.kept if copy is not wanted)
     again = replace(wanted, name="", verified=checked.how)
+    # The companions of today are not those of that generation; they stay as they are.
+    alone = replace(publisher, before=None)
     try:
-        published = await publisher.publish(stage, standing, again, chunk_map, kept)
+        published = await alone.publish(stage, standing, again, chunk_map, kept)
     except BaseException:
         await discard(attempt.target, stage)
         raise
