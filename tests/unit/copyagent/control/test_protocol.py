@@ -14,7 +14,6 @@ from copyagent.control.protocol import (
     Retry,
     Right,
     Status,
-    Sync,
     command_of,
     encode_error,
     encode_request,
@@ -23,6 +22,7 @@ from copyagent.control.protocol import (
     parse_response,
     parse_where,
 )
+from copyagent.control.traffic import Sync
 from vtsfs.contract.errors import (
     FeedError,
     NameInvalid,

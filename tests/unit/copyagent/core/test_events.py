@@ -28,7 +28,7 @@ EVERY: tuple[Event, ...] = (
     Overlay().swept(1000.0),
     events.CopyIntended(TAPE, TARGET, published(JOB)),
     ended(JOB, CopyFailed("full", "tidy")),
-    events.TargetProbed(TARGET, "timed out"),
+    events.TargetProbed(TARGET, CopyFailed("timed out", "look", unreachable=True)),
     events.WakeupDue(),
 )
 

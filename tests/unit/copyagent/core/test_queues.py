@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from copyagent.core.queues import CopyKey, Queues
 from tests.support.histories import SECOND, TAPE, TARGET, TWIN
+from vtsfs.contract.naming import TapeId
 
 WAY = (TAPE.pool_id, TARGET)
 
@@ -74,17 +75,17 @@ _ACTS = st.lists(
 
 @given(_ACTS)
 def test_any_coming_and_going_leaves_what_a_list_would(
-    acts: list[tuple[str, object, int, int | None]],
+    acts: list[tuple[str, TapeId, int, int | None]],
 ) -> None:
     queues, mono = Queues(), 0.0
-    known: dict[object, tuple[int, int | None]] = {}
+    known: dict[TapeId, tuple[int, int | None]] = {}
     for act, tape, number, due in acts:
         match act:
             case "put":
-                queues.put(tape, TARGET, number, due)  # type: ignore[arg-type]  # one of _TAPES
+                queues.put(tape, TARGET, number, due)
                 known[tape] = (number, due)
             case "remove":
-                queues.remove(tape, TARGET)  # type: ignore[arg-type]  # one of _TAPES
+                queues.remove(tape, TARGET)
                 known.pop(tape, None)
             case _:
                 mono = max(mono, float(number))
@@ -94,5 +95,5 @@ def test_any_coming_and_going_leaves_what_a_list_would(
     later = [due for due in (due for _, due in known.values()) if due is not None and due > mono]
     assert queues.next_due() == min(later, default=None)
     assert {key[0] for key in queues.due(WAY)} == set(ripe)
-    wanted = sorted(ripe, key=lambda tape: (ripe[tape], tape))  # type: ignore[type-var]  # tapes
+    wanted = sorted(ripe, key=lambda tape: (ripe[tape], tape))
     assert [key[0] for key in order(queues)] == wanted

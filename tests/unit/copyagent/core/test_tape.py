@@ -215,12 +215,13 @@ def test_a_tape_that_rests_is_not_due() -> None:
     for event in (DOWN, WAITS):
         assert states.step(RESTING, event, CTX) == RESTING
     resting = replace(CTX, rest_s=60.0, hold_down_s=90.0)
-    for state, event in (
+    orders: list[tuple[states.State, states.Event]] = [
         (SUPERSEDED, Unchanged(4)),
         (COPIED, Approved(5)),
         (RETRYING, Approved(5)),
-    ):
-        made = states.step(state, event, resting)
+    ]
+    for state, order in orders:
+        made = states.step(state, order, resting)
         assert isinstance(made, Queued)
         assert made.due == NOW.after(60.0)
     assert states.step(RESTING, RetryAsked(4), resting) == Queued(4), (
