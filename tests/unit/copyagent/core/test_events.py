@@ -26,6 +26,7 @@ EVERY: tuple[Event, ...] = (
     Overlay().silent(),
     Overlay().mounted(),
     Overlay().swept(1000.0),
+    events.TapesFound(VAULT, 1000.0, {}),
     events.CopyIntended(TAPE, TARGET, published(JOB)),
     ended(JOB, CopyFailed("full", "tidy")),
     events.TargetProbed(TARGET, CopyFailed("timed out", "look", unreachable=True)),
