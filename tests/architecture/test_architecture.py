@@ -49,6 +49,7 @@ PURE = (
     "copyagent.ems.tape_templates",
     "copyagent.ems.telnet",
     "copyagent.ems.untemplated",
+    "copyagent.ssh.sftp_packets",
     "copyagent.transfer.chunks",
     "copyagent.transfer.commands",
     "copyagent.transfer.layout",
