@@ -8,16 +8,22 @@ Either may fail, or do less than it says; what was not copied is sent instead.
 import logging
 from collections.abc import Iterator
 
+import trio
+
+from copyagent.transfer import ranges
 from copyagent.transfer.attempt import Attempt
 from copyagent.transfer.commands import clone_command
 from copyagent.transfer.standing import Standing
-from copyagent.transfer.target import EntryKind, LinkLost, TargetError, TargetFile
+from copyagent.transfer.target import EntryKind, LinkLost, Target, TargetError, TargetFile
 from vtsfs.contract.extents import ExtentSet, Range
 
 _log = logging.getLogger(__name__)
 
 #: More at once would keep the server process silent for seconds.
 SLICE = 64 * 1024 * 1024
+
+#: Most ranges asked for at once; together they are no more than a slice.
+AT_ONCE = 32
 
 #: A command takes some time to start; below this sending or copying is quicker.
 _LEAST_REFLINK = 4 * 1024 * 1024
@@ -32,7 +38,7 @@ async def copy_ranges(
     which has answered everything when this returns. What it refuses is left out of the answer, but
     a lost link is raised.
     """
-    copied = ExtentSet()
+    copied = ranges.exact()
     if not wanted or not attempt.target.can.copy_data:
         return copied
     try:
@@ -41,9 +47,8 @@ async def copy_ranges(
             into = await side.reopen(stage)
             # A range past the end would succeed, and be short.
             if await source.size() >= least:
-                for start, end in _slices(wanted):
-                    await side.copy_data(source, start, end - start, into, start)
-                    copied.add(start, end)
+                for slices in _batches(wanted):
+                    await _copy_batch(side, source, into, slices, copied)
             await _close(source, into)
     except LinkLost:
         raise
@@ -52,9 +57,44 @@ async def copy_ranges(
     return copied
 
 
+async def _copy_batch(
+    side: Target, source: TargetFile, into: TargetFile, slices: list[Range], copied: ExtentSet
+) -> None:
+    """Copy *slices* at once and enter those that were copied; all are answered when this returns."""
+    failures: list[TargetError] = []
+
+    async def copy(start: int, end: int) -> None:
+        try:
+            await side.copy_data(source, start, end - start, into, start)
+        except TargetError as error:
+            failures.append(error)
+        else:
+            copied.add(start, end)
+
+    async with trio.open_nursery() as nursery:
+        for start, end in slices:
+            nursery.start_soon(copy, start, end)
+    if failures:
+        raise failures[0]
+
+
 async def _close(*files: TargetFile) -> None:
     for file in files:
         await file.close()
+
+
+def _batches(wanted: ExtentSet) -> Iterator[list[Range]]:
+    """Divide *wanted* into as much as is asked for at once: a round trip for each takes too long."""
+    batch: list[Range] = []
+    left = SLICE
+    for start, end in _slices(wanted):
+        if batch and (end - start > left or len(batch) >= AT_ONCE):
+            yield batch
+            batch, left = [], SLICE
+        batch.append((start, end))
+        left -= end - start
+    if batch:
+        yield batch
 
 
 def _slices(wanted: ExtentSet) -> Iterator[Range]:

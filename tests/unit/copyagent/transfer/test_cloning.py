@@ -53,6 +53,25 @@ async def test_ranges_arrive_at_their_offsets(
     assert not any(got[200:MIB])
 
 
+async def test_many_small_ranges_are_asked_for_at_once_and_no_more_than_a_slice(
+    rig: CopyRig, attempt: Attempt
+) -> None:
+    content = os.urandom(4 * MIB)
+    (rig.vault / "base").write_bytes(content)
+    (rig.vault / "stage").touch()
+    wanted = ExtentSet((at, at + 1000) for at in range(0, 4 * MIB, 16 * 1024))
+    copied = await copy_ranges(
+        attempt, str(rig.vault / "base"), str(rig.vault / "stage"), wanted, len(content)
+    )
+    assert copied == wanted
+    got = (rig.vault / "stage").read_bytes()
+    assert all(got[start:end] == content[start:end] for start, end in wanted)
+    batches = list(cloning._batches(ExtentSet([*wanted, (8 * MIB, 8 * MIB + 200 * MIB)])))
+    assert [each for batch in batches for each in batch][: len(wanted)] == list(wanted)
+    assert all(len(batch) <= cloning.AT_ONCE for batch in batches)
+    assert all(sum(end - start for start, end in batch) <= cloning.SLICE for batch in batches)
+
+
 @pytest.mark.parametrize("base", ["short", "missing", "a directory"])
 async def test_what_cannot_be_copied_is_left_to_be_sent(
     rig: CopyRig, attempt: Attempt, base: str
