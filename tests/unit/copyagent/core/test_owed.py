@@ -2,6 +2,7 @@
 
 from copyagent.core.owed import Owed
 from copyagent.core.records import CopyRecord, TapeRecord
+from copyagent.core.shelf import CopyAtRest, Resting, Shape
 from copyagent.core.tape import Copied, Failed, Queued, Unmonitored
 from copyagent.core.time import Moment
 from copyagent.core.witness import Session
@@ -61,7 +62,7 @@ def test_a_restart_takes_it_from_the_records_oldest_first() -> None:
     before.settle(second, at(0))
     before.settle(first, at(30))
     owed = Owed()
-    owed.recover(iter([first, second]), Moment(7.0, 5100 * NS))
+    owed.recover(iter([first, second]), (), Moment(7.0, 5100 * NS))
     assert owed.ways == {WAY: {SECOND: -93.0, TAPE: -63.0}}
     assert list(owed.ways[WAY]) == [SECOND, TAPE]
 
@@ -70,5 +71,16 @@ def test_a_clock_that_was_set_back_makes_it_owed_from_now_on() -> None:
     before, tape = Owed(), record()
     before.settle(tape, at(0))
     owed = Owed()
-    owed.recover(iter([tape]), Moment(7.0, 1 * NS))
+    owed.recover(iter([tape]), (), Moment(7.0, 1 * NS))
     assert owed.oldest(WAY) == (TAPE, 7.0)
+
+
+def test_a_restart_takes_what_is_owed_of_tapes_at_rest_as_well() -> None:
+    never = Shape((CopyAtRest(TARGET, "unsynced"),))
+    resting = Resting(never, None, 5000 * NS, (5000 * NS,))
+    before, tape = Owed(), record()
+    before.settle(tape, at(30))
+    owed = Owed()
+    owed.recover([tape], [(SECOND, resting)], Moment(7.0, 5100 * NS))
+    assert list(owed.ways[WAY]) == [SECOND, TAPE]
+    assert owed.oldest(WAY) == (SECOND, -93.0)
