@@ -8,6 +8,7 @@ to an older one, "copied" is claimed of the newest alone, and all is well soon a
 import os
 import random
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -52,18 +53,18 @@ class Chaos:
 
     def cut_sessions(self) -> None:
         for session in self.world.sshd.sessions():
-            send_signal(session, 9)
+            send_signal(session, signal.SIGKILL)
 
     def freeze_sessions(self) -> None:
         """Those who serve now stand still, to be woken when later generations are there."""
         sessions = self.world.sshd.sessions()
         self.frozen += sessions
         for session in sessions:
-            send_signal(session, 19)
+            send_signal(session, signal.SIGSTOP)
 
     def wake_sessions(self) -> None:
         for session in self.frozen:
-            send_signal(session, 18)
+            send_signal(session, signal.SIGCONT)
         self.frozen.clear()
 
     def damage_stages(self) -> None:

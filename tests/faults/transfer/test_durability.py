@@ -80,17 +80,17 @@ def short(rig: CopyRig, path: str) -> str:
     return next((new for kind, new in kinds.items() if f".{kind}." in name), "nothing")
 
 
-DIRECTORIES = [
+DIRECTORIES: list[str | set[str]] = [
     *("mkdir staging", "set staging mode", "fsync vault", "mkdir own", "set own mode"),
     *("fsync staging", "mkdir records", "set records mode", "fsync own"),
 ]
-STAGE = ["open stage", "set stage modtime", "fsync stage", "close stage"]
-INTENT = [
+STAGE: list[str | set[str]] = ["open stage", "set stage modtime", "fsync stage", "close stage"]
+INTENT: list[str | set[str]] = [
     *("open intent.new", "fsync intent.new", "close intent.new", "posix-rename intent.new intent"),
     "fsync records",
 ]
-PUBLISH = ["posix-rename stage TAPE", {"fsync pool", "fsync own"}]
-RECORD = [
+PUBLISH: list[str | set[str]] = ["posix-rename stage TAPE", {"fsync pool", "fsync own"}]
+RECORD: list[str | set[str]] = [
     {"fsync manifest.new", "fsync map.new"},
     {"posix-rename manifest.new manifest", "posix-rename map.new map"},
     *("fsync records", "remove intent"),
