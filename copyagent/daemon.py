@@ -29,6 +29,7 @@ from copyagent.ssh.connections import open_connections
 from copyagent.ssh.sftp import connect
 from copyagent.state.store import Store, open_store
 from copyagent.transfer.maps import MapStore
+from copyagent.transfer.resuming import StageNotes
 from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError
@@ -200,12 +201,14 @@ async def _collect_maps(settings: Settings, runner: Runner) -> None:
     Looking through all tapes costs something: only if there are more maps than copies.
     """
     maps, records = MapStore(settings.agent_directory() / "maps"), runner.engine.book.records
+    notes = StageNotes(settings.agent_directory() / "stages")
     while True:
         try:
             before_ns = wall_ns()
             if await trio.to_thread.run_sync(maps.count) > records.count_published():
                 known = records.published()
                 await trio.to_thread.run_sync(maps.collect, known, before_ns)
+            await trio.to_thread.run_sync(notes.forget_old, before_ns)
         except StateError as error:
             log.warning("old chunk maps stay where they are: %s", error)
         await trio.sleep(MAPS_S)

@@ -49,6 +49,9 @@ LEAST_SALVAGED = 4 * 1024 * 1024
 #: Stages of other tapes that are so much older than the newest file there are collected, in seconds.
 ABANDONED_S = 86_400
 
+#: A note that is older, in nanoseconds, is of a copy that nobody makes any more.
+FORGOTTEN_NS = 30 * 86_400 * 1_000_000_000
+
 #: Most ranges that a note has; the shortest are left out, and sent again.
 _MOST_RANGES = 4096
 
@@ -126,6 +129,18 @@ class StageNotes:
             write_atomic(path, note.encode())
         except OSError as error:
             raise StateError(f"{path} cannot be written: {error.strerror}; make room") from error
+
+    def forget_old(self, now_ns: int) -> None:
+        """Remove notes of tapes that were not copied for a month; their stages are then collected.
+
+        *now_ns* is since the epoch. A failure puts it off.
+        """
+        try:
+            for path in self.directory.glob("*.stage"):
+                if path.stat().st_mtime_ns < now_ns - FORGOTTEN_NS:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning("old notes of stages stay where they are: %s", error)
 
     def names(self) -> set[str]:
         """Return the names of all stages that there are notes of; raises OSError."""

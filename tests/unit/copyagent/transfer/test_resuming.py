@@ -316,3 +316,18 @@ def test_notes_are_read_back_and_damage_is_none(tmp_path: Path) -> None:
     notes.forget(TAPE, "drsite")
     notes.forget(TAPE, "drsite")
     assert notes.read(TAPE, "drsite") is None
+
+
+def test_notes_of_copies_that_nobody_makes_any_more_are_forgotten(tmp_path: Path) -> None:
+    notes = StageNotes(tmp_path / "stages")
+    notes.forget_old(0)
+    note = StageNote(3, Identity(1, 2, 3, 4, 5), ("a",))
+    for target in ("old", "new"):
+        notes.write(TAPE, target, note)
+    written_ns = 5_000 * 86_400 * 1_000_000_000
+    for target, age_days in (("old", 31), ("new", 29)):
+        at_ns = written_ns - age_days * 86_400 * 1_000_000_000
+        os.utime(notes.path(TAPE, target), ns=(at_ns, at_ns))
+    notes.forget_old(written_ns)
+    assert notes.read(TAPE, "old") is None
+    assert notes.read(TAPE, "new") == note
