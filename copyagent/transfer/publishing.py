@@ -72,6 +72,7 @@ class Publisher:
         if self.before is not None and attempt.route.companions:
             await self._expect(standing)
             await self.before()
+        await self._note(standing)
         await self._announce(standing, intended, chunk_map, former, kept)
         try:
             former = await kept.link(former)
@@ -111,6 +112,17 @@ class Publisher:
         found_now = describe(now) if now else "gone, or no plain file any more"
         detail = f"{path} at the target changed during the copy: {found_now}"
         raise Ended(CopyHeld(HoldReason.TARGET_CHANGED, detail, now))
+
+    async def _note(self, standing: Standing) -> None:
+        """Say in the manifest what stands there, if only an intent does: the next takes its place.
+
+        Else what we published would be nobody's, should nothing come of this publication.
+        """
+        if standing.ours is None or standing.noted:
+            return
+        target, layout = self.attempt.target, self.attempt.layout
+        data = manifest.encode(layout.tape, standing.ours, standing.kept)
+        await staging.write_durably(target, layout.manifest, data)
 
     async def _announce(
         self,

@@ -28,7 +28,8 @@ class Standing:
     file that an operator released; *base* its map, if it is proven to have that content: a delta
     can be built on it. *equal* is set if what is there is what would be sent. *kept* are the former
     generations that the target has by all we know, newest first; *stray* the names of links that
-    were made for a publication that did not happen.
+    were made for a publication that did not happen. *noted*: a record that outlives the next intent
+    says what stands there; the publication that an intent was for has none before it is recorded.
     """
 
     stamp: TargetStamp | None
@@ -37,6 +38,7 @@ class Standing:
     equal: PublishedCopy | None = None
     kept: tuple[PublishedCopy, ...] = ()
     stray: tuple[str, ...] = ()
+    noted: bool = True
 
 
 async def judge(attempt: Attempt) -> Standing:
@@ -129,13 +131,16 @@ async def _by_content(attempt: Attempt, stamp: TargetStamp, found: _Found) -> St
         )
         others = _others(kept, equal)
         stray = found.stray([*others, *job.kept])
-        return Standing(stamp, ours or equal, here.chunk_map, equal, others, stray)
+        noted = found.confirms(equal)
+        return Standing(stamp, ours or equal, here.chunk_map, equal, others, stray, noted)
     if ours is None:
         raise _held(attempt, stamp, known, there.short)
     base = there.chunk_map or await attempt.read_map(ours.root)
     others = _others(kept, ours)
     stray = found.stray([*others, *job.kept])
-    return Standing(stamp, replace(ours, stamp=stamp), base, kept=others, stray=stray)
+    noted = found.manifest is not None and is_same(found.manifest.copy, ours)
+    now = replace(ours, stamp=stamp)
+    return Standing(stamp, now, base, kept=others, stray=stray, noted=noted)
 
 
 def _others(kept: Sequence[PublishedCopy], copy: PublishedCopy) -> tuple[PublishedCopy, ...]:
