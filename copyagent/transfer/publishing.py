@@ -14,7 +14,13 @@ from copyagent.transfer.chunks import ChunkMap
 from copyagent.transfer.keeping import Kept
 from copyagent.transfer.progress import Phase
 from copyagent.transfer.standing import Standing, describe
-from copyagent.transfer.target import EntryKind, LinkLost, TargetError, TargetRefused
+from copyagent.transfer.target import (
+    EntryKind,
+    LinkLost,
+    TargetEntry,
+    TargetError,
+    TargetRefused,
+)
 from copyagent.transfer.together import together
 
 #: How long the publish section may take; it cannot be cancelled, so it must not be unbounded.
@@ -75,8 +81,8 @@ class Publisher:
         await self._note(standing)
         await self._announce(standing, intended, chunk_map, former, kept)
         try:
-            former = await kept.link(former)
             await self.journal.intend(intended)
+            former = await self._keep(standing, former, kept)
             attempt.source.check()
             allowed = self.permit()
         except BaseException:
@@ -112,6 +118,39 @@ class Publisher:
         found_now = describe(now) if now else "gone, or no plain file any more"
         detail = f"{path} at the target changed during the copy: {found_now}"
         raise Ended(CopyHeld(HoldReason.TARGET_CHANGED, detail, now))
+
+    async def _keep(
+        self, standing: Standing, former: PublishedCopy | None, kept: Kept
+    ) -> PublishedCopy | None:
+        """Keep the former generation, and look for the last time at what is about to be replaced.
+
+        In one round trip. Without the token, since a new name changes that.
+        """
+        found: list[TargetEntry | None] = []
+        linked: list[PublishedCopy | None] = []
+        path = self.attempt.layout.destination
+
+        async def link() -> None:
+            linked.append(await kept.link(former))
+
+        async def look() -> None:
+            found.append(await self.attempt.target.lstat(path))
+
+        fenced = partial(guards.check_fence, self.attempt.target, self.attempt.layout)
+        refusals: list[Ended] = []
+
+        async def fence() -> None:
+            try:
+                await fenced()
+            except Ended as refusal:
+                refusals.append(refusal)
+
+        await together([look, fence, link])
+        if refusals:
+            raise refusals[0]
+        if not _is_as_judged(found[0], standing.stamp):
+            await self._expect(standing)
+        return linked[0]
 
     async def _note(self, standing: Standing) -> None:
         """Say in the manifest what stands there, if only an intent does: the next takes its place.
@@ -237,3 +276,10 @@ class Publisher:
         adopted = replace(equal, published_ns=self.wall_ns())
         await staging.record(target, layout, adopted, kept, chunk_map)
         return Published(adopted, kept)
+
+
+def _is_as_judged(found: TargetEntry | None, judged: TargetStamp | None) -> bool:
+    if found is None or judged is None:
+        return found is None and judged is None
+    same = (found.size, found.mtime) == (judged.size, judged.mtime)
+    return same and found.kind is EntryKind.FILE
