@@ -14,10 +14,14 @@ from copyagent.transfer.chunks import MapBuilder, chunk_ranges
 from copyagent.transfer.pacing import UNPACED, Pace
 from copyagent.transfer.source import SourceTape
 from copyagent.transfer.target import TargetFile
+from copyagent.transfer.together import together
 from vtsfs.contract.extents import ExtentSet, Range
 
 #: How many blocks of the source are read and digested at a time.
 _BLOCKS = 16
+
+#: How many such pieces wait to be sent: the line must not wait for the disk and the digests.
+_AHEAD = 1
 
 #: How many bytes are read and digested at a time when nothing is sent.
 _READ = 4 * 1024 * 1024
@@ -90,14 +94,26 @@ async def send(
         sending.acknowledged(start, end)
         report(acknowledged)
 
-    async with stage.writing(patience_s=patience_s, acknowledged=written) as writer:
-        for segment in sending.segments(_BLOCKS * block):
-            for offset, data in await trio.to_thread.run_sync(
-                _look, source, sending, segment, block
-            ):
+    looked, to_send = trio.open_memory_channel[Blocks](_AHEAD)
+
+    async def look_ahead() -> None:
+        with looked:
+            for segment in sending.segments(_BLOCKS * block):
+                await looked.send(
+                    await trio.to_thread.run_sync(_look, source, sending, segment, block)
+                )
+
+    async def put_all() -> None:
+        nonlocal sent
+        async for blocks in to_send:
+            for offset, data in blocks:
                 await pace.send(len(data))
                 await writer.put(offset, data)
                 sent += len(data)
+
+    async with stage.writing(patience_s=patience_s, acknowledged=written) as writer:
+        with to_send:
+            await together([look_ahead, put_all])
     return sent
 
 
