@@ -229,6 +229,8 @@ class _Auditor:
         rest += [f"{audit.kept} kept of tapes erased here"] if audit.kept else []
         rest += [f"{audit.in_use} tapes are in use and not compared"] if audit.in_use else []
         click.echo(", ".join(rest) + ".")
+        if held := audit.held.total():
+            click.echo(f"Held: {held}; no sync copies them, copyagent explain TAPE says what does")
         for command in audit.commands(self.wanted.pool, target):
             click.echo(f"To mend: {command}")
 
@@ -294,5 +296,6 @@ def summary_document(pool: PoolId, target: str, audit: Audit) -> dict[str, Any]:
         "in_use": audit.in_use,
         "kept": audit.kept,
         "flaws": {flaw.value: audit.flaws[flaw] for flaw in Flaw},
+        "held": audit.held.total(),
         "commands": audit.commands(pool, target),
     }

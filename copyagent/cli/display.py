@@ -268,6 +268,7 @@ def _copy(copy: Document) -> list[str]:
                 f"    published: generation {published['generation']}, {published['size']} bytes, "
                 f"{published['at']}, verified by {published['verified']}"
             ),
-            f"    sha256: {published['sha256']}",
         ]
+        if published["sha256"]:
+            lines.append(f"    sha256: {published['sha256']}")
     return lines

@@ -6,7 +6,7 @@ was published; that the target still has it, size and date must say, or the cont
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from copyagent.core.on_record import DOUBTED, OnRecord
@@ -23,6 +23,9 @@ class Flaw(StrEnum):
     EXTRA = "extra"
     STRAY = "stray"
 
+
+#: The state of a copy that waits for an operator, as records tell it.
+HELD = "held"
 
 #: Flaws that a copy mends, with what `copyagent sync` is told for it.
 MENDED_BY: Mapping[Flaw, str] = {
@@ -50,11 +53,12 @@ class There:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One file that is not as it should be, and why."""
+    """One file that is not as it should be, and why; *held*: its copy is, so no sync mends it."""
 
     flaw: Flaw
     name: str
     why: str
+    held: bool = False
 
 
 @dataclass(slots=True)
@@ -69,13 +73,15 @@ class Audit:
     in_use: int = 0
     kept: int = 0
     flaws: Counter[Flaw] = field(default_factory=Counter)
+    #: Those of the flaws that are of held tapes, which a synchronisation leaves alone.
+    held: Counter[Flaw] = field(default_factory=Counter)
 
     def commands(self, pool: PoolId, target: str) -> list[str]:
         """Return the commands that would mend what was found, as far as copies can."""
         return [
             f"copyagent sync {pool} {option} --target {target}"
             for flaw, option in MENDED_BY.items()
-            if self.flaws[flaw]
+            if self.flaws[flaw] > self.held[flaw]
         ]
 
     def tape(
@@ -92,12 +98,16 @@ class Audit:
             found = self._tape(label, here, there, record)
             self.good += found is None
         if found is not None:
+            held = record is not None and record.state == HELD
+            found = replace(found, held=held)
             self.flaws[found.flaw] += 1
+            self.held[found.flaw] += held
         return found
 
     def withdraw(self, found: Found) -> None:
         """Take back what was found, to look again: it may have changed meanwhile."""
         self.flaws[found.flaw] -= 1
+        self.held[found.flaw] -= found.held
 
     def _erased(self, label: str, there: There | None, record: OnRecord | None) -> Found | None:
         if there is None:

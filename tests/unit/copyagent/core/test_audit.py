@@ -102,6 +102,22 @@ def test_the_commands_that_mend() -> None:
     ]
 
 
+def test_no_sync_is_named_for_what_is_held_for_it_would_leave_that_alone() -> None:
+    pool = PoolId("VAULT00", "BILL")
+    audit = Audit()
+    audit.tape("X00001", HERE, THERE, replace(NEVER, state="held"))
+    stale = audit.tape("X00002", Here(NEWER), THERE, replace(RECORD, state="held"))
+    assert audit.held.total() == 2
+    assert audit.commands(pool, "drsite") == []
+    audit.tape("X00003", HERE, None, None)
+    assert audit.commands(pool, "drsite") == [
+        "copyagent sync /VAULT00/BILL --missing --target drsite"
+    ]
+    assert stale is not None
+    audit.withdraw(stale)
+    assert audit.held.total() == 1
+
+
 def test_a_date_beyond_what_the_target_can_keep_is_no_difference() -> None:
     far = replace(IDENTITY, mtime_ns=5_000_000_000 * SECOND)
     assert Audit().tape("X00001", Here(far), There(300, 0xFFFFFFFF), None) is None
