@@ -86,6 +86,9 @@ class Kept:
                 _log.info("the kept generation %s is gone", copy.name)
             elif _same_file(stamp, before):
                 found.append(replace(copy, stamp=stamp))
+            elif copy is former:
+                # It lost its name after the last look at it; it is not ours to remove as well.
+                _log.warning("%s was written by others as %s was published", copy.name, layout.tape)
             else:
                 _log.warning("%s is not as it was kept, and is dropped", copy.name)
                 self._rubbish.append(copy.name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from copyagent.core.changes import untouched
 from copyagent.transfer.lease import Writers, owner_hint, probe_writers
 from vtsfs.contract.extents import ExtentSet
 from vtsfs.contract.naming import TapeId
@@ -98,7 +99,7 @@ class SourceTape:
         os.fsync(self.fd)
 
     def check(self) -> None:
-        """Return if nobody can write the tape and it is what it was; microseconds, no disk.
+        """Return if nobody can write the tape and nobody touched it; microseconds, no disk.
 
         Looked at by name, which also shows another file in its place: an inode number is not used
         again while we have the file open. Raises `SourceOpen`, `SourceDiffers` or `SourceUnfit`.
@@ -111,7 +112,9 @@ class SourceTape:
                 "cannot tell whether the tape is open for writing: " + owner_hint(self.fd)
             )
         by_name = self._identity_by_name()
-        if not self.identity.same_bytes(by_name):
+        # What was read may be half of one content and half of another, whatever the date says that
+        # somebody has set back: a chmod meanwhile costs another copy, which sends nothing.
+        if not untouched(self.identity, by_name):
             raise SourceDiffers(by_name)
 
     def _identity_by_name(self) -> Identity | None:

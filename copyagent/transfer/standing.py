@@ -54,13 +54,23 @@ async def judge(attempt: Attempt) -> Standing:
     if stamp is None:
         _expect_no_adoption(attempt, "there is nothing")
         return Standing(None, kept=job.kept)
-    untouched = job.base is not None and job.base.stamp.agrees(stamp)
+    untouched = job.base is not None and job.base.stamp.agrees(stamp) and _tells(job.base, stamp)
     if job.base is not None and untouched and job.intent is None and found.intent is None:
         base = await attempt.read_map(job.base.root) if found.confirms(job.base) else None
         return Standing(stamp, job.base, base, kept=job.kept)
     if job.override is not None and job.override.agrees(stamp):
         return Standing(stamp, kept=job.kept)
     return await _by_content(attempt, stamp, found)
+
+
+def _tells(base: PublishedCopy, stamp: TargetStamp) -> bool:
+    """Tell whether an edit since the publication would show in *stamp*.
+
+    Whole seconds alone do not tell one that came in the second that the tape itself is dated.
+    """
+    if base.stamp.token and stamp.token:
+        return True
+    return abs(base.published_ns // 10**9 - stamp.mtime) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from copyagent.core.copying import CopyDone, CopyHeld, CopyWaits, HoldReason, WaitReason
-from tests.support.copy_rig import CopyRig
+from copyagent.core.copying import (
+    CopyDone,
+    CopyHeld,
+    CopyWaits,
+    HoldReason,
+    SourceChanged,
+    WaitReason,
+)
+from copyagent.transfer.progress import Phase
+from tests.support.copy_rig import NOW_NS, CopyRig
+from tests.support.expected_logs import ExpectedLogs
+from tests.support.sshd import Sshd
 
 pytestmark = pytest.mark.ssh
 
@@ -60,4 +70,60 @@ async def test_a_fence_stops_the_publication(rig: CopyRig) -> None:
     waits = await rig.copy()
     assert isinstance(waits, CopyWaits), waits
     assert waits.reason is WaitReason.FENCED
+    assert not rig.published().exists()
+
+
+async def test_what_comes_after_the_last_look_is_not_lost(
+    rig: CopyRig, expect_log: ExpectedLogs
+) -> None:
+    """It is in the place of the former generation, though nobody's record lists it."""
+    expect_log("was written by others")
+    tape = rig.write(b"what was published first")
+    os.utime(tape, (1_700_000_000, 1_700_000_000))
+    first = await rig.copy(replace(rig.job(), keep=1))
+    assert isinstance(first, CopyDone), first
+    rig.write(b"what is to follow")
+
+    def permit() -> bool:
+        in_place(rig.published())
+        return True
+
+    rig.permit = permit
+    done = await rig.copy(replace(rig.job(generation=2), base=first.copy, keep=1))
+    assert isinstance(done, CopyDone), done
+    assert done.kept == ()
+    (left,) = Path(rig.layout().kept_directory).iterdir()
+    assert left.read_bytes().startswith(b"FOREIGN")
+
+
+async def test_an_edit_in_the_second_of_the_publication_shows_without_commands(
+    scratch: Path, bridge: None
+) -> None:
+    """Size and date, in whole seconds, are as they were; nothing else is told there."""
+    second = NOW_NS // 10**9
+    with Sshd(scratch / "sshd", sftp_only=True) as sshd:
+        rig = CopyRig(scratch, sshd)
+        tape = rig.write(b"what was published first")
+        os.utime(tape, (second, second))
+        first = await rig.copy()
+        assert isinstance(first, CopyDone), first
+        in_place(rig.published())
+        os.utime(rig.published(), (second, second))
+        rig.write(b"what is to follow")
+        held = await rig.copy(replace(rig.job(generation=2), base=first.copy))
+        assert isinstance(held, CopyHeld), held
+        assert rig.published().read_bytes().startswith(b"FOREIGN")
+
+
+async def test_a_source_that_is_written_and_dated_back_is_not_published(rig: CopyRig) -> None:
+    tape = rig.write(bytes(range(256)) * 4096)
+    former = tape.stat()
+
+    def write_behind_the_overlay() -> None:
+        in_place(tape)
+        os.utime(tape, ns=(former.st_atime_ns, former.st_mtime_ns))
+
+    rig.at_phase(Phase.VERIFYING, write_behind_the_overlay)
+    changed = await rig.copy(verify="readback")
+    assert isinstance(changed, SourceChanged), changed
     assert not rig.published().exists()
