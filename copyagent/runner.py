@@ -406,7 +406,7 @@ class Runner:
                 command.vault,
                 book_settings.vaults[command.vault].backing,
                 pools,
-                book_settings.naming.patterns(),
+                book_settings.patterns_of(command.vault),
                 self.clock().mono,
                 known={p: shelf.files(PoolId(command.vault, p)) for p in pools},
                 tell=lambda part: trio.from_thread.run(self.post_durably, part),

@@ -114,6 +114,8 @@ def _look(
     if entry.name.startswith("."):
         return
     if not patterns.is_label(entry.name):
+        if patterns.tape_of_companion(tape.pool, entry.name) is not None:
+            return
         into.strange.append(str(tape).encode(errors="surrogateescape").decode(errors="replace"))
         return
     try:

@@ -157,6 +157,7 @@ async def _go_there(settings: Settings, name: str, findings: Findings, trial: in
                 verify=target.verify,
                 keep_free=target.keep_free,
                 now=time.time,
+                target=name,
                 trial=trial,
                 pace=Paces.of(settings).to(name),
             )

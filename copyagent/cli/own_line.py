@@ -13,8 +13,14 @@ from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.sftp import connect
 from copyagent.transfer.pacing import Pace, Paces
 from copyagent.transfer.target import HostKeyRejected as PinnedKeyDiffers
-from copyagent.transfer.target import Target, TargetError
-from vtsfs.contract.errors import HostKeyRejected, LinkFailed, RequestFailed, VtsError
+from copyagent.transfer.target import LoginRefused, Target, TargetError
+from vtsfs.contract.errors import (
+    HostKeyRejected,
+    LinkFailed,
+    LogOnRefused,
+    RequestFailed,
+    VtsError,
+)
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.no_core import forbid_core_dumps
 
@@ -66,4 +72,6 @@ def as_ours(error: TargetError) -> VtsError:
     text = f"{error}; {error.next_step}"
     if isinstance(error, PinnedKeyDiffers):
         return HostKeyRejected(text)
+    if isinstance(error, LoginRefused):
+        return LogOnRefused(text)
     return LinkFailed(text) if error.unreachable else RequestFailed(text)

@@ -171,7 +171,8 @@ class Verifier:
         if self.wanted.as_json:
             click.echo(json.dumps(document(copy, found, told)))
         elif found.result is not Result.GOOD or isinstance(self.wanted.where, TapeId):
-            click.echo(printable(sentence(copy, found, told)))
+            for line in sentence(copy, found, told).splitlines():
+                click.echo(printable(line))
 
     async def _look_until_it_stands(
         self, copy: OnRecord, layout: Layout

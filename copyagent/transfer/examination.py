@@ -100,7 +100,8 @@ class Examination:
                 self.findings.warn(
                     f"fence for {layout.pool}",
                     f"{path} says that the target is in service: nothing is written there",
-                    "take the fence away when that is over: copyagent unfence",
+                    "take the fence away when that is over: copyagent unfence "
+                    f"{self.questions.target}",
                 )
                 return True
         return False
@@ -114,7 +115,7 @@ class Examination:
             f"staging for {layout.pool}",
             f"{layout.directory} is in use by the agent of {found.system} on {found.node}",
             "give one of the two systems another system.name; if this one takes over: "
-            "copyagent take-over",
+            f"copyagent take-over {self.questions.target} --because TEXT",
         )
         return False
 

@@ -20,7 +20,7 @@ class Place:
 class Questions:
     """What is to be found out: about which *places*, and what the settings ask of the target.
 
-    *now* is the wall clock, in seconds since the epoch. The line's speed is tried with at most
+    *now* is the wall clock, in seconds since the epoch; *target* is named in remedies. The line's speed is tried with at most
     *trial* bytes, within the limits of *pace*.
     """
 
@@ -29,6 +29,7 @@ class Questions:
     verify: str
     keep_free: float
     now: Callable[[], float]
+    target: str = "TARGET"
     patience_s: float = 40.0
     trial: int = 64 * 1024 * 1024
     pace: Pace = UNPACED

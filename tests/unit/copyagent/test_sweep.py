@@ -39,6 +39,15 @@ def test_what_is_not_a_tape_by_name_is_counted_and_named(tmp_path: Path) -> None
         example.encode()
 
 
+def test_a_companion_travels_with_its_tape_and_is_not_counted(tmp_path: Path) -> None:
+    for pool in ("BILL", "PAY"):
+        (tmp_path / pool).mkdir()
+        (tmp_path / pool / "X1.meta").write_bytes(b"")
+    patterns = NamePatterns(companions={"BILL": ("{label}.meta",)})
+    swept = sweep_vault("VAULT00", tmp_path, ["BILL", "PAY"], patterns, 0.0)
+    assert (swept.ignored, swept.examples) == (1, ("/VAULT00/PAY/X1.meta",))
+
+
 def test_what_has_a_tapes_name_and_is_no_file_is_unfit(tmp_path: Path) -> None:
     pool = tmp_path / "BILL"
     pool.mkdir()

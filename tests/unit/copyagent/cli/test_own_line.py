@@ -6,7 +6,13 @@ from copyagent.cli.own_line import OwnLine, as_ours, own_line, run_with_asyncio
 from copyagent.transfer import target
 from tests.support.copy_rig import CopyRig
 from tests.support.example_settings import EXAMPLE, example_settings
-from vtsfs.contract.errors import HostKeyRejected, LinkFailed, RequestFailed, VtsError
+from vtsfs.contract.errors import (
+    HostKeyRejected,
+    LinkFailed,
+    LogOnRefused,
+    RequestFailed,
+    VtsError,
+)
 from vtsfs.contract.settings import Settings
 
 
@@ -15,7 +21,7 @@ from vtsfs.contract.settings import Settings
     [
         (target.TargetUnreachable("no answer"), LinkFailed),
         (target.LinkLost("gone"), LinkFailed),
-        (target.LoginRefused("not you"), LinkFailed),
+        (target.LoginRefused("not you"), LogOnRefused),
         (target.HostKeyRejected("another key"), HostKeyRejected),
         (target.TargetRefused("reading it", "permission denied"), RequestFailed),
     ],

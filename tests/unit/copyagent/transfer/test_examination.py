@@ -26,7 +26,9 @@ def seconds() -> float:
 def questions(rig: CopyRig) -> Questions:
     (rig.vault / "BILL").mkdir()
     mark = AgentMark("me", "TAPESRV1", "here")
-    return Questions([Place(rig.layout(), 0o640)], mark, "auto", 0.0, seconds, trial=100_000)
+    return Questions(
+        [Place(rig.layout(), 0o640)], mark, "auto", 0.0, seconds, "drsite", trial=100_000
+    )
 
 
 def mount(options: str, point: Path) -> None:
@@ -65,7 +67,7 @@ async def test_another_agents_directory_is_left_alone(rig: CopyRig, questions: Q
     staging = steps[f"staging for {rig.vault}/BILL"]
     assert staging.result is Result.FAILED
     assert "on there" in staging.detail
-    assert "take-over" in staging.remedy
+    assert staging.remedy.endswith("copyagent take-over drsite --because TEXT")
     assert [path.name for path in mark.parent.iterdir()] == ["AGENT"]
 
 
