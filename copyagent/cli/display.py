@@ -256,6 +256,11 @@ def verdict_lines(verdict: Document | None) -> list[str]:
     return lines
 
 
+def how_proven(verified: str) -> str:
+    """Say in words how a copy was compared; *verified* is what documents say of it."""
+    return "found equal when it was adopted" if verified == "adopted" else f"verified by {verified}"
+
+
 def _copy(copy: Document) -> list[str]:
     why = f": {copy['why']}" if copy["why"] else ""
     lines = [f"  {copy['target']}: {_state(copy)}{why}", f"    next: {copy['next']}"]
@@ -266,7 +271,7 @@ def _copy(copy: Document) -> list[str]:
         lines += [
             (
                 f"    published: generation {published['generation']}, {published['size']} bytes, "
-                f"{published['at']}, verified by {published['verified']}"
+                f"{published['at']}, {how_proven(published['verified'])}"
             ),
         ]
         if published["sha256"]:

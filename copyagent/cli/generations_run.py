@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from copyagent.cli.display import how_proven
 from copyagent.cli.ledger import Ledger
 from copyagent.cli.own_line import run_with_asyncio
 from copyagent.core.copying import PublishedCopy
@@ -67,7 +68,7 @@ def shown(document: Document) -> str:
         lines.append(
             f"  {each['target']}: generation {each['generation']}, {format_size(each['size'])}, "
             f"published {each['at']}, {what}, digest {digest[:16]}, "
-            f"verified by {each['verified']}{doubted}"
+            f"{how_proven(each['verified'])}{doubted}"
         )
     if document["told_by_targets"]:
         told = ", ".join(document["told_by_targets"])

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from copyagent.cli.console import LOOK_S, console, is_screen, printable
-from copyagent.cli.display import folded
+from copyagent.cli.display import folded, how_proven
 from copyagent.control.client import ask
 from copyagent.control.inquiries import History
 from copyagent.control.protocol import parse_where
@@ -87,7 +87,7 @@ def _facts(entry: Document) -> str:
             return (
                 f", {format_size(entry['size'])} ({entry['way']}: "
                 f"{format_size(entry['sent'])} sent{resumed}) in "
-                f"{format_duration(entry['took_s'])}{tried}, verified by {entry['verified']}"
+                f"{format_duration(entry['took_s'])}{tried}, {how_proven(entry['verified'])}"
             )
         case "failed":
             return f", after {entry['attempts']} attempts: {entry['cause']}"

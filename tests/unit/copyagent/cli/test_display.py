@@ -141,6 +141,8 @@ def test_the_explanation_tells_evidence_verdict_copy_and_history() -> None:
     assert "DEV2 volume X00001" in text
     document["copies"][0]["published"]["sha256"] = ""
     assert "sha256" not in shown(explanation(document, 160))
+    document["copies"][0]["published"]["verified"] = "adopted"
+    assert "t5, found equal when it was adopted" in shown(explanation(document, 160))
     by_drive = mount | {"volume": "/VAULT00/BILL/N00001", "drive": "$VTAPE3"}
     document["verdict"] = document["verdict"] | {"host_mount": by_drive}
     assert "DEV2 drive $VTAPE3" in shown(explanation(document, 160))
