@@ -54,8 +54,9 @@ async def _converge(
 ) -> Converged:
     if standing.equal is not None and standing.base is not None:
         await drop(attempt, found)
-        published = await publisher.adopt(standing.equal, standing.base, standing.kept)
-        await Kept.begin(attempt, standing).drop_rubbish()
+        kept = Kept.begin(attempt, standing)
+        await kept.drop_surplus(attempt.job.keep)
+        published = await publisher.adopt(standing.equal, standing.base, kept.copies)
         way: Way = "adopted" if standing.equal.verified == "adopted" else "equal"
         return Converged(published, way, 0)
     attempt.data = await trio.to_thread.run_sync(attempt.source.data_ranges)

@@ -254,10 +254,11 @@ class Publisher:
             raise TargetRefused(f"publishing {layout.destination}", "it is gone afterwards")
         listed = listed[: await kept.short_of_room()]
         copy = replace(intended, stamp=stamp, published_ns=self.wall_ns())
+        # Before the record, which is the last that knows of it: else a crash leaves a file to nobody.
+        await kept.drop_surplus(len(listed))
         await staging.record(target, layout, copy, listed, chunk_map)
         job = self.attempt.job
         formerly = [standing.ours, job.base, job.intent, *job.kept, *standing.kept]
-        await kept.drop_surplus(len(listed))
         await kept.drop_maps([one for one in formerly if one is not None], [copy, *listed])
         return Published(copy, listed)
 
