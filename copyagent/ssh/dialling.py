@@ -323,7 +323,11 @@ def _of_login(error: BaseException, login: Login, *, broke_off: bool) -> SshFail
                 SshTrouble.REFUSED, f"{login.where} refuses user {login.user} with {means} ({text})"
             )
         case asyncssh.KeyExchangeFailed():
-            return SshFailure(SshTrouble.NO_AGREEMENT, text, _agreement(text, login))
+            return SshFailure(
+                SshTrouble.NO_AGREEMENT,
+                text,
+                agreement(text) if login.algorithms is not None else "",
+            )
         case _:
             lost = f"the connection to {login.where} was lost during log-in: {text}"
             # A server with no kind of host key that we offer says so in its own log alone.
@@ -331,10 +335,10 @@ def _of_login(error: BaseException, login: Login, *, broke_off: bool) -> SshFail
             return SshFailure(SshTrouble.LOST, lost, means)
 
 
-def _agreement(text: str, login: Login) -> str:
-    """Say which setting could make us agree; only one failure is about algorithms."""
+def agreement(text: str) -> str:
+    """Say which setting of a target could make us agree, '' if none; *text* is what failed."""
     for words, setting in _SETTING_OF.items():
-        if login.algorithms is not None and f"matching {words} algorithm" in text:
+        if f"matching {words} algorithm" in text:
             return (
                 "bring the server's sshd up to date; if that cannot be, name what it has under "
                 f"targets.*.algorithms.{setting}"

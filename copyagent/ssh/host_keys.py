@@ -8,7 +8,7 @@ import asyncssh
 
 from copyagent.ssh.algorithms import AlgorithmUnknown, Offer, processor_has_aes
 from copyagent.ssh.bridge import in_asyncio
-from copyagent.ssh.dialling import SshFailure, SshTrouble, open_socket
+from copyagent.ssh.dialling import SshFailure, SshTrouble, agreement, open_socket
 from copyagent.ssh.key_pairs import PublicKey
 from vtsfs.contract.settings import Target
 
@@ -29,6 +29,9 @@ async def fetch_host_key(target: Target) -> PublicKey:
     where = f"{target.host}:{target.port}"
     try:
         key = await in_asyncio(_fetch, target.host, offer, link)
+    except asyncssh.KeyExchangeFailed as error:
+        text = f"{where}: {error}"
+        raise SshFailure(SshTrouble.NO_AGREEMENT, text, agreement(text)) from error
     except (asyncssh.Error, OSError, asyncio.CancelledError) as error:
         raise SshFailure(
             SshTrouble.LOST, f"{where} did not show its host key: {str(error) or error!r}"
@@ -47,6 +50,15 @@ async def _fetch(host: str, offer: Offer, link: socket.socket) -> asyncssh.SSHKe
         config=None,
         kex_algs=list(offer.kex),
         server_host_key_algs=list(offer.host_keys),
+        # What has no argument of its own; nothing of the user's is read.
+        options=asyncssh.SSHClientConnectionOptions(
+            config=None,
+            known_hosts=None,
+            client_keys=None,
+            agent_path=None,
+            encryption_algs=list(offer.ciphers),
+            mac_algs=list(offer.macs),
+        ),
     )
 
 

@@ -37,6 +37,27 @@ async def test_what_is_written_is_found_again(rig: CopyRig) -> None:
         assert pinned_for(f"@cert-authority {line}", target) == Pinned((), certified=True)
 
 
+@pytest.mark.parametrize(
+    ("line", "algorithms"),
+    [
+        ("Ciphers aes128-cbc", {"ciphers": ["aes128-cbc"]}),
+        ("Ciphers aes128-ctr\nMACs hmac-sha1", {"macs": ["hmac-sha1"]}),
+    ],
+)
+async def test_an_old_server_shows_its_key_where_the_settings_name_what_it_has(
+    rig: CopyRig, line: str, algorithms: dict[str, list[str]]
+) -> None:
+    config = rig.sshd.directory / "sshd_config"
+    config.write_text(f"{line}\n{config.read_text()}")
+    rig.sshd.restart()
+    with trio.fail_after(20):
+        with pytest.raises(SshFailure) as failed:
+            await fetch_host_key(rig.settings())
+        assert f"targets.*.algorithms.{next(iter(algorithms))}" in failed.value.next_step
+        key = await fetch_host_key(rig.settings(algorithms=algorithms))
+    assert key.text == public_half(rig.sshd.host_key).read_text().split()[1]
+
+
 async def test_a_server_that_is_down_or_no_ssh_server_says_so(rig: CopyRig) -> None:
     rig.sshd.stop()
     with pytest.raises(SshFailure) as failed:
