@@ -44,7 +44,7 @@ def _status_of(error: BaseException, program: str) -> int:
     causes = list(_leaves(error))
     if any(isinstance(cause, KeyboardInterrupt | click.Abort) for cause in causes):
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):
+    if all(isinstance(cause, BrokenPipeError) for cause in causes):
         # The interpreter flushes once more at exit and must not complain about it either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED

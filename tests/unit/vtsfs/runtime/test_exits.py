@@ -102,15 +102,21 @@ def test_a_plain_exit_stays_one() -> None:
     assert ended.value.code == 3
 
 
-@pytest.mark.parametrize("lines", [1, 100_000])
-def test_a_closed_pipe_ends_quietly(lines: int) -> None:
+_WRITES = "for n in range({lines}): sys.stdout.write('line\\n')"
+_WITHIN_A_NURSERY = "raise ExceptionGroup('x', [BrokenPipeError(32, 'Broken pipe')])"
+
+
+@pytest.mark.parametrize(
+    "ends", [_WRITES.format(lines=1), _WRITES.format(lines=100_000), _WITHIN_A_NURSERY]
+)
+def test_a_closed_pipe_ends_quietly(ends: str) -> None:
     code = (
         "import sys, click\n"
         "from vtsfs.runtime.exits import run_cli\n"
         "@click.command()\n"
         "def command():\n"
         "    sys.stdin.read()\n"
-        f"    for n in range({lines}): sys.stdout.write('line\\n')\n"
+        f"    {ends}\n"
         "sys.exit(run_cli(command, program='vtsfs', args=[]))\n"
     )
     with subprocess.Popen(
