@@ -31,6 +31,8 @@ _KINDS: Final[Mapping[NotifyKind, tuple[Message, ...]]] = {
     "failed": (
         messages.GAVE_UP,
         messages.HOST_KEY,
+        messages.FOREIGN_AGENT,
+        messages.COPY_WRONG,
         messages.POOL_UNREADABLE,
         messages.NOT_COVERED,
     ),
@@ -42,6 +44,9 @@ _KINDS: Final[Mapping[NotifyKind, tuple[Message, ...]]] = {
         messages.SOURCE_UNFIT,
         messages.HELD_BY_POLICY,
         messages.LABEL_TWICE,
+        messages.LABEL_ELSEWHERE,
+        messages.SAME_STORAGE,
+        messages.NOT_EQUAL,
     ),
     "behind": (messages.FALLEN_BEHIND, messages.CAUGHT_UP),
     "copied": (messages.COPIED,),

@@ -108,7 +108,7 @@ async def _recorded(
 async def _prepare(attempt: Attempt) -> None:
     """See to the pool's directory before anything is sent."""
     target, layout = attempt.target, attempt.layout
-    made = await staging.ensure_directory(target, layout.pool, attempt.source.pool_mode)
+    made = await staging.ensure_pool(target, layout, attempt.source.pool_mode)
     if not made and attempt.job.base is None:
         await staging.sync(target, layout.vault)
 

@@ -85,7 +85,9 @@ class Kept:
             if stamp is None or before is None:
                 _log.info("the kept generation %s is gone", copy.name)
             elif _same_file(stamp, before):
-                found.append(replace(copy, stamp=stamp))
+                # Only the one that has just got its second name may have another ctime. Whoever
+                # edited an older one and set its date back shows by that for ever.
+                found.append(replace(copy, stamp=stamp) if copy is former else copy)
             elif copy is former:
                 # It lost its name after the last look at it; it is not ours to remove as well.
                 _log.warning("%s was written by others as %s was published", copy.name, layout.tape)

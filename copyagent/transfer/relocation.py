@@ -27,7 +27,7 @@ async def relocate(attempt: Attempt, place: str) -> None:
     if there is not None:
         both = f"{place} and {layout.destination} are both at the target; remove one of them there"
         raise _held(both, place)
-    await staging.ensure_directory(target, layout.pool, attempt.source.pool_mode)
+    await staging.ensure_pool(target, layout, attempt.source.pool_mode)
     attempt.source.check()
     try:
         await target.rename(place, layout.destination)

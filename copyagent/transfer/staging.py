@@ -15,6 +15,7 @@ from copyagent.transfer.target import (
     LinkLost,
     Target,
     TargetError,
+    TargetMissing,
     TargetRefused,
     VaultUnfit,
 )
@@ -47,6 +48,15 @@ async def expect_vault(target: Target, layout: Layout) -> None:
             "there is no such directory",
             "check targets.*.vaults in the settings, and that the vault is mounted there",
         )
+
+
+async def ensure_pool(target: Target, layout: Layout, mode: int) -> bool:
+    """Make the pool's directory unless it is there; raises `VaultUnfit` if the vault is away."""
+    try:
+        return await ensure_directory(target, layout.pool, mode)
+    except TargetMissing:
+        await expect_vault(target, layout)
+        raise
 
 
 async def ensure_directory(target: Target, path: str, mode: int) -> bool:

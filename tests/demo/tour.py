@@ -132,7 +132,9 @@ def _tampering() -> Sequence[Stop]:
                 Command(f"copyagent explain {new}", (r"held \(target changed\)",), within_s=60),
                 Command(f"tail -c 14 {copy}", ("not from here",)),
                 Command(
-                    f'copyagent release {new} --because "looked at it, not needed"', ("released",)
+                    f"copyagent release {new} --overwrite-target "
+                    '--because "looked at it, not needed"',
+                    ("released",),
                 ),
                 Command(f"copyagent explain {new}", (COPIED,), within_s=90),
                 Command(f"tail -c 14 {copy} | grep -c 'not from here'", (r"\A0\n",), status=1),

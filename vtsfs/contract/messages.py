@@ -236,7 +236,7 @@ COPY_WRONG = Message(
 )
 FOREIGN_AGENT = Message(
     624143,
-    "Copies to {target} wait: {cause}",
+    "Copies to {target} wait, another agent works there: {cause}",
     "Two systems of one name must not copy to one target. If that agent is no more, and this one "
     "takes its place: copyagent take-over {target} --because TEXT. Else change system.name.",
 )

@@ -212,14 +212,15 @@ def test_only_what_is_missing_is_installed(machine: Machine) -> None:
 def test_a_peer_of_the_benchmarks_is_installed_for_them_alone(machine: Machine) -> None:
     make_stand_in_venvs(machine)
     machine.provide("pip")
-    machine.provide("apt-get", f"ln -s /bin/true {machine.bin}/mergerfs")
+    peers = " ".join(f"{machine.bin}/{name}" for name in ("mergerfs", "rsync"))
+    machine.provide("apt-get", f"for peer in {peers}; do ln -s /bin/true $peer; done")
     (machine.bin / "ln").symlink_to(str(shutil.which("ln")))
     assert machine.prepare().returncode == 0
     assert machine.calls("apt-get") == []
     settings = {"VTS_SETUP_FUSE": "/dev/null"}
     assert machine.prepare("--fuse", "--bench", settings=settings).returncode == 0
     (call,) = machine.calls("apt-get")
-    assert call.endswith("install --no-install-recommends mergerfs")
+    assert call.endswith("install --no-install-recommends mergerfs rsync")
 
 
 def test_an_unknown_option_is_said(machine: Machine) -> None:
