@@ -114,7 +114,15 @@ async def _look(attempt: Attempt) -> tuple[TargetStamp | None, _Found]:
     wanted: list[Callable[[], Awaitable[Manifest | None]]]
     wanted = [stamp, partial(read, layout.manifest), partial(read, layout.intent)]
     _, manifest, intent = await together(wanted)
-    return stamps[0], _Found(manifest, intent)
+    return stamps[0], _Found(_of_this_tape(attempt, manifest), _of_this_tape(attempt, intent))
+
+
+def _of_this_tape(attempt: Attempt, record: Manifest | None) -> Manifest | None:
+    """Leave out of a record what is not this tape's to drop: anybody at the target can edit it."""
+    if record is None:
+        return None
+    kept = tuple(copy for copy in record.kept if attempt.layout.is_kept(copy.name))
+    return replace(record, kept=kept)
 
 
 async def _by_content(attempt: Attempt, stamp: TargetStamp, found: _Found) -> Standing:

@@ -69,6 +69,19 @@ async def test_a_lost_state_finds_what_was_kept_in_the_manifest(rig: CopyRig) ->
     assert again.kept[1].name == done.kept[0].name
 
 
+async def test_a_record_that_names_another_tapes_file_does_not_cost_it(rig: CopyRig) -> None:
+    history = History(rig, keep=1)
+    done = await generations(history, 2)
+    layout = rig.layout()
+    others = done.kept[0].name.replace("X00001", "X00002")
+    rig.at(layout.kept(others)).write_bytes(b"of another tape")
+    forged = [replace(done.kept[0], name=others), *done.kept]
+    rig.at(layout.manifest).write_bytes(manifest.encode(layout.tape, done.copy, forged))
+    history.change((0, b"third"))
+    assert isinstance(await rig.copy(replace(rig.job(generation=3), keep=0)), CopyDone)
+    assert rig.at(layout.kept(others)).read_bytes() == b"of another tape"
+
+
 async def test_a_server_without_hard_links_keeps_none(rig: CopyRig) -> None:
     options = ["ForceCommand internal-sftp -P hardlink"]
     with Sshd(rig.sshd.directory / "poor", options=options) as poor:
