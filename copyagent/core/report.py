@@ -16,6 +16,7 @@ from copyagent.core.book import Book
 from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.dates import iso
 from copyagent.core.engine import Engine
+from copyagent.core.gates import Obstacle
 from copyagent.core.host_mount import HostMount
 from copyagent.core.host_report import link_document
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
@@ -263,6 +264,12 @@ class _Tally:
         self.behind += count
 
 
+def _in_common(words: str) -> str:
+    """Leave out of a state what is each tape's own: the end of its rest."""
+    rest, until, _ = words.partition(" until ")
+    return f"{rest})" if until and rest == f"waiting ({Obstacle.HOLD_DOWN}" else words
+
+
 def _pools(book: Book, now: Moment) -> list[Document]:
     """Count the copies of every pool at every target, with one look at what is not at rest."""
     tallies = {(str(e.pool), e.target): _Tally() for e in book.settings.autocopy}
@@ -270,7 +277,7 @@ def _pools(book: Book, now: Moment) -> list[Document]:
         for target, copy in record.copies.items():
             tally = tallies.get((str(record.tape.pool_id), target))
             if tally is not None:
-                tally.words[state_words(book, record, copy, now)] += 1
+                tally.words[_in_common(state_words(book, record, copy, now))] += 1
                 if not record.protected_at(target):
                     tally.lacks(record.behind_ns)
     for (path, shape), count in book.records.counts().items():

@@ -173,6 +173,8 @@ def test_a_tape_rests_after_its_dismount_and_a_new_mount_starts_it_over() -> Non
         state, _, next_ = words(play)
         assert state.startswith("waiting (hold-down until 2026-11-18T")
         assert f"copyagent retry {TAPE}" in next_
+        (pool, *_) = status(play.engine, {}, "1", play.now)["pools"]
+        assert pool["states"]["waiting (hold-down)"] == 1
         play.wait(500.0)
         play >> overlay.mounted()
         play.wait(500.0)
