@@ -41,7 +41,6 @@ from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.contract.settings_check import check_settings_file
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.logs import configure_logging
-from vtsfs.runtime.no_core import forbid_core_dumps
 
 #: How often ``status --watch`` looks again, in seconds.
 WATCH_S = 1.0
@@ -68,8 +67,6 @@ def run(config: Path) -> None:
     # The SSH library takes most of a second to import, which no other command should wait for.
     from copyagent.daemon import run_agent
 
-    # Before the first password is read.
-    forbid_core_dumps()
     settings = read_settings(config)
     configure_logging(sys.stderr, os.environ, quiet=("asyncssh",))
     run_agent(settings)

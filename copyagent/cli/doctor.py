@@ -4,8 +4,6 @@ from pathlib import Path
 
 import click
 
-from vtsfs.runtime.no_core import forbid_core_dumps
-
 
 @click.command()
 @click.argument("target", metavar="TARGET", required=False)
@@ -19,6 +17,4 @@ def doctor(config: Path, target: str | None, *, as_json: bool) -> None:
     # The SSH library takes most of a second to import.
     from copyagent.cli.doctor_run import run_doctor
 
-    # Before the first key is read.
-    forbid_core_dumps()
     run_doctor(config, target, as_json=as_json)

@@ -32,7 +32,6 @@ from vtsfs.contract.errors import (
 )
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
-from vtsfs.runtime.no_core import forbid_core_dumps
 
 #: Version of the document that ``--json`` prints.
 SCHEMA = 1
@@ -74,8 +73,6 @@ class _Log:
 
 def run_trial(config: Path, host: str, *, wait: float, as_json: bool) -> None:
     """Try the link to *host*, waiting up to *wait* seconds; raise the error that ends it."""
-    # Before the password is read.
-    forbid_core_dumps()
     settings = read_settings(config)
     name = host_named(settings, host)
     link, log = link_of(settings, name), _Log(quiet=as_json)

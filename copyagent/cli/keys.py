@@ -4,8 +4,6 @@ from pathlib import Path
 
 import click
 
-from vtsfs.runtime.no_core import forbid_core_dumps
-
 
 @click.group()
 def keys() -> None:
@@ -45,6 +43,4 @@ def init(
     # The SSH library takes most of a second to import.
     from copyagent.cli.keys_init import Wanted, run_init
 
-    # Before there is a key in memory.
-    forbid_core_dumps()
     run_init(config, Wanted(target, kind, allow_commands, accept_fingerprint, tested))

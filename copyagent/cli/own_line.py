@@ -22,7 +22,6 @@ from vtsfs.contract.errors import (
     VtsError,
 )
 from vtsfs.contract.settings import Settings
-from vtsfs.runtime.no_core import forbid_core_dumps
 
 _T = TypeVar("_T")
 
@@ -49,7 +48,6 @@ async def own_line(settings: Settings, name: str) -> AsyncIterator[OwnLine]:
 
 def run_with_asyncio(work: Callable[[], Awaitable[_T]]) -> _T:
     """Run *work* with what SSH needs around it; a target's failure ends with an exit status."""
-    forbid_core_dumps()
 
     async def run() -> _T | VtsError:
         async with open_bridge():

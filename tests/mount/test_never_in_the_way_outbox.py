@@ -135,6 +135,8 @@ def test_where_the_site_wants_it_so_opens_for_writing_are_refused_and_nothing_el
     with vault_with_disk(scratch, outbox_failure="refuse") as (vault, disk):
         old = vault.pool / "OLD001"
         old.write_bytes(b"old")
+        # Opened again before it has settled, it would still be of the session that is told already.
+        wait_until(lambda: not told_by(vault)["open_tapes"], 10, "its session is over")
         with opened(vault.pool / "X00000", os.O_RDWR | os.O_CREAT) as fd:
             TROUBLES[how].begin(disk)
             for flags in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_TRUNC):
