@@ -4,9 +4,9 @@ Each test writes a new generation of the same tape, so that an old one stands at
 the first), and a watcher looks at the target's name all the time.
 """
 
-import os
 import random
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.generations import MIB, Generations
+from tests.support.processes import send_signal
 from tests.support.site import Site
 from tests.support.watcher import digest
 from tests.support.world import ATTEMPT_FAILED, COPIED, World, content, open_world
@@ -111,7 +112,7 @@ def test_everything_is_killed_at_once(world: World, small: Generations) -> None:
 def test_the_session_at_the_target_is_killed_alone(world: World, small: Generations) -> None:
     with small.being_copied():
         for session in world.sshd.sessions():
-            os.kill(session.pid, 9)
+            send_signal(session, signal.SIGKILL)
 
 
 def test_a_target_that_freezes_and_wakes_later_harms_nothing(
