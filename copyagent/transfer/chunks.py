@@ -177,25 +177,6 @@ def differing(base: ChunkMap, new: ChunkMap) -> ExtentSet | None:
     return chunk_ranges([*changed, *range(len(base), len(new))], new.size)
 
 
-def patched(base: ChunkMap, size: int, digests: Mapping[int, bytes]) -> ChunkMap:
-    """Return the map of a tape of *size* bytes that is as *base* but for the chunks in *digests*.
-
-    Raises ValueError unless *digests* has every chunk that is `unlike` those of the base.
-    """
-    missing = [index for index in unlike(base, size) if index not in digests]
-    if missing:
-        raise ValueError(f"{len(missing)} chunks have no digest, such as chunk {missing[0]}")
-    count = chunk_count(size)
-    known = base.digests[: count * DIGEST] if comparable(base, size) else b""
-    array = bytearray(known.ljust(count * DIGEST, b"\0"))
-    for index, found in digests.items():
-        _expect_digest(found)
-        if not 0 <= index < count:
-            raise ValueError(f"chunk {index} of {count}")
-        array[index * DIGEST : (index + 1) * DIGEST] = found
-    return ChunkMap(size, bytes(array))
-
-
 def _expect_digest(found: bytes) -> None:
     if len(found) != DIGEST:
         raise ValueError(f"a digest has {DIGEST} bytes, not {len(found)}")

@@ -129,6 +129,7 @@ async def test_a_line_that_fell_silent_while_nobody_asked(rig: CopyRig) -> None:
         async with connections.connect(settings) as target:
             await target.lstat("/")
         proxy.mute = True
+        # What is tried is that nothing happens for so long: the keep-alive has given up by then.
         await trio.sleep(4 * KEEPALIVE_S)
         proxy.mute = False
         with trio.fail_after(SOON_S):

@@ -13,7 +13,6 @@ from copyagent.transfer.chunks import (
     chunk_ranges,
     chunk_size,
     differing,
-    patched,
     touched,
     unlike,
     zero_digest,
@@ -216,31 +215,29 @@ def test_a_map_is_patched_with_the_chunks_that_were_touched(
         written.add(at, min(at + 1, new_size))
     base, wanted = map_of(old), map_of(bytes(new))
     stale = {*touched(written, new_size), *unlike(base, new_size)}
-    digests = {index: wanted.digest(index) for index in stale}
-    assert patched(base, new_size, digests) == wanted
+    known = {i: base.digest(i) for i in range(len(wanted)) if i not in stale}
+    known |= {index: wanted.digest(index) for index in stale}
+    assert MapBuilder(new_size, known).result() == wanted
 
 
-def test_a_patch_must_have_every_chunk_that_is_new() -> None:
+def test_which_chunks_lie_otherwise_than_in_the_base() -> None:
     base = made_up(2 * CHUNK + 5)
     assert unlike(base, 2 * CHUNK + 5) == ()
     assert unlike(base, 2 * CHUNK + 6) == (2,)
     assert unlike(base, CHUNK + 1) == (1,)
     assert unlike(base, CHUNK) == ()
-    with pytest.raises(ValueError, match="chunk 2"):
-        patched(base, 2 * CHUNK + 6, {0: bytes(32)})
     with pytest.raises(ValueError, match="32 bytes"):
-        patched(base, base.size, {0: b"short"})
-    with pytest.raises(ValueError, match="chunk 3 of 3"):
-        patched(base, base.size, {3: bytes(32)})
+        MapBuilder(base.size, {0: b"short"})
 
 
-def test_a_patch_across_another_chunk_length_needs_all_digests() -> None:
+def test_across_another_chunk_length_all_digests_are_needed() -> None:
     base, size = made_up(4 * GIB), 4 * GIB + 1
+    assert len(unlike(base, size)) == chunk_count(size)
     digests = made_up(size, 1).known()
-    assert patched(base, size, digests) == made_up(size, 1)
+    assert MapBuilder(size, digests).result() == made_up(size, 1)
     del digests[7]
     with pytest.raises(ValueError, match="chunk 7"):
-        patched(base, size, digests)
+        MapBuilder(size, digests).result()
 
 
 @given(
