@@ -166,11 +166,12 @@ def _look_up(store: Store, request: History | Copies) -> report.Document:
         pool=str(where) if isinstance(where, PoolId) else "",
         kinds=(history.Kind.FAILED, history.Kind.HELD, history.Kind.DOUBTED)
         if request.failed
-        else (),
+        else request.kinds,
         since_ns=request.since_ns,
         after=request.after,
         last=request.last,
         most=request.most,
+        until_ns=request.until_ns,
     )
     entries = store.find_history(wanted)
     return {

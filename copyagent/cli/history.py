@@ -1,7 +1,6 @@
 """``copyagent history``: what became of copies, from the agent's record of it."""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,47 +8,73 @@ from typing import Any
 
 import click
 
+from copyagent.cli import csv_rows
 from copyagent.cli.console import LOOK_S, console, is_screen, printable
 from copyagent.cli.display import folded, how_proven
+from copyagent.cli.spans import span_of, span_options
 from copyagent.control.client import ask
 from copyagent.control.inquiries import History
 from copyagent.control.protocol import parse_where
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.settings_file import read_settings
-from vtsfs.contract.units import format_duration, format_size, parse_duration
+from vtsfs.contract.units import format_duration, format_size
 
 #: Shown unless something else is asked for.
 USUAL = 100
+
+#: The columns of ``--csv``: they stay, and what is new comes into ``more``.
+COLUMNS = (
+    *("number", "at", "kind", "tape", "target", "generation", "settings"),
+    *("verdict", "overlay", "host", "ended", "action", "copy_to", "held_at", "bytes"),
+    *("size", "modified", "way", "sent", "skipped", "resumed", "took_s", "attempts"),
+    *("sha256", "root", "verified", "published", "reason", "cause"),
+    *("id", "severity", "text", "user", "object", "because", "old", "new", "how"),
+    *("count", "first", "last", "until"),
+)
 
 Document = dict[str, Any]
 
 
 @click.command()
 @click.argument("where", metavar="TAPE|POOL", required=False)
-@click.option("--since", metavar="AGE", help="Only what came of copies in the last 2h, 30d...")
+@span_options
 @click.option("--failed", is_flag=True, help="Only what went wrong: given up, held, doubted.")
 @click.option("--last", "-n", metavar="N", type=click.IntRange(1), help="Only the newest N.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line instead.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values (RFC 4180).")
 @click.pass_obj
 def history(
     config: Path,
     *,
     where: str | None,
     since: str | None,
+    begin: str | None,
+    end: str | None,
+    local: bool,
     failed: bool,
     last: int | None,
     as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Show what became of copies: when, how, how much was sent, how it was proven."""
+    if as_json and as_csv:
+        raise UsageError("--json and --csv are two forms of the same; choose one")
+    span = span_of(since=since, begin=begin, end=end, local=local)
     request = History(
         where=None if where is None else parse_where(where),
-        since_ns=0 if since is None else _ago(since),
+        since_ns=span.from_ns,
+        until_ns=span.to_ns,
         failed=failed,
-        last=last or (0 if since else USUAL),
+        last=last or (0 if span.bounded else USUAL),
     )
     width = console().width if is_screen() else None
-    for entry in entries(read_settings(config).control_socket(), request):
-        click.echo(json.dumps(entry) if as_json else entry_text(entry, width))
+    if as_csv:
+        click.echo(csv_rows.header(COLUMNS), nl=False)
+    for entry in map(span.show, entries(read_settings(config).control_socket(), request)):
+        if as_csv:
+            click.echo(csv_rows.row(entry, COLUMNS), nl=False)
+        else:
+            click.echo(json.dumps(entry) if as_json else entry_text(entry, width))
 
 
 def entries(socket: Path, request: History) -> Iterator[Document]:
@@ -60,13 +85,6 @@ def entries(socket: Path, request: History) -> Iterator[Document]:
         yield from page["entries"]
         after = page["next"]
         following = None if after is None else replace(following, after=after, last=0)
-
-
-def _ago(age: str) -> int:
-    try:
-        return time.time_ns() - round(parse_duration(age) * 1e9)
-    except ValueError as error:
-        raise UsageError(f"--since {error}") from error
 
 
 def entry_text(entry: Document, width: int | None) -> str:

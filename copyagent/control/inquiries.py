@@ -14,6 +14,9 @@ from vtsfs.contract.naming import PoolId, TapeId
 #: Most entries of the history, or copies on record, in one answer.
 MAX_ENTRIES = 2000
 
+#: Most words in a list.
+MAX_WORDS = 50
+
 #: Longest description of what is wrong with a copy, in characters.
 MAX_DETAIL = 500
 
@@ -50,6 +53,15 @@ class Given:
             raise UsageError(f"{self.command} needs {name} as true or false")
         return value
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """Take a short list of texts; none if it is missing."""
+        value = self.args.pop(name, [])
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            raise UsageError(f"{self.command} needs {name} as a list of texts")
+        if len(value) > MAX_WORDS:
+            raise UsageError(f"{self.command} takes at most {MAX_WORDS} {name}")
+        return tuple(value)
+
     def where(self) -> TapeId | PoolId | None:
         """Take a tape or a pool; None if there is neither."""
         text = self.text("where", "")
@@ -73,6 +85,8 @@ class History:
 
     *after* is the number of an entry that is known already, *since_ns* a time since the epoch;
     *last* asks for the newest so many of what fits, 0 for all. *failed*: only what went wrong.
+    *until_ns* is the end of the time asked about, which does not belong to it; 0: none. *kinds* are
+    the kinds of entries that are wanted, none: all.
     """
 
     where: TapeId | PoolId | None = None
@@ -81,10 +95,12 @@ class History:
     after: int = 0
     last: int = 0
     most: int = MAX_ENTRIES
+    until_ns: int = 0
+    kinds: tuple[str, ...] = ()
 
     def args(self) -> Mapping[str, object]:
-        """Return the arguments as they are carried."""
-        return {
+        """Return the arguments as they are carried; an agent of the release before knows most."""
+        args: dict[str, object] = {
             "where": "" if self.where is None else str(self.where),
             "since_ns": self.since_ns,
             "failed": self.failed,
@@ -92,6 +108,8 @@ class History:
             "last": self.last,
             "most": self.most,
         }
+        more: dict[str, object] = {"until_ns": self.until_ns, "kinds": list(self.kinds)}
+        return args | {name: value for name, value in more.items() if value}
 
     @classmethod
     def read(cls, args: dict[str, Any]) -> Self:
@@ -104,6 +122,8 @@ class History:
             given.number("after"),
             given.number("last"),
             given.number("most", MAX_ENTRIES, at_least=1),
+            given.number("until_ns"),
+            given.words("kinds"),
         )
         given.end()
         return made

@@ -32,7 +32,8 @@ class HistoryWanted:
     """Which entries are asked for, oldest first, *most* at once; all conditions together.
 
     *tape* is a tape's whole name, *pool* a pool's. *kinds* are those wanted, none: all. *after* is
-    the number of the last entry known, *last* wants only the newest so many of what fits.
+    the number of the last entry known, *last* wants only the newest so many of what fits. Entries
+    are at or after *since_ns* and, unless that is 0, before *until_ns*.
     """
 
     tape: str = ""
@@ -42,6 +43,7 @@ class HistoryWanted:
     after: int = 0
     last: int = 0
     most: int = 1000
+    until_ns: int = 0
 
 
 def row_of(entry: Entry) -> Row:
@@ -90,6 +92,9 @@ def find(database: sqlite3.Connection, wanted: HistoryWanted) -> list[Entry]:
 def _conditions(wanted: HistoryWanted) -> tuple[list[str], tuple[object, ...]]:
     conditions, values = ["number > ?", "at_ns >= ?"], [wanted.after, wanted.since_ns]
     parameters: list[object] = list(values)
+    if wanted.until_ns:
+        conditions.append("at_ns < ?")
+        parameters.append(wanted.until_ns)
     if wanted.tape:
         conditions.append("tape = ?")
         parameters.append(wanted.tape)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from copyagent.cli.commands import copyagent
-from copyagent.cli.history import entry_text
+from copyagent.cli.history import COLUMNS, entry_text
 from copyagent.core.copying import CopyDone, PublishedCopy, TargetStamp
 from copyagent.core.history import Entry, History, document
 from vtsfs.contract.naming import TapeId
@@ -64,3 +64,12 @@ def test_no_escape_reaches_the_terminal_and_lines_keep_to_its_width() -> None:
 def test_what_makes_no_sense_is_refused(args: list[str], tmp_path: Path) -> None:
     words = ["--config", str(tmp_path / "none.yaml"), "history", *args]
     assert run_cli(copyagent, program="copyagent", args=words) == 2
+
+
+def test_two_forms_at_once_are_refused(tmp_path: Path) -> None:
+    words = ["--config", str(tmp_path / "none.yaml"), "history", "--json", "--csv"]
+    assert run_cli(copyagent, program="copyagent", args=words) == 2
+
+
+def test_every_fact_of_a_copy_has_a_column() -> None:
+    assert set(copied()) <= set(COLUMNS)

@@ -98,3 +98,12 @@ def test_who_reads_cannot_write(path: Path) -> None:
         delete()
     assert numbers(store) == [1]
     store.close()
+
+
+def test_a_time_ends_before_its_end(path: Path) -> None:
+    store, _ = open_store(path, "now")
+    saved(store, *(entry(number, at_ns=10 * number) for number in range(1, 6)))
+    assert numbers(store, since_ns=20, until_ns=40) == [2, 3]
+    assert numbers(store, until_ns=10) == []
+    assert numbers(store, until_ns=41, last=1) == [4]
+    store.close()
