@@ -14,7 +14,8 @@ import trio
 
 from copyagent.access import dial_of, link_of, open_wire
 from copyagent.answers import answer, status_of
-from copyagent.control.protocol import Doorkeeper, Request
+from copyagent.control.admission import Doorkeeper
+from copyagent.control.protocol import Request
 from copyagent.control.server import serve
 from copyagent.core.book import Book
 from copyagent.core.engine import Engine
@@ -230,5 +231,8 @@ def _doorkeeper(settings: Settings) -> Doorkeeper:
     except KeyError as error:
         problem = f"service.user: there is no user {user!r}"
         raise SettingsError(problem, (problem,)) from error
-    gid = group_id(group, StateError) if group is not None else None
-    return Doorkeeper(os.geteuid(), uid, gid)
+    gid, operators = (
+        None if name is None else group_id(name, StateError, key)
+        for key, name in (("group", service.group), ("operators", service.operators))
+    )
+    return Doorkeeper(os.geteuid(), uid, gid, operators)

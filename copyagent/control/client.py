@@ -40,8 +40,8 @@ def ask(path: Path, request: Request, *, timeout: float = TIMEOUT) -> Any:
             line = _read_line(connection, deadline)
         except PermissionError as error:
             raise Refused(
-                f"{path} is not for this user: only the agent's owner, root and the service "
-                "group may connect"
+                f"{path} is not for this user: only the agent's owner, root and the groups of "
+                "service.operators and service.group may connect"
             ) from error
         except TimeoutError as error:
             raise AgentUnreachable(

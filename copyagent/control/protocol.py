@@ -13,9 +13,9 @@ were its own. Whoever only looks changes nothing; whoever acts is named in the e
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
+from copyagent.control.admission import Right
 from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.traffic import Pause, Resume, Sync
@@ -32,13 +32,6 @@ MAX_RESPONSE = 16 * 1024 * 1024
 MAX_EVENTS = 5000
 #: Longest time that an answer is put off because there is nothing to tell, in seconds.
 MAX_WAIT = 20.0
-
-
-class Right(Enum):
-    """What a peer may do: only look, or also act."""
-
-    LOOK = "look"
-    ACT = "act"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +76,8 @@ Request = (
     Status | Explain | Retry | Sync | Pause | Resume | Errand | Events | History | Copies | Doubt
 )
 
-_NAMES: dict[type[Request], str] = {
+#: The name of each request, which is also the command's on the command line.
+NAMES: Mapping[type[Request], str] = {
     Status: "status",
     Explain: "explain",
     Retry: "retry",
@@ -121,29 +115,7 @@ RIGHTS: Mapping[type[Request], Right] = {
 
 def command_of(request: Request) -> str:
     """Return the request's name, which is also the command's on the command line."""
-    return _NAMES[type(request)]
-
-
-@dataclass(frozen=True, slots=True)
-class Doorkeeper:
-    """Who may do what, by user and group number; *owner* is the user the agent runs under.
-
-    *service_user* and *service_group* are those of the settings, None where they name none.
-    """
-
-    owner: int
-    service_user: int | None = None
-    service_group: int | None = None
-
-    def acts(self, uid: int) -> bool:
-        """Tell whether the user *uid* may do everything; no group makes the difference."""
-        return uid in {0, self.owner, self.service_user}
-
-    def allows(self, right: Right, uid: int, groups: frozenset[int]) -> bool:
-        """Tell whether the user *uid*, who is in *groups*, has *right*."""
-        if self.acts(uid):
-            return True
-        return right is Right.LOOK and self.service_group in groups
+    return NAMES[type(request)]
 
 
 def encode_request(request: Request) -> bytes:

@@ -56,11 +56,12 @@ class Paths(Model):
 
 
 class Service(Model):
-    """Under whom the agent runs; its group may look through the control socket."""
+    """Under whom the agent runs; its group may look through the control socket, *operators* act."""
 
     user: str | None = None
     group: str | None = None
 
+    operators: str | None = None
 
 class Naming(Model):
     """Regular expressions: which files are tapes, which directories are pools."""

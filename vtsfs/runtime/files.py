@@ -202,11 +202,14 @@ def _make_private(fd: int, mode: int, gid: int | None, is_new: bool) -> None:
         os.fchmod(fd, stat.S_IMODE(found.st_mode) & ~excess)
 
 
-def group_id(group: str | int, error: type[VtsError]) -> int:
-    """Return the number of *group*; raise *error* when there is none of that name."""
+def group_id(group: str | int, error: type[VtsError], key: str = "group") -> int:
+    """Return the number of *group*; raise *error* when there is none of that name.
+
+    It stands in the settings as *key* under ``service``.
+    """
     if isinstance(group, int):
         return group
     try:
         return getgrnam(group).gr_gid
     except KeyError as cause:
-        raise error(f"there is no group {group!r}; see service.group in the settings") from cause
+        raise error(f"there is no group {group!r}; see service.{key} in the settings") from cause

@@ -1,7 +1,9 @@
 """Who is at the other end of a Unix socket, in the kernel's word (unix(7), SO_PEERCRED).
 
 The credentials are those of the peer when it connected. They cannot be forged and need no
-password, which is why the control socket and the feed have none.
+password, which is why the control socket and the feed have none. The groups are those that the
+process really has (SO_PEERGROUPS, since Linux 4.13): a user database can be far away, and says what
+the next log-in will have.
 """
 
 import os
@@ -13,15 +15,23 @@ from pwd import getpwuid
 import trio
 
 _UCRED = struct.Struct("iII")
+#: Not in the socket module: include/uapi/asm-generic/socket.h, the same wherever we run.
+_SO_PEERGROUPS = 59
+#: The most that `getsockopt` of the standard library takes: 256 groups.
+_MOST_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The process, user and group that connected."""
+    """The process, user and groups that connected.
+
+    *groups* are the further ones; None where the kernel did not tell, as for more than 256.
+    """
 
     pid: int
     uid: int
     gid: int
+    groups: frozenset[int] | None = None
 
     @property
     def user(self) -> str:
@@ -37,7 +47,16 @@ def peer_of(connection: trio.SocketStream | trio.socket.SocketType | socket.sock
     """
     plain = connection.socket if isinstance(connection, trio.SocketStream) else connection
     raw = plain.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    return Peer(*_UCRED.unpack(raw))
+    pid, uid, gid = _UCRED.unpack(raw)
+    return Peer(pid, uid, gid, _peer_groups(plain))
+
+
+def _peer_groups(connection: trio.socket.SocketType | socket.socket) -> frozenset[int] | None:
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_BYTES)
+    except OSError:
+        return None  # no peer, an old kernel (ENOPROTOOPT), or more groups than fit (ERANGE)
+    return frozenset(gid for (gid,) in struct.iter_unpack("I", raw))
 
 
 def user_name(uid: int) -> str:
@@ -60,6 +79,10 @@ def groups_of(uid: int) -> frozenset[int]:
     return frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid))
 
 
-def is_member(peer: Peer, gid: int) -> bool:
-    """Tell whether *peer* is in the group *gid*: by its own group, or by the user database."""
-    return gid == peer.gid or gid in groups_of(peer.uid)
+def groups_of_peer(peer: Peer) -> frozenset[int]:
+    """Return every group of *peer*: those it had when it connected.
+
+    Where the kernel did not tell, the user database is asked, which may block: see `groups_of`.
+    """
+    further = groups_of(peer.uid) if peer.groups is None else peer.groups
+    return further | {peer.gid}

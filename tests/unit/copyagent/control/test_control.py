@@ -16,11 +16,11 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from copyagent.control.admission import Doorkeeper
 from copyagent.control.client import ask
 from copyagent.control.errands import Release
 from copyagent.control.protocol import (
     MAX_REQUEST,
-    Doorkeeper,
     Explain,
     Request,
     Status,
@@ -41,7 +41,6 @@ from vtsfs.contract.naming import TapeId
 from vtsfs.runtime.peers import Peer
 
 TAPE = TapeId("VAULT00", "BILL", "X00001")
-NOBODY = 65534
 AGENT = Doorkeeper(owner=os.geteuid())
 Serving = Callable[..., AbstractAsyncContextManager[Path]]
 
@@ -253,53 +252,137 @@ from copyagent.control.errands import Release
 from copyagent.control.protocol import Status
 from vtsfs.contract.errors import VtsError
 from vtsfs.contract.naming import TapeId
-uid, gid, path = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-os.setgroups([])
-os.setgid(gid)
-os.setuid(uid)
-for request in (Status(), Release(TapeId.parse("/VAULT00/BILL/X00001"), "x")):
+
+def tried(request):
     try:
-        ask(path, request)
-        print("answered")
+        ask(Path(sys.argv[1]), request)
+        return "answered"
     except VtsError as error:
-        print(type(error).__name__)
+        return type(error).__name__
+
+for who in sys.argv[2:]:
+    uid, gid, *groups = map(int, who.split(","))
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.setgroups(groups)
+        os.setgid(gid)
+        os.setuid(uid)
+        release = Release(TapeId.parse("/VAULT00/BILL/X00001"), "x")
+        print(who, tried(Status()), tried(release))
+        sys.stdout.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
 """
 
+#: How each fared who asked, first to look and then to act: user, group, further groups.
+Fates = dict[str, tuple[str, str]]
 
-async def as_user(path: Path, uid: int, gid: int) -> list[str]:
+
+async def fates(path: Path, *peers: str) -> Fates:
     done = await trio.run_process(
-        [sys.executable, "-c", ASK, str(uid), str(gid), str(path)],
+        [sys.executable, "-c", ASK, str(path), *peers],
         capture_stdout=True,
         stderr=subprocess.STDOUT,
     )
-    return done.stdout.decode().split()
+    lines = (line.split() for line in done.stdout.decode().splitlines())
+    return {who: (look, act) for who, look, act in lines}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+BOTH, LOOKS, NEITHER = ("answered", "answered"), ("answered", "Refused"), ("Refused", "Refused")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+@as_root
 async def test_peers_are_known_by_the_kernel(
     serving: Serving, scratch: Path, expect_log: ExpectedLogs
 ) -> None:
     expect_log(r"\(uid \d+\) was refused: ")
     await trio.Path(scratch).chmod(0o755)
-    group = 4242
-    keeper = Doorkeeper(owner=4000, service_user=4001, service_group=group)
+    keeper = Doorkeeper(owner=4000, service_user=4001, service_group=4242, operators=4343)
     async with serving(doorkeeper=keeper) as path:
-        os.chown(path, -1, NOBODY)  # lets the stranger in, so that the agent has to say no
-        assert await as_user(path, 4001, NOBODY) == ["answered", "answered"]
-        assert await as_user(path, 5000, NOBODY) == ["Refused", "Refused"]
-        os.chown(path, -1, group)
-        assert await as_user(path, 5000, group) == ["answered", "Refused"]
-        assert await as_user(path, 0, 0) == ["answered", "answered"]
-        assert await as_user(path, 5000, 5000) == ["Refused", "Refused"]
+        assert await fates(
+            path,
+            "0,0",
+            "4000,65534",
+            "4001,65534",
+            "5000,4343",
+            "5001,65534,7,4343",
+            "5002,4242",
+            "5003,65534,4242,7",
+            "5004,65534,4242,4343",
+            "5005,65534,7,8",
+            "65534,65534",
+        ) == {
+            "0,0": BOTH,
+            "4000,65534": BOTH,
+            "4001,65534": BOTH,
+            "5000,4343": BOTH,
+            "5001,65534,7,4343": BOTH,
+            "5002,4242": LOOKS,
+            "5003,65534,4242,7": LOOKS,
+            "5004,65534,4242,4343": BOTH,
+            "5005,65534,7,8": NEITHER,
+            "65534,65534": NEITHER,
+        }
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket another group")
-async def test_the_sockets_own_permissions(serving: Serving) -> None:
-    async with serving() as path:
-        assert path.stat().st_mode & 0o777 == 0o600
+@as_root
+async def test_where_one_group_is_enough_the_sockets_mode_keeps_the_others_out(
+    serving: Serving, scratch: Path, expect_log: ExpectedLogs
+) -> None:
+    expect_log(r"\(uid 5002\) was refused: release")
+    await trio.Path(scratch).chmod(0o755)
     async with serving(doorkeeper=Doorkeeper(owner=0, service_group=4242)) as path:
-        assert path.stat().st_mode & 0o777 == 0o660
-        assert path.stat().st_gid == 4242
+        assert await fates(path, "5002,4242", "5005,65534") == {
+            "5002,4242": LOOKS,
+            "5005,65534": NEITHER,
+        }
+
+
+@as_root
+async def test_the_sockets_own_permissions(serving: Serving) -> None:
+    for keeper, mode, group in (
+        (AGENT, 0o600, os.getegid()),
+        (Doorkeeper(owner=0, service_group=4242), 0o660, 4242),
+        (Doorkeeper(owner=0, operators=4343), 0o660, 4343),
+        (Doorkeeper(owner=0, service_group=4242, operators=4343), 0o666, os.getegid()),
+    ):
+        async with serving(doorkeeper=keeper) as path:
+            assert path.stat().st_mode & 0o777 == mode
+            assert path.stat().st_gid == group
+
+
+FLOOD = """
+import os, socket, sys
+path, uid, gid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+os.setgroups([])
+os.setgid(gid)
+os.setuid(uid)
+open_ = []
+for _ in range(40):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    open_.append(connection)
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+
+@as_root
+async def test_one_who_looks_and_never_asks_does_not_lock_root_out(
+    serving: Serving, scratch: Path
+) -> None:
+    await trio.Path(scratch).chmod(0o755)
+    keeper = Doorkeeper(owner=0, service_group=4242)
+    limits = Limits(connections=8, reserved=2, of_one=4, receive=30)
+    async with serving(doorkeeper=keeper, limits=limits) as path, trio.open_nursery() as nursery:
+        run = partial(trio.run_process, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for uid in ("5002", "5003", "5004"):
+            flood = await nursery.start(run, [sys.executable, "-c", FLOOD, path, uid, "4242"])
+            assert await flood.stdout.receive_some() == b"there\n"
+        assert await asked(path, Status())
+        nursery.cancel_scope.cancel()
 
 
 def test_no_agent(scratch: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from copyagent.control.admission import Right
 from copyagent.control.errands import (
     ACTIONS,
     MAX_REASON,
@@ -14,7 +15,7 @@ from copyagent.control.errands import (
     Relocate,
     RollBack,
 )
-from copyagent.control.protocol import RIGHTS, Right, encode_request, parse_request
+from copyagent.control.protocol import RIGHTS, encode_request, parse_request
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.naming import TapeId
 

@@ -1,18 +1,20 @@
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from copyagent.control.admission import Right
 from copyagent.control.errands import MAX_REASON, Adopt, AtTarget, Release, Relocate, RollBack
+from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.protocol import (
+    NAMES,
     RIGHTS,
-    Doorkeeper,
     Events,
     Explain,
     Request,
     Retry,
-    Right,
     Status,
     command_of,
     encode_error,
@@ -22,7 +24,8 @@ from copyagent.control.protocol import (
     parse_response,
     parse_where,
 )
-from copyagent.control.traffic import Sync
+from copyagent.control.traffic import Pause, Resume, Sync
+from copyagent.core import on_record
 from vtsfs.contract.errors import (
     FeedError,
     NameInvalid,
@@ -53,6 +56,11 @@ REQUESTS: list[Request] = [
     Events(),
     Events("DEV2", TAPE, after=17, since_ns=1, unknown=True, most=5, wait=2.5),
     Events(overlay=True),
+    History(TAPE, since_ns=5, failed=True, after=7, last=3, most=9),
+    Copies(TAPE.pool_id, after=str(TAPE)),
+    Doubt(on_record.Doubt(TAPE, "drsite", 17, "the bytes differ")),
+    Pause("drsite", "line works", for_s=60),
+    Resume("drsite"),
 ]
 
 
@@ -205,26 +213,24 @@ def test_a_tape_or_a_pool() -> None:
             parse_where(text)
 
 
-ROOT, OWNER, SERVICE, SOMEBODY = 0, 100, 200, 300
-GROUP = 50
+LOOKING = (Status, Explain, Events, History, Copies)
 
 
-@pytest.mark.parametrize("uid", [ROOT, OWNER, SERVICE, SOMEBODY])
-@pytest.mark.parametrize("member", [True, False])
-@pytest.mark.parametrize("request_", REQUESTS, ids=repr)
-def test_who_may_do_what(request_: Request, uid: int, member: bool) -> None:
-    right = RIGHTS[type(request_)]
-    groups = frozenset({GROUP, 7}) if member else frozenset({7})
-    keeper = Doorkeeper(owner=OWNER, service_user=SERVICE, service_group=GROUP)
-    expected = uid != SOMEBODY or (member and isinstance(request_, Status | Explain | Events))
-    assert keeper.allows(right, uid, groups) is expected
+@pytest.mark.parametrize("kind", get_args(Request), ids=lambda kind: kind.__name__)
+def test_every_request_has_a_name_a_right_and_a_reader(kind: type[Request]) -> None:
+    assert (RIGHTS[kind] is Right.LOOK) == (kind in LOOKING)
+    with pytest.raises(UsageError, match=r"does not take .nonsense.|needs"):
+        parse_request(line(NAMES[kind], {"nonsense": 1}))
 
 
-def test_without_service_names_nobody_gains() -> None:
-    keeper = Doorkeeper(owner=OWNER)
-    for right in Right:
-        assert not keeper.allows(right, SOMEBODY, frozenset({0, 7}))
-        assert keeper.allows(right, OWNER, frozenset())
+def test_nothing_else_has_any() -> None:
+    kinds = set(get_args(Request))
+    assert (set(NAMES), set(RIGHTS)) == (kinds, kinds)
+    assert len(set(NAMES.values())) == len(kinds)
+
+
+def test_every_request_is_in_the_round_trips() -> None:
+    assert {type(request) for request in REQUESTS} == set(get_args(Request))
 
 
 @pytest.mark.parametrize(
