@@ -11,6 +11,7 @@ from typing import Any
 from copyagent.core import tape as states
 from copyagent.core.commands import Command, Say, StopCopy
 from copyagent.core.copying import HoldReason, WaitReason
+from copyagent.core.floods import Floods
 from copyagent.core.gates import Closed, Gate, Pause, by_hold_down, by_trouble, waits_for_start
 from copyagent.core.history import History
 from copyagent.core.host_mounts import HostMounts
@@ -73,6 +74,7 @@ class Book:
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    floods: Floods = field(default_factory=Floods)
 
     owed: Owed = field(default_factory=Owed)
     pools: frozenset[PoolId] = field(init=False)

@@ -112,7 +112,7 @@ class Engine:
         self.traffic.due(now)
         self.targets.probe_due(now)
         self.behind.due(now)
-        return self.book.take_commands()
+        return self.book.floods.pass_on(self.book.take_commands(), now)
 
     def may_publish(self, tape: TapeId, target: str, generation: int) -> bool:
         """Tell whether the running copy of *generation* is still wanted, this very moment."""
@@ -127,7 +127,7 @@ class Engine:
         times = list(self.book.deadlines.values())
         times += [at for _, at in self.targets.probe_times(self.traffic.latest)]
         times += self.traffic.times()
-        times += self.links.times()
+        times += self.links.times() + self.book.floods.times()
         return min(times + self.vaults.times() + self.behind.times(), default=None)
 
     def _started(self, now: Moment) -> None:
@@ -137,6 +137,7 @@ class Engine:
         self.targets.recover(now)
         self.traffic.recover(now)
         self.behind.recover(now)
+        book.floods.recover(now)
         for record in sorted(book.active(), key=lambda r: str(r.tape)):
             book.apply_all(record, states.Restarted(), now)
             self.judge.consider(record, now)

@@ -281,6 +281,23 @@ FALLEN_BEHIND = Message(
     "until no copy is owed for half of behind_after.",
 )
 CAUGHT_UP = Message(224151, "{pool} has caught up at {target}, after {took}", "Nothing to do.")
+MORE_FAILED = Message(
+    624154,
+    "{where}: {count} more with {id} ({cause}): {tapes}",
+    "They have the cause of the one that was told with that ID, or are of the same kind; mend it as it "
+    "says there. copyagent status lists the tapes, copyagent history --failed has each of them.",
+)
+MORE_HELD = Message(
+    624155,
+    "{where}: {count} more held with {id} ({cause}): {tapes}",
+    "Each waits for your word, as the message with that ID says. copyagent status lists the tapes, "
+    "copyagent history --failed has each of them.",
+)
+MORE_WARNINGS = Message(
+    424156,
+    "{where}: {count} more with {id} ({cause}): {tapes}",
+    "See the message that was told with that ID. copyagent status lists the tapes that lack a copy.",
+)
 PAUSE_OVER = Message(
     224152, "The pause of {about} by {user} is over, copies go on", "Nothing to do."
 )
