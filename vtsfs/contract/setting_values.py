@@ -7,12 +7,26 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 from vtsfs.contract.companions import fault_of
 from vtsfs.contract.errors import NameInvalid
 from vtsfs.contract.naming import PoolId
-from vtsfs.contract.units import parse_duration, parse_size
+from vtsfs.contract.units import (
+    DURATION_PATTERN,
+    SIZE_PATTERN,
+    parse_duration,
+    parse_size,
+    write_duration,
+    write_size,
+)
 
 
 def _absolute(value: object) -> object:
@@ -80,18 +94,77 @@ def _window(value: object) -> object:
 
 _WINDOW = r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)"
 
-Percent = Annotated[float, BeforeValidator(_percent), Field(ge=0, lt=1)]
+
+def _text_of_percent(value: float) -> str:
+    return f"{round(value * 100, 10):g}%"
+
+
+def _text_of_readback(value: str | float) -> str:
+    return value if isinstance(value, str) else _text_of_percent(value)
+
+
+def _text_of_bandwidth(value: int) -> str:
+    return f"{write_size(value)}/s"
+
+
+def _text_of_window(value: DailyWindow) -> str:
+    times = [f"{minutes // 60:02}:{minutes % 60:02}" for minutes in value]
+    return "-".join(times)
+
+
+def _looks_like(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+_PERCENT_PATTERN = r"^\d{1,2}(\.\d+)?\s*%$"
+_DURATION = _looks_like(DURATION_PATTERN, "5m")
+_POOL_PATTERN = r"^/[^/]+/[^/]+$"
+
+Percent = Annotated[
+    float,
+    BeforeValidator(_percent),
+    Field(ge=0, lt=1),
+    PlainSerializer(_text_of_percent),
+    _looks_like(_PERCENT_PATTERN, "10%"),
+]
 #: How much of a copy is read back: all of it, what was sent, or a share of its chunks.
-Readback = Annotated[Literal["all", "sent"] | float, BeforeValidator(_readback)]
-Bandwidth = Annotated[int, BeforeValidator(_bandwidth), Field(ge=1024)]
-CompanionPattern = Annotated[str, BeforeValidator(_companions)]
-Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
-SecondsOrNone = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
-AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
-Pool = Annotated[PoolId, BeforeValidator(_pool)]
+Readback = Annotated[
+    Literal["all", "sent"] | float,
+    BeforeValidator(_readback),
+    PlainSerializer(_text_of_readback),
+    _looks_like(r"^(all|sent|(\d{1,2}(\.\d+)?|100)\s*%)$", "sent"),
+]
+Bandwidth = Annotated[
+    int,
+    BeforeValidator(_bandwidth),
+    Field(ge=1024),
+    PlainSerializer(_text_of_bandwidth),
+    _looks_like(SIZE_PATTERN.replace(r"\s*$", r"\s*/s$"), "20 MiB/s"),
+]
+CompanionPattern = Annotated[
+    str, BeforeValidator(_companions), WithJsonSchema({"type": "string", "examples": ["{label}.*"]})
+]
+Seconds = Annotated[
+    float, BeforeValidator(parse_duration), Field(gt=0), PlainSerializer(write_duration), _DURATION
+]
+SecondsOrNone = Annotated[
+    float, BeforeValidator(parse_duration), Field(ge=0), PlainSerializer(write_duration), _DURATION
+]
+AbsolutePath = Annotated[Path, BeforeValidator(_absolute), _looks_like("^/", "/some/path")]
+Pool = Annotated[
+    PoolId,
+    BeforeValidator(_pool),
+    PlainSerializer(str),
+    _looks_like(_POOL_PATTERN, "/VAULT00/BILL"),
+]
 VaultKey = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_-]{0,30}$")]
 TargetKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$")]
-Window = Annotated[DailyWindow, BeforeValidator(_window)]
+Window = Annotated[
+    DailyWindow,
+    BeforeValidator(_window),
+    PlainSerializer(_text_of_window),
+    _looks_like(f"^{_WINDOW}$", "22:00-06:00"),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 

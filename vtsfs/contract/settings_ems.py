@@ -10,7 +10,14 @@ import zoneinfo
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 from vtsfs.contract.errors import NameInvalid
 from vtsfs.contract.naming import TapeId
@@ -60,7 +67,12 @@ def _tape(value: object) -> object:
 
 TimeZone = Annotated[str, AfterValidator(_zone)]
 Drive = Annotated[str, Field(pattern=r"^(\\[A-Za-z0-9]{1,7}\.)?\$[A-Za-z0-9]{1,7}$")]
-Tape = Annotated[TapeId, BeforeValidator(_tape)]
+Tape = Annotated[
+    TapeId,
+    BeforeValidator(_tape),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "pattern": r"^/[^/]+/[^/]+/[^/]+$"}),
+]
 
 
 class Reconnect(Model):

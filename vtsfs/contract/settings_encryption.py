@@ -8,7 +8,7 @@ published, so the site says it here. Nothing is decrypted by us.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from vtsfs.contract.setting_values import AbsolutePath, Model
 
@@ -32,7 +32,17 @@ def _magic(value: object) -> object:
         )
 
 
-Magic = Annotated[bytes, BeforeValidator(_magic), Field(min_length=2, max_length=256)]
+def _text_of_magic(value: bytes) -> str:
+    return f"{_HEX}{value.hex()}"
+
+
+Magic = Annotated[
+    bytes,
+    BeforeValidator(_magic),
+    Field(min_length=2, max_length=256),
+    PlainSerializer(_text_of_magic),
+    WithJsonSchema({"type": "string", "minLength": 2, "examples": ["0x53454356"]}),
+]
 Offset = Annotated[int, Field(strict=True, ge=-_FARTHEST, le=_FARTHEST)]
 Length = Annotated[int, Field(strict=True, ge=1, le=256)]
 UserNumber = Annotated[int, Field(strict=True, ge=0, lt=(1 << 32) - 1)]

@@ -1,9 +1,14 @@
 """Durations and sizes as people write them in the settings file: ``5m``, ``4 GiB``."""
 
 import re
+from decimal import Decimal
 
 _DURATION = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+#: What `parse_duration` and `parse_size` accept, for whoever checks a text without them.
+DURATION_PATTERN = r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$"
+SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*(B|KiB|MiB|GiB|TiB)\s*$"
+
 _NUMBER_AND_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
 
 
@@ -37,6 +42,24 @@ def format_size(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def write_duration(seconds: float) -> str:
+    """Write *seconds* as `parse_duration` reads them, exactly: ``90s``, ``5m``, ``250ms``."""
+    for unit, factor in reversed(_DURATION.items()):
+        if factor >= 1 and seconds and seconds % factor == 0:
+            return f"{seconds / factor:.0f}{unit}"
+    if seconds and round(seconds * 1000) / 1000 == seconds:
+        return f"{round(seconds * 1000)}ms"
+    return f"{Decimal(repr(seconds)):f}s" if seconds else "0s"
+
+
+def write_size(size: int) -> str:
+    """Write *size* bytes as `parse_size` reads them, exactly: ``20 MiB``, ``1000 B``."""
+    unit, factor = next(
+        ((unit, factor) for unit, factor in reversed(_SIZE.items()) if size % factor == 0)
+    )
+    return f"{size // factor} {unit}" if size else "0 B"
 
 
 def _parse(text: object, units: dict[str, float] | dict[str, int], wanted: str) -> float:
