@@ -226,6 +226,7 @@ def _record(settings: Settings, wanted: Wanted, chosen: Chosen) -> None:
             action="fetch --replace",
             object=f"{wanted.tape} generation {chosen.copy.generation} from {chosen.target}",
             because=wanted.because,
+            mark="by the command itself",
         )
     finally:
         event_log.close()

@@ -30,7 +30,13 @@ def doubt(book: Book, word: Doubt, user: str, now: Moment) -> list[str]:
     copy.base = replace(copy.base, stamp=DOUBTED)
     record.note(now.wall_ns, f"{target}: not what was published, found by {user}: {detail}")
     book.history.add(
-        Kind.DOUBTED, tape, target, copy.base.generation, now.wall_ns, cause=detail, user=user
+        Kind.DOUBTED,
+        now.wall_ns,
+        tape=tape,
+        target=target,
+        generation=copy.base.generation,
+        cause=detail,
+        user=user,
     )
     book.say(messages.COPY_WRONG, tape=tape, target=target, detail=detail)
     if not isinstance(copy.state, states.Copied):

@@ -27,6 +27,7 @@ from copyagent.core.events import (
     VaultSwept,
     WakeupDue,
 )
+from copyagent.core.evidence import put_on_record
 from copyagent.core.host_events import HostEvent, PolicyCommand
 from copyagent.core.judging import Judge
 from copyagent.core.links import Links
@@ -112,7 +113,8 @@ class Engine:
         self.traffic.due(now)
         self.targets.probe_due(now)
         self.behind.due(now)
-        return self.book.floods.pass_on(self.book.take_commands(), now)
+        commands = put_on_record(self.book.history, self.book.take_commands(), now)
+        return self.book.floods.pass_on(commands, now)
 
     def may_publish(self, tape: TapeId, target: str, generation: int) -> bool:
         """Tell whether the running copy of *generation* is still wanted, this very moment."""

@@ -2,20 +2,22 @@
 
 An entry is decided here, in the very moment in which the copy's state changes, and is committed in
 that change's transaction: there is no copy on record without its entry, and none twice. Entries
-are numbered without gaps, never changed, and carry all they say in themselves, so that each can be
-chained to the one before by a digest of its text.
+are numbered without gaps, never changed, and carry all they say in themselves; each is chained to
+the one before (`copyagent.core.chain`).
 
 Two ways to bound them were weighed. A ring by number, as the journal has: a busy pool pushes out
 what an auditor of a quiet one asks for. By age, and by number only as a last resort against a full
 disk: it is the second.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from copyagent.core import tape as states
+from copyagent.core.chain import START, Mark, link
 from copyagent.core.copying import CopyDone
 from copyagent.core.dates import iso
 from vtsfs.contract.naming import TapeId
@@ -31,19 +33,33 @@ LONGEST_TEXT: Final = 1000
 
 
 class Kind(StrEnum):
-    """What an entry tells; more may come, and readers have to pass over what they do not know."""
+    """What an entry tells; more may come, and readers have to pass over what they do not know.
+
+    `DISMOUNTED` is a verdict on what a host mount or the overlay's sessions left, `CHANGED` one on a
+    tape that changed without either. `LOADED` tells which settings came into force, `PRUNED` which
+    entries are kept no longer, `CHAINED` which were written before there was a chain.
+    """
 
     COPIED = "copied"
     FAILED = "failed"
     HELD = "held"
     DOUBTED = "doubted"
+    DISMOUNTED = "dismounted"
+    CHANGED = "changed"
+    ACTION = "action"
+    LOADED = "loaded"
+    ALARM = "alarm"
+    PRUNED = "pruned"
+    CHAINED = "chained"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry. *at_ns* is when the agent decided it, since the epoch.
 
-    *settings* is the SHA-256 of the settings file in force. *facts* depend on the kind.
+    *tape* and *target* are empty and *generation* is 0 where it is about none. *settings* is the
+    SHA-256 of the settings file in force. *facts* depend on the kind. *chain* is no part of what the
+    entry says: it is the value that stands for this entry and all before it.
     """
 
     number: int
@@ -54,31 +70,42 @@ class Entry:
     generation: int
     settings: str
     facts: Mapping[str, Scalar] = field(default_factory=dict)
+    chain: str = ""
 
 
 @dataclass(slots=True)
 class History:
-    """Makes entries; *newest* is the number of the last one. *unsaved* wait for the next commit."""
+    """Makes entries; *newest* is the number of the last one, *chain* its value.
+
+    *unsaved* wait for the next commit.
+    """
 
     settings: str = ""
     newest: int = 0
+    chain: str = START
     unsaved: list[Entry] = field(default_factory=list)
+
+    @property
+    def mark(self) -> Mark:
+        """What to note down elsewhere of the history as it is now."""
+        return Mark(self.newest, self.chain)
 
     def add(
         self,
         kind: Kind,
-        tape: TapeId,
-        target: str,
-        generation: int,
         at_ns: int,
+        *,
+        tape: TapeId | None = None,
+        target: str = "",
+        generation: int = 0,
         **facts: Scalar,
     ) -> None:
-        """Write down that something of *kind* became of a copy."""
-        self.newest += 1
-        cut = {name: _cut(value) for name, value in facts.items()}
-        self.unsaved.append(
-            Entry(self.newest, at_ns, kind, str(tape), target, generation, self.settings, cut)
-        )
+        """Write down that something of *kind* happened, or became of a copy."""
+        name = "" if tape is None else str(tape)
+        cut = {fact: _cut(value) for fact, value in facts.items()}
+        made = Entry(self.newest + 1, at_ns, kind, name, target, generation, self.settings, cut)
+        self.newest, self.chain = made.number, link(self.chain, text_of(made))
+        self.unsaved.append(replace(made, chain=self.chain))
 
     def copied(
         self, tape: TapeId, target: str, done: CopyDone, attempts: int | None, at_ns: int
@@ -87,10 +114,10 @@ class History:
         copy = done.copy
         self.add(
             Kind.COPIED,
-            tape,
-            target,
-            copy.generation,
             at_ns,
+            tape=tape,
+            target=target,
+            generation=copy.generation,
             size=copy.size,
             sent=done.sent,
             skipped=done.skipped,
@@ -111,20 +138,20 @@ class History:
             case states.Failed():
                 self.add(
                     Kind.FAILED,
-                    tape,
-                    target,
-                    state.generation,
                     at_ns,
+                    tape=tape,
+                    target=target,
+                    generation=state.generation,
                     attempts=state.failures,
                     cause=state.cause,
                 )
             case states.Held():
                 self.add(
                     Kind.HELD,
-                    tape,
-                    target,
-                    state.generation,
                     at_ns,
+                    tape=tape,
+                    target=target,
+                    generation=state.generation,
                     reason=state.reason.value,
                     cause=state.detail,
                 )
@@ -133,6 +160,24 @@ class History:
         """Hand over what is not saved yet."""
         taken, self.unsaved = self.unsaved, []
         return taken
+
+
+def text_of(entry: Entry) -> str:
+    """Return the text of *entry*, as it is stored and chained: ASCII, keys in order, no blanks."""
+    return json.dumps(
+        {
+            "number": entry.number,
+            "at_ns": entry.at_ns,
+            "kind": str(entry.kind),
+            "tape": entry.tape,
+            "target": entry.target,
+            "generation": entry.generation,
+            "settings": entry.settings,
+            "facts": dict(entry.facts),
+        },
+        sort_keys=True,
+        separators=(",", ":"),
+    )
 
 
 def document(entry: Entry) -> dict[str, Scalar]:
@@ -145,13 +190,14 @@ def document(entry: Entry) -> dict[str, Scalar]:
         "target": entry.target,
         "generation": entry.generation,
         "settings": entry.settings,
+        "chain": entry.chain,
         **entry.facts,
     }
 
 
 def _cut(value: Scalar) -> Scalar:
-    return (
-        f"{value[:LONGEST_TEXT]}..."
-        if isinstance(value, str) and len(value) > LONGEST_TEXT
-        else value
-    )
+    if not isinstance(value, str):
+        return value
+    # What no encoding can write, as of a name that is not in UTF-8, would keep all from being saved.
+    text = value.encode(errors="replace").decode()
+    return f"{text[:LONGEST_TEXT]}..." if len(text) > LONGEST_TEXT else text

@@ -155,6 +155,29 @@ def _mended_elsewhere(held: states.Held) -> bool:
     return in_the_way or held.reason in _LOOKED_AT_AGAIN
 
 
-def record_action(book: Book, user: str, action: str, about: str, because: str) -> None:
-    """Put what *user* did, and why, on record in the event log."""
-    book.say(messages.OPERATOR_ACTION, user=user, action=action, object=about, because=because)
+def record_action(
+    book: Book,
+    user: str,
+    action: str,
+    about: str,
+    because: str,
+    *,
+    old: str = "",
+    new: str = "",
+) -> None:
+    """Put what *user* did, to what and why, on record: one event, and one entry of the history.
+
+    Call it once for a command, however many copies it is about; *old* and *new* tell how that stood
+    before and stands now, where that can be said. The entry is made with the rest of the batch
+    (`core.evidence`), and the event in the log carries its number.
+    """
+    book.say(
+        messages.OPERATOR_ACTION,
+        user=user,
+        action=action,
+        object=about,
+        because=because,
+        old=old,
+        new=new,
+        mark="",
+    )

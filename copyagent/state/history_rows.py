@@ -6,25 +6,31 @@ in a write-ahead log readers and the writer do not block each other.
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pydantic import TypeAdapter
 
-from copyagent.core.history import KEPT_MOST, KEPT_S, Entry
-from copyagent.state.encoding import decode, encode
+from copyagent.core.chain import START, link
+from copyagent.core.history import Entry, History, Kind, text_of
+from copyagent.state.encoding import decode
 
-#: The rows that belong to no present tape or target stay: evidence outlives both.
+#: The rows that belong to no present tape or target stay: evidence outlives both. ``chain`` is the
+#: value of the entry (`copyagent.core.chain`); that of the newest stands in ``meta`` as well.
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS history (number INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL,
-       kind TEXT NOT NULL, tape TEXT NOT NULL, entry TEXT NOT NULL)""",
+       kind TEXT NOT NULL, tape TEXT NOT NULL, entry TEXT NOT NULL,
+       chain TEXT NOT NULL DEFAULT '')""",
     "CREATE INDEX IF NOT EXISTS history_by_tape ON history (tape, number)",
     "CREATE INDEX IF NOT EXISTS history_by_time ON history (at_ns)",
 )
 
 ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
-Row = tuple[int, int, str, str, str]
+#: The name in ``meta`` of the newest entry's number and value.
+HEAD: Final = "history"
+
+Row = tuple[int, int, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +54,57 @@ class HistoryWanted:
 
 def row_of(entry: Entry) -> Row:
     """Return the row of *entry*."""
-    return entry.number, entry.at_ns, entry.kind, entry.tape, encode(ENTRY, entry)
+    text = text_of(entry)
+    return entry.number, entry.at_ns, entry.kind, entry.tape, text, entry.chain
 
 
 def put(database: sqlite3.Connection, rows: list[Row]) -> None:
-    """Write *rows* and drop what is too old, in the transaction that is open."""
+    """Write *rows* in the transaction that is open; the last of them is the head from now on."""
     if not rows:
         return
-    database.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?)", rows)
-    number, at_ns = rows[-1][:2]
-    database.execute(
-        "DELETE FROM history WHERE at_ns < ? OR number <= ?",
-        (at_ns - KEPT_S * 1_000_000_000, number - KEPT_MOST),
-    )
+    database.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?)", rows)
+    _put_head(database, rows[-1][0], rows[-1][5])
 
 
-def newest(database: sqlite3.Connection) -> int:
-    """Return the number of the newest entry, 0 without any."""
-    (number,) = database.execute("SELECT max(number) FROM history").fetchone()
-    return number or 0
+def newest(database: sqlite3.Connection) -> tuple[int, str]:
+    """Return number and value of the newest entry, 0 and `START` without any.
+
+    It is the head that says so: entries that were cut off have to leave a gap.
+    """
+    number, chain = _head(database)
+    found = database.execute("SELECT number, chain FROM history ORDER BY number DESC LIMIT 1")
+    last, its_chain = found.fetchone() or (0, START)
+    return (last, its_chain) if last >= number else (number, chain)
+
+
+def chain_former(database: sqlite3.Connection, at_ns: int) -> None:
+    """Chain the entries of a release that did not, in the transaction that is open, and say so.
+
+    Their texts stay as they are. What was changed in them before cannot show: the entry that tells
+    of it, the first of the new, says which these are.
+    """
+    columns = [name for _, name, *_ in database.execute("PRAGMA table_info(history)")]
+    if "chain" not in columns:
+        database.execute("ALTER TABLE history ADD COLUMN chain TEXT NOT NULL DEFAULT ''")
+    first, number, chain = 0, 0, START
+    rows = database.execute("SELECT number, entry FROM history ORDER BY number").fetchall()
+    for number, text in rows:
+        first, chain = first or number, link(chain, text)
+        database.execute("UPDATE history SET chain = ? WHERE number = ?", (chain, number))
+    if rows:
+        history = History("", number, chain)
+        history.add(Kind.CHAINED, at_ns, first=first, last=number, count=len(rows))
+        put(database, [row_of(entry) for entry in history.news()])
+
+
+def _put_head(database: sqlite3.Connection, number: int, chain: str) -> None:
+    database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (HEAD, f"{number}:{chain}"))
+
+
+def _head(database: sqlite3.Connection) -> tuple[int, str]:
+    row = database.execute("SELECT value FROM meta WHERE key = ?", (HEAD,)).fetchone()
+    number, _, chain = row[0].partition(":") if row else ("0", "", START)
+    return int(number), chain
 
 
 def find(database: sqlite3.Connection, wanted: HistoryWanted) -> list[Entry]:
@@ -82,7 +120,7 @@ def find(database: sqlite3.Connection, wanted: HistoryWanted) -> list[Entry]:
         if first is not None:
             where, values = f"{where} AND number >= ?", (*values, first[0])
     rows = database.execute(
-        f"SELECT entry FROM history WHERE {where} "  # noqa: S608  # made of constants
+        f"SELECT entry, chain FROM history WHERE {where} "  # noqa: S608  # made of constants
         "ORDER BY number LIMIT ?",
         (*values, wanted.most),
     )
@@ -108,5 +146,6 @@ def _conditions(wanted: HistoryWanted) -> tuple[list[str], tuple[object, ...]]:
     return conditions, tuple(parameters)
 
 
-def _decoded(rows: Iterable[tuple[str]]) -> Iterable[Entry]:
-    return (decode(ENTRY, text, "an entry of the history") for (text,) in rows)
+def _decoded(rows: Iterable[tuple[str, str]]) -> Iterable[Entry]:
+    for text, chain in rows:
+        yield replace(decode(ENTRY, text, "an entry of the history"), chain=chain)

@@ -1,6 +1,6 @@
 """The agent's state in SQLite: one file, one writer, every decision durable before it is acted on.
 
-Tables (schema version 1, in ``meta``):
+Tables (schema version 2, in ``meta``):
 
 ``tapes``      one row per tape: its name and its record as JSON (`copyagent.state.encoding`)
 ``mounts``     what hosts said, one row per request and mount (`copyagent.state.mount_rows`)
@@ -11,10 +11,13 @@ Tables (schema version 1, in ``meta``):
                ``pauses`` (what operators have paused)
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
 ``reported``   what the overlays reported lately, JSON by number, with the time of its arrival
-``history``    what became of copies, JSON by number (`copyagent.state.history_rows`)
+``history``    what became of copies, JSON by number, chained (`copyagent.state.history_rows`)
 ``messages``   event-log messages that were decided and perhaps not written: `unwritten` hands them
                over after a crash, so a message can come twice, never not at all
-``meta``       ``schema``: the version; ``agent``: a random name of this state
+``meta``       ``schema``: the version; ``agent``: a random name of this state; ``history``: number and
+               chain value of its newest entry; ``shelf``: what its rows mean
+
+A state of schema 1, whose history was not chained, is taken over when it is opened.
 
 Write-ahead log with ``synchronous=FULL``: a committed transaction survives a power cut
 (https://www.sqlite.org/pragma.html#pragma_synchronous). All methods block; the runner calls them in
@@ -23,7 +26,7 @@ a thread, one at a time.
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +35,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from copyagent.core.book import Acknowledged
+from copyagent.core.chain import START
 from copyagent.core.commands import Say
 from copyagent.core.gates import Pause
 from copyagent.core.history import Entry as HistoryEntry
@@ -45,14 +49,16 @@ from copyagent.core.shelf import Shelf
 from copyagent.state import encoding, history_rows, shelving
 from copyagent.state.encoding import decode, encode
 from copyagent.state.history_rows import HistoryWanted
+from copyagent.state.last_copies import last_copies
 from copyagent.state.mount_rows import MountRows, Row, mounts_of
 from copyagent.state.shelving import RecordDrawer
 from copyagent.state.tape_rows import CopiesFound, tapes_of
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.messages import CATALOGUE
 from vtsfs.contract.naming import PoolId, TapeId
+from vtsfs.runtime.clock import wall_ns
 
-SCHEMA = 1
+SCHEMA = 2
 
 _T = TypeVar("_T")
 
@@ -92,6 +98,7 @@ class Remembered:
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
     history_newest: int = 0
+    history_chain: str = START
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +181,7 @@ class Changes:
         self.reported += [(r.number, r.at_ns, r.text) for r in reports]
 
     def put_history(self, entries: list[HistoryEntry]) -> None:
-        """Save what became of copies; what is too old is dropped for it."""
+        """Save entries of the history."""
         self.history += map(history_rows.row_of, entries)
 
     def put_message(self, say: Say, at_ns: int) -> None:
@@ -203,7 +210,7 @@ class Store:
             reported = self._db.execute("SELECT * FROM reported ORDER BY number")
             reports = Reports.of(Report(*row) for row in reported)
             mounts = self._mounts(knowledge)
-            history_newest = history_rows.newest(self._db)
+            history_newest, history_chain = history_rows.newest(self._db)
         behind = _known(knowledge, "behind", encoding.BEHIND, [])
         return Remembered(
             records=records,
@@ -216,6 +223,7 @@ class Store:
             behind={(pool, target): alarm for pool, target, alarm in behind},
             pauses=_known(knowledge, "pauses", encoding.PAUSES, {}),
             history_newest=history_newest,
+            history_chain=history_chain,
         )
 
     def _mounts(self, knowledge: Mapping[str, str]) -> HostMounts:
@@ -300,6 +308,11 @@ class Store:
         with self._reader() as database:
             return history_rows.find(database, wanted)
 
+    def last_copies(self, ways: Iterable[Way]) -> dict[Way, int]:
+        """Return when each of *ways* was last copied; may be called beside everything else."""
+        with self._reader() as database:
+            return last_copies(database, ways)
+
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
         """Open a connection of its own for reading: whoever reads much keeps nobody waiting."""
@@ -368,13 +381,25 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
             )
         return
     (found,) = database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    if int(found) != SCHEMA:
+    if found == "1":
+        _take_over(database)
+    elif int(found) != SCHEMA:
         raise StateError(
             f"the agent's state {path} is of schema {found}, this release knows {SCHEMA}; "
             "install the release that wrote it"
         )
     for statement in _LATELY:
         database.execute(statement)
+
+
+def _take_over(database: sqlite3.Connection) -> None:
+    """Make a state of schema 1 one of the present schema, at once or not at all."""
+    with database:
+        database.execute("BEGIN IMMEDIATE")
+        for statement in _LATELY:
+            database.execute(statement)
+        history_rows.chain_former(database, wall_ns())
+        database.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(SCHEMA),))
 
 
 def _known(knowledge: Mapping[str, str], name: str, adapter: TypeAdapter[_T], empty: _T) -> _T:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from copyagent.core import tape as states
+from copyagent.core.chain import link
 from copyagent.core.copying import CopyDone, HoldReason, PublishedCopy, TargetStamp, WaitReason
-from copyagent.core.history import LONGEST_TEXT, History, Kind, document
+from copyagent.core.history import LONGEST_TEXT, History, Kind, document, text_of
 from copyagent.core.time import Moment
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity
@@ -36,6 +37,7 @@ def test_a_finished_copy_says_all_about_itself() -> None:
         "target": "drsite",
         "generation": 4,
         "settings": "f" * 64,
+        "chain": link("0" * 64, text_of(entry)),
         "size": 300,
         "sent": 100,
         "skipped": 200,

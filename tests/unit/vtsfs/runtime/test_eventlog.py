@@ -55,9 +55,15 @@ def test_a_field_named_user_is_the_user(
 ) -> None:
     expect_log("424170 root: release")
     log.write(
-        messages.OPERATOR_ACTION, now_ns=NOW, user="root", action="release", object="T", because="x"
+        messages.OPERATOR_ACTION,
+        now_ns=NOW,
+        user="root",
+        action="release",
+        object="T",
+        because="x",
+        mark="history 1:00",
     )
-    assert lines(path)[0].endswith("|root|copyagent|root: release T: x")
+    assert lines(path)[0].endswith("|root|copyagent|root: release T: x [history 1:00]")
 
 
 def test_a_line_that_may_stand_there_already_is_not_doubled(log: EventLog, path: Path) -> None:
