@@ -121,6 +121,7 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
         reports=known.reports,
         behind=known.behind,
         pauses=known.pauses,
+        floods=known.floods,
         history=History(settings.digest, known.history_newest, known.history_chain),
     )
     return Runner(Engine(book, frozenset({os.uname().nodename})), store, event_log, connect, now)

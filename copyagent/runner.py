@@ -270,6 +270,8 @@ class Runner:
             changes.put_behind(book.behind)
         if book.pauses_dirty:
             changes.put_pauses(book.pauses)
+        if book.floods.dirty:
+            changes.put_floods(book.floods)
         for say in says:
             changes.put_message(say, now.wall_ns)
         changes.put_history(book.history.news())
@@ -277,6 +279,7 @@ class Runner:
         book.dirty.clear()
         book.dropped.clear()
         book.mounts_dirty = book.links_dirty = book.behind_dirty = book.pauses_dirty = False
+        book.floods.dirty = False
         return changes
 
     def _put_news(self, changes: Changes, mono: float, *, along: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from copyagent.core.book import Acknowledged
+from copyagent.core.floods import Matter, Run
 from copyagent.core.gates import Pause
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Entry
@@ -29,6 +30,7 @@ BEHIND: TypeAdapter[list[tuple[PoolId, str, BehindAlarm]]] = TypeAdapter(
     list[tuple[PoolId, str, BehindAlarm]]
 )
 PAUSES: TypeAdapter[dict[str, Pause]] = TypeAdapter(dict[str, Pause])
+FLOODS: TypeAdapter[list[tuple[Matter, Run]]] = TypeAdapter(list[tuple[Matter, Run]])
 FIELDS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 
 _T = TypeVar("_T")

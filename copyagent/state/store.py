@@ -8,7 +8,8 @@ Tables (schema version 2, in ``meta``):
 ``knowledge``  what concerns no single tape, JSON by name: ``acks`` (how far each outbox was taken in), ``baselines`` (pools whose
                tapes were all seen once), ``behind`` (of which pools it was told that they have
                fallen behind), ``links`` (how far each host was heard, and what was told of its link),
-               ``pauses`` (what operators have paused)
+               ``pauses`` (what operators have paused), ``floods`` (messages that are counted to be
+               told together)
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
 ``reported``   what the overlays reported lately, JSON by number, with the time of its arrival
 ``history``    what became of copies, JSON by number, chained (`copyagent.state.history_rows`)
@@ -37,6 +38,7 @@ from pydantic import TypeAdapter
 from copyagent.core.book import Acknowledged
 from copyagent.core.chain import START
 from copyagent.core.commands import Say
+from copyagent.core.floods import Floods
 from copyagent.core.gates import Pause
 from copyagent.core.history import Entry as HistoryEntry
 from copyagent.core.host_mounts import HostMounts
@@ -97,6 +99,7 @@ class Remembered:
     reports: Reports = field(default_factory=Reports)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
+    floods: Floods = field(default_factory=Floods)
     history_newest: int = 0
     history_chain: str = START
 
@@ -172,6 +175,10 @@ class Changes:
         """Save what operators have paused."""
         self.knowledge["pauses"] = encode(encoding.PAUSES, dict(pauses))
 
+    def put_floods(self, floods: Floods) -> None:
+        """Save which messages are counted to be told together."""
+        self.knowledge["floods"] = encode(encoding.FLOODS, list(floods.runs.items()))
+
     def put_heard(self, entries: list[Entry]) -> None:
         """Save what hosts said; the oldest are dropped for it."""
         self.heard += [(entry.number, encode(encoding.HEARD, entry)) for entry in entries]
@@ -222,6 +229,7 @@ class Store:
             reports=reports,
             behind={(pool, target): alarm for pool, target, alarm in behind},
             pauses=_known(knowledge, "pauses", encoding.PAUSES, {}),
+            floods=Floods(dict(_known(knowledge, "floods", encoding.FLOODS, []))),
             history_newest=history_newest,
             history_chain=history_chain,
         )

@@ -17,12 +17,13 @@ from copyagent.core.commands import Command, Say, StartCopy
 from copyagent.core.copying import CopyJob
 from copyagent.core.engine import Engine
 from copyagent.core.events import AgentStarted, Event, SignalSeen, WakeupDue
+from copyagent.core.floods import Floods
 from copyagent.core.host_events import HostEvent
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.shelf import Shelf
 from copyagent.core.tape import Copied, State
 from copyagent.core.time import Moment
-from copyagent.state.encoding import LINKS, MOUNTS, PAUSES, RECORD, decode, encode
+from copyagent.state.encoding import FLOODS, LINKS, MOUNTS, PAUSES, RECORD, decode, encode
 from tests.support.histories import (
     START_NS,
     TAPE,
@@ -214,6 +215,7 @@ def book_again(old: Book, records: Shelf) -> Book:
         baselines=set(old.baselines),
         behind=dict(old.behind),
         pauses=again(PAUSES, old.pauses),
+        floods=Floods(dict(again(FLOODS, list(old.floods.runs.items())))),
     )
 
 
