@@ -12,22 +12,34 @@ import trio
 from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.protocol import Events, Explain, Request, Retry, Status
+from copyagent.control.stopping import Cancel, Hold
 from copyagent.control.traffic import Pause, Resume, Sync
-from copyagent.core import doubts, errands, history, host_report, operator, pausing, report
+from copyagent.core import (
+    doubts,
+    errands,
+    host_report,
+    operator,
+    pausing,
+    report,
+    stopping,
+)
 from copyagent.core.book import Book
 from copyagent.core.dates import iso
 from copyagent.core.journal import Wanted
 from copyagent.core.syncing import SyncWanted, Which, sync
 from copyagent.core.time import Moment
 from copyagent.ems.link_settings import LinkTally
+from copyagent.history_pages import history_page
 from copyagent.runner import Runner
 from copyagent.state import encoding
-from copyagent.state.history_rows import HistoryWanted
 from copyagent.state.store import Store
 from vtsfs import __version__
-from vtsfs.contract.naming import PoolId, TapeId
+from vtsfs.contract.naming import TapeId
 
 Question = Callable[[Moment], object]
+
+#: How long the end of a copy that is to be stopped is waited for, in seconds.
+STOPPING_S = 20.0
 
 
 def status_of(runner: Runner) -> Callable[[Moment], report.Document]:
@@ -85,6 +97,8 @@ async def answer(runner: Runner, request: Request, user: str) -> object:
     if isinstance(request, History | Copies):
         # Answered by a reader of its own from what is durable: the engine is not kept from its work.
         return await trio.to_thread.run_sync(_look_up, runner.store, request)
+    if isinstance(request, Cancel | Hold):
+        return await _stop(runner, request, user)
     if not isinstance(request, Events):
         return await runner.ask(question(runner, request, user))
     deadline = trio.current_time() + request.wait
@@ -96,6 +110,18 @@ async def answer(runner: Runner, request: Request, user: str) -> object:
             return await trio.to_thread.run_sync(partial(host_report.events, found))
         with trio.move_on_at(deadline):
             await heard.wait()
+
+
+async def _stop(runner: Runner, request: Cancel | Hold, user: str) -> list[str]:
+    """Stop copies; of one that runs it is told what became of it, so its end is waited for."""
+    stopped: Any = await runner.ask(question(runner, request, user))
+    with trio.move_on_after(STOPPING_S):
+        while any(key in runner.engine.book.running for key in stopped.ending):
+            await runner.ended.wait()
+    became: Any = await runner.ask(
+        lambda _: [stopping.became(runner.engine.book, key) for key in stopped.ending]
+    )
+    return [*became, *stopped.answers]
 
 
 def question(runner: Runner, request: Request, user: str) -> Question:
@@ -114,6 +140,12 @@ def question(runner: Runner, request: Request, user: str) -> Question:
             return partial(_direct, book, request, user)
         case History() | Copies():
             return lambda _: _look_up(runner.store, request)
+        case Cancel(tape, because, target):
+            wanted = stopping.StopWanted(tape, because, target)
+            return lambda now: stopping.cancel(book, wanted, user, now)
+        case Hold(tape, because, target):
+            wanted = stopping.StopWanted(tape, because, target)
+            return lambda now: stopping.hold(book, wanted, user, now)
         case Doubt(word):
             return lambda now: doubts.doubt(book, word, user, now)
         case Release() | Relocate() | Adopt() | RollBack() | AtTarget():
@@ -160,25 +192,7 @@ def _look_up(store: Store, request: History | Copies) -> report.Document:
             "copies": [encoding.ON_RECORD.dump_python(each, mode="json") for each in found.copies],
             "next": found.next,
         }
-    where = request.where
-    wanted = HistoryWanted(
-        tape=str(where) if isinstance(where, TapeId) else "",
-        pool=str(where) if isinstance(where, PoolId) else "",
-        kinds=(history.Kind.FAILED, history.Kind.HELD, history.Kind.DOUBTED)
-        if request.failed
-        else request.kinds,
-        since_ns=request.since_ns,
-        after=request.after,
-        last=request.last,
-        most=request.most,
-        until_ns=request.until_ns,
-    )
-    entries = store.find_history(wanted)
-    return {
-        "schema": report.SCHEMA,
-        "entries": [history.document(entry) for entry in entries],
-        "next": entries[-1].number if len(entries) == request.most else None,
-    }
+    return history_page(store.find_history, request)
 
 
 def _wanted(request: Events) -> Wanted:

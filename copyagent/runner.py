@@ -112,6 +112,8 @@ class Runner:
     commits: int = 0
     #: Set, and replaced by another, when something was heard that can be told.
     heard: trio.Event = field(default_factory=trio.Event)
+    #: Set, and replaced by another, when copies have ended and what became of them is durable.
+    ended: trio.Event = field(default_factory=trio.Event)
     #: The bandwidth limits, which all copies share.
     paces: Paces = field(init=False)
     _told: int = 0
@@ -230,6 +232,10 @@ class Runner:
                 self.feeds[posted.event.vault].swept()
             if posted.done is not None:
                 posted.done.set()
+        if any(isinstance(posted.event, CopyEnded) for posted in batch):
+            self.ended.set()
+            self.ended = trio.Event()
+        self.engine.book.counters.batches.add(self.clock().mono - now.mono)
 
     def _tell_hosts(self, say: Say) -> None:
         for writer in self.writers.values():
@@ -349,7 +355,9 @@ class Runner:
         await self.post(CopyEnded(job.tape, job.target, outcome))
 
     async def _attempt(self, job: CopyJob) -> CopyOutcome:
-        target = self.engine.book.settings.targets[job.target]
+        # Whatever the settings become meanwhile: this copy is made as it was begun, or not at all.
+        settings = self.engine.book.settings
+        target = settings.targets[job.target]
         meter = Meter()
 
         def note(seen: CopyProgress) -> None:
@@ -361,7 +369,7 @@ class Runner:
             return await copy_tape(
                 job,
                 replace(
-                    Route.of(self.engine.book.settings, job, self._premises[job.target]),
+                    Route.of(settings, job, self._premises[job.target]),
                     pace=self.paces.to(job.target),
                 ),
                 connect=lambda: self.connect(target),
@@ -388,7 +396,7 @@ class Runner:
             log.exception("probe of %s ended by an unforeseen error", name)
             cause = f"unforeseen error {error!r}"
             outcome = CopyFailed(cause, "report this to the makers.", unreachable=True)
-        await self.post(TargetProbed(name, outcome, unfit))
+        await self.post(TargetProbed(name, outcome, unfit, target))
 
     def _start_sweep(self, command: SweepVault) -> None:
         """One sweep of a vault at a time; a wish that comes meanwhile is granted after it."""

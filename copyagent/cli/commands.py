@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.live import Live
 
+from copyagent.cli.asking import as_json_option, tell
 from copyagent.cli.audit import audit
 from copyagent.cli.console import LOOK_S, console, print_document
 from copyagent.cli.display import explanation, overview
@@ -23,7 +24,9 @@ from copyagent.cli.generations import generations
 from copyagent.cli.history import history
 from copyagent.cli.import_config import import_vts_config
 from copyagent.cli.keys import keys
+from copyagent.cli.report import report
 from copyagent.cli.snapshot import last_known
+from copyagent.cli.stopping import cancel, hold
 from copyagent.cli.target_names import unknown_algorithms
 from copyagent.cli.traffic import pause, resume, sync
 from copyagent.cli.verify import verify
@@ -111,12 +114,13 @@ def explain(config: Path, tape: str, as_json: bool) -> None:
 @copyagent.command()
 @click.argument("tape", required=False)
 @click.option("--failed", is_flag=True, help="Every copy that has used up its attempts.")
+@as_json_option
 @click.pass_obj
-def retry(config: Path, tape: str | None, failed: bool) -> None:
+def retry(config: Path, tape: str | None, *, failed: bool, as_json: bool) -> None:
     """Start a new ladder of attempts for TAPE, or for all that failed."""
     if (tape is None) != failed:
         raise UsageError("name either one TAPE or --failed")
-    _say(_ask(config, Retry(TapeId.parse(tape) if tape is not None else None)))
+    tell(config, Retry(TapeId.parse(tape) if tape is not None else None), as_json=as_json)
 
 
 @copyagent.command()
@@ -137,11 +141,6 @@ def check(config: Path) -> None:
 
 def _ask(config: Path, request: Request) -> Any:
     return ask(read_settings(config).control_socket(), request)
-
-
-def _say(answers: Any) -> None:
-    for line in answers:
-        click.echo(line)
 
 
 def _show_old(known: Any, *, as_json: bool) -> None:
@@ -166,13 +165,14 @@ copyagent.add_command(events)
 copyagent.add_command(ems)
 for command in (release, relocate, adopt, rollback, fence, unfence, take_over):
     copyagent.add_command(command)
-for command in (sync, pause, resume):
+for command in (sync, pause, resume, cancel, hold):
     copyagent.add_command(command)
 copyagent.add_command(import_vts_config)
 copyagent.add_command(keys)
 copyagent.add_command(doctor)
 copyagent.add_command(verify)
 copyagent.add_command(history)
+copyagent.add_command(report)
 copyagent.add_command(fetch)
 copyagent.add_command(generations)
 copyagent.add_command(audit)

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -31,6 +32,15 @@ def print_document(document: Any, shown: Any, *, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=1))
     else:
         console().print(shown)
+
+
+def print_answers(answers: Sequence[str], *, as_json: bool) -> None:
+    """Print what a command that acts has to say: a line each, or one JSON document."""
+    if as_json:
+        click.echo(json.dumps({"schema": 1, "answers": list(answers)}, indent=1))
+        return
+    for line in answers:
+        click.echo(line)
 
 
 def printable(text: str) -> str:

@@ -11,7 +11,9 @@ from pwd import getpwuid
 
 import click
 
-from copyagent.cli.asking import confirmed
+from copyagent.cli.asking import as_json_option, confirm
+from copyagent.cli.console import print_answers
+from copyagent.cli.patience import patience
 from copyagent.cli.target_names import target_named
 from copyagent.control.client import ask
 from copyagent.control.errands import NO_REASON, AtTarget
@@ -25,33 +27,38 @@ _BECAUSE = click.option("--because", default=NO_REASON, metavar="TEXT", help="Wh
 @click.command()
 @click.argument("target", metavar="TARGET")
 @_BECAUSE
+@as_json_option
 @click.pass_obj
-def fence(config: Path, target: str, because: str) -> None:
+def fence(config: Path, target: str, because: str, *, as_json: bool) -> None:
     """Let nothing be published at TARGET until it is unfenced, by any source system.
 
     For a target that is put into service itself. A file IN-SERVICE in its staging directory, made
     by hand, does the same.
     """
     settings = read_settings(config)
-    _carry_out(settings, AtTarget("fence", target_named(settings, target), because))
+    act = AtTarget("fence", target_named(settings, target), because)
+    _carry_out(settings, act, as_json=as_json)
 
 
 @click.command()
 @click.argument("target", metavar="TARGET")
 @_BECAUSE
+@as_json_option
 @click.pass_obj
-def unfence(config: Path, target: str, because: str) -> None:
+def unfence(config: Path, target: str, because: str, *, as_json: bool) -> None:
     """Let copies to TARGET be published again."""
     settings = read_settings(config)
-    _carry_out(settings, AtTarget("unfence", target_named(settings, target), because))
+    act = AtTarget("unfence", target_named(settings, target), because)
+    _carry_out(settings, act, as_json=as_json)
 
 
 @click.command("take-over")
 @click.argument("target", metavar="TARGET")
 @click.option("--because", required=True, metavar="TEXT", help="Why; it goes on record.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json_option
 @click.pass_obj
-def take_over(config: Path, target: str, because: str, *, yes: bool) -> None:
+def take_over(config: Path, target: str, because: str, *, yes: bool, as_json: bool) -> None:
     """Let this agent work in TARGET's staging directory in place of another of its name.
 
     For a system that was replaced by another machine. The other agent waits from then on.
@@ -59,24 +66,25 @@ def take_over(config: Path, target: str, because: str, *, yes: bool) -> None:
     settings = read_settings(config)
     name = target_named(settings, target)
     question = f"Is the other agent of {settings.system.name} gone for good, and {name} this one's?"
-    if confirmed(question, yes=yes):
-        _carry_out(settings, AtTarget("take-over", name, because))
+    confirm(question, yes=yes)
+    _carry_out(settings, AtTarget("take-over", name, because), as_json=as_json)
 
 
-def _carry_out(settings: Settings, act: AtTarget) -> None:
+def _carry_out(settings: Settings, act: AtTarget, *, as_json: bool) -> None:
     # The SSH library takes most of a second to import.
     from copyagent.cli.fencing_run import do_there
 
     at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    for line in do_there(settings, act, f"{at}, {_user()}: {act.because}\n"):
-        click.echo(line)
-    try:
-        answers = ask(settings.control_socket(), act)
-    except AgentUnreachable as error:
-        click.echo(f"done, but not in the event log: {error}", err=True)
-        return
-    for line in answers:
-        click.echo(line)
+    with patience(f"{act.action}: {act.target} is asked"):
+        done = do_there(settings, act, f"{at}, {_user()}: {act.because}\n")
+    answers = list(done.lines)
+    if done.changed:
+        # What changed nothing is no act: it is neither told nor on record.
+        try:
+            answers += ask(settings.control_socket(), act)
+        except AgentUnreachable as error:
+            click.echo(f"done, but not in the event log: {error}", err=True)
+    print_answers(answers, as_json=as_json)
 
 
 def _user() -> str:

@@ -3,15 +3,13 @@
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
-from copyagent.control.client import ask
-from copyagent.control.protocol import Request, parse_where
+from copyagent.cli.asking import as_json_option, tell
+from copyagent.control.protocol import parse_where
 from copyagent.control.traffic import Pause, Resume, Sync
 from vtsfs.contract.errors import UsageError
-from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import parse_duration
 
 
@@ -26,14 +24,17 @@ from vtsfs.contract.units import parse_duration
 )
 @click.option("--target", default="", metavar="TARGET", help="To this target alone.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be queued, and its bytes.")
+@as_json_option
 @click.pass_obj
-def sync(config: Path, where: str, which: str | None, target: str, *, dry_run: bool) -> None:
+def sync(
+    config: Path, where: str, which: str | None, target: str, *, dry_run: bool, as_json: bool
+) -> None:
     """Copy what has no copy yet: a TAPE, or a whole POOL.
 
     For tapes that were there before AutoCopy, and to mend what an audit found; the same bytes are not
     sent twice.
     """
-    _tell(config, Sync(parse_where(where), which or "", target, dry_run))
+    tell(config, Sync(parse_where(where), which or "", target, dry_run), as_json=as_json)
 
 
 @click.command()
@@ -46,6 +47,7 @@ def sync(config: Path, where: str, which: str | None, target: str, *, dry_run: b
 )
 @click.option("--because", required=True, metavar="TEXT", help="Why; it goes on record.")
 @click.option("--finish-running", is_flag=True, help="Let copies that run go on to their end.")
+@as_json_option
 @click.pass_obj
 def pause(
     config: Path,
@@ -55,6 +57,7 @@ def pause(
     because: str,
     *,
     finish_running: bool,
+    as_json: bool,
 ) -> None:
     """Copy nothing of POOL, or to TARGET, for the time being.
 
@@ -64,15 +67,17 @@ def pause(
     if length is not None and until is not None:
         raise UsageError("say --for or --until, not both")
     until_ns = 0 if until is None else moment_of(until, time.time())
-    _tell(config, Pause(about, because, until_ns, _seconds(length), finish_running))
+    wanted = Pause(about, because, until_ns, _seconds(length), finish_running)
+    tell(config, wanted, as_json=as_json)
 
 
 @click.command()
 @click.argument("about", metavar="POOL|TARGET")
+@as_json_option
 @click.pass_obj
-def resume(config: Path, about: str) -> None:
+def resume(config: Path, about: str, *, as_json: bool) -> None:
     """Let a paused POOL or TARGET go on before its time."""
-    _tell(config, Resume(about))
+    tell(config, Resume(about), as_json=as_json)
 
 
 def moment_of(text: str, now: float) -> int:
@@ -110,9 +115,3 @@ def _seconds(length: str | None) -> int:
     if seconds < 1:
         raise UsageError("--for takes a second or more")
     return seconds
-
-
-def _tell(config: Path, request: Request) -> None:
-    answers: Any = ask(read_settings(config).control_socket(), request)
-    for line in answers:
-        click.echo(line)

@@ -41,7 +41,7 @@ class Release:
     def read(cls, args: dict[str, Any]) -> Self:
         """Read what `args` returned."""
         given = Given(args, "release")
-        made = cls(_tape(given), _reason(given), given.flag("overwrite_target"))
+        made = cls(_tape(given), reason_of(given), given.flag("overwrite_target"))
         given.end()
         return made
 
@@ -61,7 +61,7 @@ class Relocate:
     def read(cls, args: dict[str, Any]) -> Self:
         """Read what `args` returned."""
         given = Given(args, "relocate")
-        made = cls(_tape(given), _reason(given))
+        made = cls(_tape(given), reason_of(given))
         given.end()
         return made
 
@@ -114,7 +114,7 @@ class RollBack:
         made = cls(
             _tape(given),
             given.number("generation"),
-            _reason(given),
+            reason_of(given),
             given.text("target", "") or None,
         )
         given.end()
@@ -140,7 +140,7 @@ class AtTarget:
         action = given.text("action")
         if action not in ACTIONS:
             raise UsageError(f"at-target takes {', '.join(ACTIONS)}, not {action!r}")
-        made = cls(action, given.text("target"), _reason(given))
+        made = cls(action, given.text("target"), reason_of(given))
         given.end()
         return made
 
@@ -152,7 +152,8 @@ def _tape(given: Given) -> TapeId:
     return TapeId.parse(given.text("tape"))
 
 
-def _reason(given: Given) -> str:
+def reason_of(given: Given) -> str:
+    """Take the reason that an operator gave; raise `UsageError` if there is none, or too long a one."""
     because = " ".join(given.text("because").split())
     if not because:
         raise UsageError(f"{given.command} needs a reason; say --because TEXT")

@@ -18,6 +18,7 @@ from typing import Any
 from copyagent.control.admission import Right
 from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
+from copyagent.control.stopping import Cancel, Hold
 from copyagent.control.traffic import Pause, Resume, Sync
 from vtsfs.contract.errors import FeedError, NameInvalid, RequestFailed, UsageError, VtsError
 from vtsfs.contract.naming import PoolId, TapeId
@@ -73,7 +74,19 @@ class Events:
 
 
 Request = (
-    Status | Explain | Retry | Sync | Pause | Resume | Errand | Events | History | Copies | Doubt
+    Status
+    | Explain
+    | Retry
+    | Sync
+    | Pause
+    | Resume
+    | Errand
+    | Events
+    | History
+    | Copies
+    | Doubt
+    | Cancel
+    | Hold
 )
 
 #: The name of each request, which is also the command's on the command line.
@@ -93,6 +106,8 @@ NAMES: Mapping[type[Request], str] = {
     History: "history",
     Copies: "copies",
     Doubt: "doubt",
+    Cancel: "cancel",
+    Hold: "hold",
 }
 RIGHTS: Mapping[type[Request], Right] = {
     Status: Right.LOOK,
@@ -110,6 +125,8 @@ RIGHTS: Mapping[type[Request], Right] = {
     History: Right.LOOK,
     Copies: Right.LOOK,
     Doubt: Right.ACT,
+    Cancel: Right.ACT,
+    Hold: Right.ACT,
 }
 
 
@@ -130,7 +147,7 @@ def encode_request(request: Request) -> bytes:
             args = {"tape": str(tape)}
         case Retry(tape):
             args = {"failed": True} if tape is None else {"tape": str(tape)}
-        case Sync() | Pause() | Resume():
+        case Sync() | Pause() | Resume() | Cancel() | Hold():
             args = request.args()
         case Events():
             args = _events_args(request)
@@ -240,6 +257,8 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Request]] = {
     "history": History.read,
     "copies": Copies.read,
     "doubt": Doubt.read,
+    "cancel": Cancel.read,
+    "hold": Hold.read,
 }
 
 

@@ -11,12 +11,14 @@ from typing import Any
 from copyagent.core import tape as states
 from copyagent.core.commands import Command, Say, StopCopy
 from copyagent.core.copying import HoldReason, WaitReason
+from copyagent.core.counters import Counters
 from copyagent.core.floods import Floods
 from copyagent.core.gates import Closed, Gate, Pause, by_hold_down, by_trouble, waits_for_start
 from copyagent.core.history import History
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Journal, Reports
 from copyagent.core.link import Link
+from copyagent.core.monitored import follow_settings, place_of, wake_where_settings_changed
 from copyagent.core.owed import BehindAlarm, Owed, Way
 from copyagent.core.queues import CopyKey, Queues
 from copyagent.core.records import CopyRecord, TapeRecord
@@ -41,6 +43,7 @@ _HOLD_MESSAGES = {
     HoldReason.LABEL_TWICE: messages.LABEL_TWICE,
     HoldReason.LABEL_ELSEWHERE: messages.LABEL_ELSEWHERE,
     HoldReason.ROLLED_BACK: messages.ROLLED_BACK,
+    HoldReason.BY_OPERATOR: messages.HELD_BY_OPERATOR,
 }
 
 
@@ -53,6 +56,19 @@ class Acknowledged:
 
 
 @dataclass(slots=True)
+class Former:
+    """A running copy that began under other settings, those with the digest *settings*.
+
+    *elsewhere*: it goes to a place that is named no more, so its outcome is no copy of ours.
+    *otherwise*: the target is reached otherwise now, so its outcome says nothing of the target.
+    """
+
+    settings: str
+    elsewhere: bool = False
+    otherwise: bool = False
+
+
+@dataclass(slots=True)
 class Book:
     """Records by tape, and everything derived from them that must not be searched for each time.
 
@@ -60,7 +76,8 @@ class Book:
     they start; *gates* and *pauses* keep them from it. *deadlines* are monotonic seconds at which a
     tape has to be judged again; *dirty* are the tapes whose records are not saved yet.
     *touched* tells when a record was last changed by a witness, so that a sweep that began earlier
-    does not overrule it.
+    does not overrule it. *former* are the running copies that began under other settings than are in
+    force. *left* counts the unprotected copies that the settings ask for no more, until that is told.
     """
 
     settings: Settings
@@ -75,6 +92,7 @@ class Book:
     pauses: dict[str, Pause] = field(default_factory=dict)
     history: History = field(default_factory=History)
     floods: Floods = field(default_factory=Floods)
+    counters: Counters = field(default_factory=Counters)
 
     owed: Owed = field(default_factory=Owed)
     pools: frozenset[PoolId] = field(init=False)
@@ -85,6 +103,8 @@ class Book:
     pending: set[CopyKey] = field(default_factory=set)
     failed: set[CopyKey] = field(default_factory=set)
     running: dict[CopyKey, int] = field(default_factory=dict)
+    former: dict[CopyKey, Former] = field(default_factory=dict)
+    left: dict[Way, int] = field(default_factory=dict)
     deadlines: dict[TapeId, float] = field(default_factory=dict)
     touched: dict[TapeId, float] = field(default_factory=dict)
     dirty: set[TapeId] = field(default_factory=set)
@@ -97,12 +117,39 @@ class Book:
     said: dict[tuple[int, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._survey()
+        wake_where_settings_changed(self)
+        for record in self.records.active():
+            follow_settings(self, record)
+            self._index(record)
+
+    def _survey(self) -> None:
         self.pools = frozenset(entry.pool for entry in self.settings.autocopy)
         self.ways = {(entry.pool, entry.target): entry for entry in self.settings.autocopy}
         self.gates = {way: Gate(way, self.settings.targets[way[1]].window) for way in self.ways}
-        self._wake_where_settings_changed()
+
+    def follow(self, settings: Settings, now: Moment) -> None:
+        """Take *settings* instead of those that were in force, and let every record follow them.
+
+        Copies that run and are wanted no more are stopped; what was owed of them is in `left`.
+        """
+        for key in self.running:
+            self.former.setdefault(key, Former(self.settings.digest))
+        self.settings = settings
+        self.history.settings = settings.digest
+        self._survey()
+        wake_where_settings_changed(self)
         for record in self.records.active():
-            self._follow_settings(record)
+            running = [t for t in record.copies if (record.tape, t) in self.running]
+            meant = {t: (record.copies[t].state, record.copies[t].place) for t in running}
+            follow_settings(self, record)
+            for target, (state, place) in meant.items():
+                copy = record.copies[target]
+                if copy.place != place:
+                    self.former[record.tape, target].elsewhere = True
+                if isinstance(state, states.Copying) and copy.state is not state:
+                    self.commands.append(StopCopy(record.tape, target, f"now {copy.state.kind}"))
+            self.settle_age(record, now)
             self._index(record)
 
     @property
@@ -123,7 +170,7 @@ class Book:
         found = self.records.get(tape)
         if found is None:
             copies = {
-                entry.target: CopyRecord(place=self._place(tape, entry.target))
+                entry.target: CopyRecord(place=place_of(self, tape, entry.target))
                 for entry in self.settings.copies_of(tape.pool_id)
             }
             found = self.records[tape] = TapeRecord(tape, copies=copies)
@@ -182,10 +229,13 @@ class Book:
         before = copy.state
         copy.state = after = states.step(before, event, self._context(record, target, now))
         key = (record.tape, target)
+        self.counters.became((record.tape.pool_id, target), before, after)
         self.dirty.add(record.tape)
         stops = isinstance(before, states.Copying) and not isinstance(after, states.Copying)
         if stops and key in self.running:
             self.commands.append(StopCopy(record.tape, target, f"now {after.kind}"))
+        if type(after) is not type(before):
+            copy.since_ns = now.wall_ns
         down_again = isinstance(before, states.Retrying) and isinstance(event, states.TargetDown)
         if after is not before and not (down_again and isinstance(after, states.Retrying)):
             waits = isinstance(before, states.Waiting) or isinstance(after, states.Waiting)
@@ -231,6 +281,7 @@ class Book:
 
     def say(self, message: Message, **fields: object) -> None:
         """Ask for *message* to be written to the event log."""
+        self.counters.said(message)
         self.commands.append(Say(message, {k: str(v) for k, v in fields.items()}))
 
     def say_once(self, message: Message, about: object, now: Moment, **fields: object) -> None:
@@ -270,63 +321,16 @@ class Book:
             else:
                 group.discard(key)
 
-    def _follow_settings(self, record: TapeRecord) -> None:
-        """The settings of this run may copy the tape's pool to other targets than the last run's."""
-        wanted = [entry.target for entry in self.settings.copies_of(record.tape.pool_id)]
-        for target in wanted:
-            copy = record.copies.setdefault(target, CopyRecord(states.Unmonitored()))
-            if isinstance(copy.state, states.Unmonitored):
-                copy.state = _taken_up(record, copy)
-                self.dirty.add(record.tape)
-            if copy.place != self._place(record.tape, target):
-                self._move(record, target)
-        for target, copy in record.copies.items():
-            if target not in wanted and not isinstance(copy.state, states.Unmonitored):
-                copy.state = states.Unmonitored()
-                self.dirty.add(record.tape)
-
-    def _wake_where_settings_changed(self) -> None:
-        """Let the settings of this run be followed by the tapes at rest that they mean something to."""
-        wanted: dict[str, dict[str, str]] = {}
-        for path in {path for path, _ in self.records.counts()}:
-            pool = PoolId.parse(path)
-            targets = [entry.target for entry in self.settings.copies_of(pool)]
-            any_tape = TapeId(pool.vault, pool.pool, "-")
-            wanted[path] = {target: self._place(any_tape, target) for target in targets}
-
-        def disagrees(path: str, shape: Shape) -> bool:
-            kept = {c.target: c.place for c in shape.copies if c.monitored}
-            return kept != wanted[path]
-
-        for tape, _ in list(self.records.resting(disagrees)):
-            self.records[tape]
-
-    def _place(self, tape: TapeId, target: str) -> str:
-        """Name where the copy lies: another host or directory of the same target is another place."""
-        goes_to = self.settings.target_tape(tape, target)
-        if goes_to is None:
-            return ""
-        there = self.settings.targets[target]
-        return f"{there.host}:{there.vaults[goes_to.vault]}/{goes_to.pool}"
-
-    def _move(self, record: TapeRecord, target: str) -> None:
-        """What was published lies in another place than the settings name now: here is nothing."""
-        copy = record.copies[target]
-        known, copy.place = copy.place, self._place(record.tape, target)
-        self.dirty.add(record.tape)
-        if not known:
-            return  # a record from before places were kept
-        copy.base = copy.intent = copy.override = None
-        if isinstance(copy.state, states.Copied):
-            copy.state = states.Unsynced()
-
     def _context(self, record: TapeRecord, target: str, now: Moment) -> states.Context:
         """A tape that is mounted again and again rests a few times in all, not for ever."""
         entry = self.ways.get((record.tape.pool_id, target))
         hold_down_s = entry.hold_down if entry is not None else 0.0
         owed_s = max((now.wall_ns - record.copies[target].owed_ns) / 1e9, 0.0)
         left_s = REST_TIMES * hold_down_s - (owed_s if record.copies[target].owed_ns else 0.0)
-        return states.Context(now, self.ladder, min(hold_down_s, left_s), hold_down_s)
+        hold = record.copies[target].hold
+        kept_back = hold.words if hold is not None else ""
+        rest_s = min(hold_down_s, left_s)
+        return states.Context(now, self.ladder, rest_s, hold_down_s, kept_back)
 
     def _announce(self, record: TapeRecord, target: str, event: states.Event, now: Moment) -> None:
         fields: dict[str, Any] = {"tape": record.tape, "target": target}
@@ -343,6 +347,8 @@ class Book:
                 )
             case states.Failed() as state:
                 self.say(messages.GAVE_UP, **fields, attempts=state.failures, cause=state.cause)
+            case states.Held(reason=HoldReason.BY_OPERATOR) if isinstance(event, states.HoldAsked):
+                pass  # the record of what the operator did says it
             case states.Held(reason=HoldReason.POLICY) as state:
                 self.say(messages.HELD_BY_POLICY, **fields, verdict=state.detail)
             case states.Held(reason=HoldReason.LABEL_TWICE) as state:
@@ -368,14 +374,6 @@ class Book:
                 self.say_once(messages.KEPT, record.tape.pool_id, now, **fields, how=state.how)
             case _:
                 pass
-
-
-def _taken_up(record: TapeRecord, copy: CopyRecord) -> states.State:
-    """Return the state of a copy that the settings ask for, and did not before."""
-    if copy.base is not None and copy.base.generation == record.generation:
-        return states.Copied(record.generation, copy.base.published_ns)
-    there = record.identity is not None and record.identity.size > 0
-    return states.Unsynced() if there else states.Clean()
 
 
 def reset_clocks(records: Iterable[TapeRecord], now: Moment) -> None:

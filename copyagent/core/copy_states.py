@@ -108,6 +108,20 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancelled:
+    """An operator stopped the copy of *generation*; a newer complete one is copied again.
+
+    *by* is the user who did, *because* the reason given.
+    """
+
+    generation: int
+    by: str
+    because: str
+    at_ns: int
+    kind: Literal["cancelled"] = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
 class Superseded:
     """The tape was mounted for writing while its copy was pending."""
 
@@ -133,10 +147,18 @@ class Kept:
     kind: Literal["kept"] = "kept"
 
 
+#: States in which the target lacks something that is not merely an older tape's first copy.
+Owing = Queued | Retrying | Failed | Waiting | Held | Cancelled | Superseded
+
+
 @dataclass(frozen=True, slots=True)
 class Unmonitored:
-    """The settings do not ask for this copy any more; what is known of it is kept."""
+    """The settings do not ask for this copy any more; what is known of it is kept.
 
+    *was* is what was owed when they ceased to, and is again when they ask for it again.
+    """
+
+    was: Owing | None = None
     kind: Literal["unmonitored"] = "unmonitored"
 
 
@@ -149,6 +171,7 @@ State = (
     | Failed
     | Waiting
     | Held
+    | Cancelled
     | Superseded
     | Copied
     | Kept

@@ -128,6 +128,7 @@ class HoldReason(StrEnum):
     SAME_STORAGE = "same storage"
     NOT_EQUAL = "not equal"
     ROLLED_BACK = "rolled back"
+    BY_OPERATOR = "by operator"
 
 
 #: How the target came by a generation: all of it sent; what the overlay saw being changed; what

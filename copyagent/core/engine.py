@@ -155,6 +155,8 @@ class Engine:
         generation = self.book.running.pop(key, None)
         if generation is None:
             return
+        way = (event.tape.pool_id, event.target)
+        self.book.counters.ended(way, event.outcome, now.wall_ns)
         record = self.book.records.get(event.tape)
         if record is None:
             if not isinstance(event.outcome, CopyDone):
@@ -165,7 +167,7 @@ class Engine:
         current = isinstance(copy.state, states.Copying) and copy.state.generation == generation
         # Put off, and past recall: the state machine knows what that means.
         late = (
-            isinstance(copy.state, states.Queued)
+            isinstance(copy.state, states.Queued | states.Cancelled | states.Held)
             and copy.state.generation == generation
             and isinstance(event.outcome, CopyDone)
             and copy.wish is None

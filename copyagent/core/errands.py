@@ -20,7 +20,7 @@ from copyagent.core.copying import (
     WaitReason,
     Wish,
 )
-from copyagent.core.operator import known, record_action
+from copyagent.core.operator import hopeless, known, known_pool, known_target, record_action
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.time import Moment
 from vtsfs.contract.errors import RequestFailed
@@ -29,7 +29,13 @@ from vtsfs.contract.naming import PoolId, TapeId
 #: What is put right by what an operator did at a target.
 CLEARED_BY = {"unfence": WaitReason.FENCED, "take-over": WaitReason.FOREIGN_AGENT}
 
-_TO_ADOPT = (states.Clean, states.Unsynced, states.Failed, states.Superseded)
+_TO_ADOPT = (
+    states.Clean,
+    states.Unsynced,
+    states.Failed,
+    states.Cancelled,
+    states.Superseded,
+)
 _HELD_TO_ADOPT = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN, HoldReason.NOT_EQUAL)
 
 
@@ -62,6 +68,8 @@ def relocate(book: Book, tape: TapeId, because: str, user: str, now: Moment) -> 
         held = copy.state
         if not isinstance(held, states.Held) or held.reason is not HoldReason.LABEL_ELSEWHERE:
             continue
+        if copy.hold is not None:
+            raise RequestFailed(hopeless(record, target))
         if not held.place:
             raise RequestFailed(
                 f"{held.detail}: in more than one place, so nobody can tell which is this tape's "
@@ -141,7 +149,7 @@ def roll_back(
 def done_at_target(book: Book, act: Act, user: str, now: Moment) -> list[str]:
     """Take note of *act*, which *user* has carried out; what waited for it goes on."""
     target = act.target
-    _expect_target(book, target)
+    known_target(book, target)
     record_action(book, user, act.action, target, act.because)
     reason = CLEARED_BY.get(act.action)
     if reason is None:
@@ -174,13 +182,12 @@ def _copies(
 ) -> Iterator[tuple[TapeRecord, str, CopyRecord]]:
     """Go through the copies of a tape or of a pool's tapes, at one target or at all."""
     if target is not None:
-        _expect_target(book, target)
+        known_target(book, target)
     if isinstance(where, TapeId):
         records = [known(book, where)]
-    elif book.watches(where):
-        records = book.chosen(where, lambda shape: any(c.adoptable for c in shape.copies))
     else:
-        raise RequestFailed(f"pool {where} is not under autocopy: in the settings")
+        known_pool(book, where)
+        records = book.chosen(where, lambda shape: any(c.adoptable for c in shape.copies))
     for record in records:
         for name, copy in record.copies.items():
             if target is None or name == target:
@@ -189,6 +196,8 @@ def _copies(
 
 def _can_be_adopted(copy: CopyRecord) -> bool:
     state = copy.state
+    if copy.hold is not None:
+        return False
     if isinstance(state, states.Held):
         return state.reason in _HELD_TO_ADOPT
     return isinstance(state, _TO_ADOPT)
@@ -196,6 +205,8 @@ def _can_be_adopted(copy: CopyRecord) -> bool:
 
 def _expect_idle(record: TapeRecord, target: str, copy: CopyRecord) -> None:
     tape = record.tape
+    if copy.hold is not None:
+        raise RequestFailed(hopeless(record, target))
     if isinstance(copy.state, states.Copying):
         raise RequestFailed(f"{tape} is being copied to {target}; ask again when that has ended")
     if isinstance(copy.state, states.Kept):
@@ -205,12 +216,6 @@ def _expect_idle(record: TapeRecord, target: str, copy: CopyRecord) -> None:
         )
     if isinstance(copy.state, states.Unmonitored):
         raise RequestFailed(f"{tape} is not copied to {target} any more: see autocopy: in settings")
-
-
-def _expect_target(book: Book, target: str) -> None:
-    if target not in book.settings.targets:
-        there = ", ".join(sorted(book.settings.targets)) or "none"
-        raise RequestFailed(f"there is no target {target!r} in the settings (known: {there})")
 
 
 def _at(target: str | None) -> str:

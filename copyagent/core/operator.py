@@ -10,8 +10,9 @@ from copyagent.core.copying import HoldReason
 from copyagent.core.records import TapeRecord
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
-from vtsfs.contract.errors import RequestFailed
-from vtsfs.contract.naming import TapeId
+from vtsfs.contract.errors import NameUnknown, RequestFailed
+from vtsfs.contract.naming import PoolId, TapeId
+from vtsfs.contract.near_names import hint, listed, near
 
 #: Holds for a file at the target, which only an explicit word lets us replace.
 _AT_TARGET = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN, HoldReason.NOT_EQUAL)
@@ -76,10 +77,16 @@ def release(
     as it was seen: if it has changed again since, it is held again.
     """
     record = known(book, tape)
-    answers, refused = [], []
+    answers, refused, about, before = [], [], [], []
     for target, copy in record.copies.items():
-        held = copy.state
+        held, kept_back = copy.state, copy.hold
+        if kept_back is not None:
+            copy.hold = None
+            about.append(target)
+            before.append(f"kept back by {kept_back.words}")
         if not isinstance(held, states.Held):
+            if kept_back is not None:
+                answers.append(f"{tape} to {target}: {held.kind}, not kept back any more")
             continue
         cannot_be_replaced = held.stamp is None or not overwrite_target
         if held.reason in _NOT_RELEASED or (held.reason in _AT_TARGET and cannot_be_replaced):
@@ -87,14 +94,19 @@ def release(
             continue
         if held.reason in _AT_TARGET:
             copy.override = held.stamp
-        copy.wish = None
+        if held.reason is not HoldReason.BY_OPERATOR:
+            copy.wish = None
+            before.append(f"held ({held.reason})")
+            about += [] if kept_back is not None else [target]
         book.apply(record, target, states.RetryAsked(record.generation), now)
-        record.note(now.wall_ns, f"released by {user}: {because}")
-        record_action(book, user, f"release ({held.reason})", f"{tape} to {target}", because)
         answers.append(f"{tape} to {target}: released ({held.reason}), queued")
-    if not answers:
+    if not about:
         nothing = f"{tape} is not held; see: copyagent explain {tape}"
         raise RequestFailed("; ".join(refused) or nothing)
+    record.note(now.wall_ns, f"released by {user}: {because}")
+    action = "release --overwrite-target" if overwrite_target else "release"
+    objects, old = f"{tape} to {', '.join(about)}", ", ".join(before)
+    record_action(book, user, action, objects, because, old=old, new="queued")
     return answers + refused
 
 
@@ -116,14 +128,36 @@ def _mending(held: states.Held, tape: TapeId) -> str:
 
 
 def known(book: Book, tape: TapeId) -> TapeRecord:
-    """Return the record of *tape*, as one to be saved; raise `RequestFailed` if there is none."""
-    if not book.watches(tape.pool_id):
-        raise RequestFailed(f"pool {tape.pool_id} is not under autocopy: in the settings")
+    """Return the record of *tape*, as one to be saved; raise `NameUnknown` if there is none."""
+    known_pool(book, tape.pool_id)
     record = book.records.get(tape)
     if record is None:
-        raise RequestFailed(f"no tape {tape} is known; check the name, see: copyagent status")
+        pool = tape.pool_id
+        meant = near(tape.label, book.records.labels(str(pool)))
+        advice = f"did you mean {pool}/{meant}?" if meant else f"see: copyagent tapes --pool {pool}"
+        raise NameUnknown(f"no tape {tape} is known; {advice}")
     book.dirty.add(tape)
     return record
+
+
+def known_pool(book: Book, pool: PoolId) -> None:
+    """Raise `NameUnknown` unless *pool* is watched."""
+    if not book.watches(pool):
+        names = sorted(map(str, book.pools))
+        raise NameUnknown(
+            f"pool {pool} is not under autocopy: in the settings (there are: {listed(names)})"
+            f"{hint(str(pool), names)}"
+        )
+
+
+def known_target(book: Book, target: str) -> None:
+    """Raise `NameUnknown` unless the settings name *target*."""
+    names = sorted(book.settings.targets)
+    if target not in names:
+        raise NameUnknown(
+            f"there is no target {target!r} in the settings (there are: {listed(names)})"
+            f"{hint(target, names)}"
+        )
 
 
 def refuse_if_all_hopeless(record: TapeRecord) -> None:
@@ -140,6 +174,11 @@ def hopeless(record: TapeRecord, target: str) -> str:
         return f"{record.tape} is not copied to {target} any more: see autocopy: in the settings"
     if isinstance(state, states.Kept):
         return f"{record.tape} was {state.how} here; the copy at {target} is kept"
+    if (kept_back := record.copies[target].hold) is not None:
+        return (
+            f"{record.tape} to {target} is kept back by {kept_back.words}; to let it go: "
+            f"copyagent release {record.tape} --because TEXT"
+        )
     if isinstance(state, states.Held) and not _mended_elsewhere(state):
         overwrite = "--overwrite-target " if state.reason in _AT_TARGET else ""
         return (

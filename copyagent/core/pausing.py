@@ -12,7 +12,8 @@ from copyagent.core.dates import iso
 from copyagent.core.gates import Pause
 from copyagent.core.operator import record_action
 from copyagent.core.time import Moment
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown, RequestFailed
+from vtsfs.contract.near_names import hint, listed
 
 _NS = 1_000_000_000
 
@@ -76,5 +77,8 @@ def resume(book: Book, about: str, user: str, now: Moment) -> list[str]:
 def _known(book: Book, about: str) -> None:
     pools = sorted({str(pool) for pool, _ in book.ways})
     if about not in pools and about not in book.settings.targets:
-        names = ", ".join([*pools, *sorted(book.settings.targets)])
-        raise RequestFailed(f"{about} is neither a watched pool nor a target (there are: {names})")
+        names = [*pools, *sorted(book.settings.targets)]
+        raise NameUnknown(
+            f"{about} is neither a watched pool nor a target (there are: {listed(names)})"
+            f"{hint(about, names)}"
+        )

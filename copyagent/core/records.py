@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from copyagent.core.changes import Change, later_than
 from copyagent.core.copying import PublishedCopy, TargetStamp, Wish
 from copyagent.core.host_mount import HostMount
-from copyagent.core.tape import PROTECTED, Clean, State
+from copyagent.core.tape import PROTECTED, Clean, State, Unmonitored
 from copyagent.core.witness import Evidence, Session, Verdict
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Access, Identity
@@ -40,6 +40,20 @@ class Judgement:
     mount: HostMount | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorHold:
+    """The word of an operator, *by*, that a copy is not made until it is released."""
+
+    by: str
+    because: str
+    since_ns: int
+
+    @property
+    def words(self) -> str:
+        """Say who keeps the copy back, and why."""
+        return f"{self.by}: {self.because}"
+
+
 @dataclass(slots=True)
 class CopyRecord:
     """One tape at one target. *base* is the last publication on record there.
@@ -49,7 +63,8 @@ class CopyRecord:
     about, as the settings named it then. *owed_ns* is since when the target could have what it lacks
     (see `copyagent.core.owed`), 0 while it lacks nothing. *kept* are the former generations there,
     newest first; *wish* is what an operator wants done at the next start. *beside*: companions have
-    changed since the running copy began, so it may not have the latest of them.
+    changed since the running copy began, so it may not have the latest of them. *hold* is an operator's
+    and outlives all states; *since_ns* is since when the present state is what it is, 0 if unknown.
     """
 
     state: State = field(default_factory=Clean)
@@ -61,6 +76,8 @@ class CopyRecord:
     kept: tuple[PublishedCopy, ...] = ()
     wish: Wish | None = None
     beside: bool = False
+    hold: OperatorHold | None = None
+    since_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -102,8 +119,11 @@ class TapeRecord:
         return not self.unsettled and all(self.protected_at(target) for target in self.copies)
 
     def protected_at(self, target: str) -> bool:
-        """Whether *target* has all there is."""
-        return not self.unsettled and isinstance(self.copies[target].state, PROTECTED)
+        """Whether *target* has all there is, or is not to have it."""
+        state = self.copies[target].state
+        if isinstance(state, Unmonitored):
+            return True
+        return not self.unsettled and isinstance(state, PROTECTED)
 
     def forget_changes(self) -> None:
         """Forget the changes that lead from no generation that a target has, or may get now."""

@@ -133,6 +133,23 @@ class Lacking:
         return [copy.target for copy in self.shape.copies if not copy.protected]
 
 
+@dataclass(frozen=True, slots=True)
+class Unprotected:
+    """The tapes at rest in *pool* that the same targets lack: a copy, to be gone through anywhere."""
+
+    pool: PoolId
+    targets: tuple[str, ...]
+    number: int
+    labels: dict[str, bytes]
+
+    def tapes(self) -> Iterator[tuple[int, int]]:
+        """Go through them: since when each is unprotected (ns since the epoch), and its size."""
+        for packed in self.labels.values():
+            number, there, behind_ns = _HEAD.unpack_from(packed)
+            if number == self.number:
+                yield behind_ns, _BYTES_OF.unpack(packed[_BYTES_AT])[1] if there else 0
+
+
 def has_file(packed: bytes) -> bool:
     """Tell whether a tape at rest, as `Shelf.files` has it, is there, as far as is known."""
     return bool(packed[4])
@@ -151,6 +168,8 @@ def at_rest(record: TapeRecord) -> Resting | None:
     for target, copy in record.copies.items():
         state = copy.state
         if not isinstance(state, AT_REST) or copy.intent or copy.override or copy.wish:
+            return None
+        if copy.hold is not None:
             return None
         protected = isinstance(state, states.PROTECTED)
         if protected != (copy.owed_ns == 0):
@@ -283,6 +302,17 @@ class Shelf(MutableMapping[TapeId, TapeRecord]):
             for number, tapes in found.items():
                 yield Lacking(path, self._shapes[number], tapes)
 
+    def unprotected(self, paths: Container[str]) -> Iterator[Unprotected]:
+        """Return, to be counted elsewhere, what `lacking` tells of; nothing is looked at for it."""
+        for path, labels in self._pools.items():
+            lacking = [(n, s) for n, s in enumerate(self._shapes)
+                       if not s.protected and self._counts[path, s]]  # fmt: skip
+            if lacking and path in paths:
+                copied = dict(labels)
+                for number, shape in lacking:
+                    targets = tuple(copy.target for copy in shape.copies if not copy.protected)
+                    yield Unprotected(PoolId.parse(path), targets, number, copied)
+
     def of(self, tape: TapeId) -> Resting | None:
         """Return what is known of *tape* at rest; None if it is awake, or not known."""
         packed = self._pools.get(_path(tape), {}).get(tape.label)
@@ -324,6 +354,11 @@ class Shelf(MutableMapping[TapeId, TapeRecord]):
             for pool in (PoolId.parse(path),)
         }
         return sorted(found | self._odd.get(label, set()) | self._called.get(label, set()))
+
+    def labels(self, path: str) -> list[str]:
+        """Return the labels of all tapes in the pool *path*, in no order."""
+        awake = [tape.label for tape in self._awake if _path(tape) == path]
+        return [*awake, *self._pools.get(path, ())]
 
     def files(self, pool: PoolId) -> dict[str, bytes]:
         """Return, by label, the tapes at rest in *pool*, to be asked `has_file` and `is_file`.

@@ -13,7 +13,7 @@ from copyagent.core.changes import Change, entered
 from copyagent.core.companions import note_companions, send_companions
 from copyagent.core.copying import HoldReason
 from copyagent.core.events import TapesFound, VaultSwept
-from copyagent.core.records import TapeRecord
+from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.shelf import has_file
 from copyagent.core.time import Moment
 from copyagent.core.witness import Evidence, Overlay, Session, overlay_says
@@ -202,13 +202,18 @@ def removed(book: Book, record: TapeRecord, now: Moment) -> None:
     record.identity = None
     record.evidence = Evidence()
     record.unconfirmed = ()
-    if all(copy.base is None and copy.intent is None for copy in record.copies.values()):
+    if all(_forgettable(copy) for copy in record.copies.values()):
         for target in record.copies:
             book.apply(record, target, states.Vanished("deleted"), now)
         book.drop(record.tape)
         return
     record.note(now.wall_ns, "deleted")
     book.apply_all(record, states.Vanished("deleted"), now)
+
+
+def _forgettable(copy: CopyRecord) -> bool:
+    """Tell whether nothing of a tape's copy matters any more when the tape is gone."""
+    return copy.base is None and copy.intent is None and copy.hold is None
 
 
 def enter_found(book: Book, sweep: TapesFound | VaultSwept, now: Moment) -> list[TapeRecord]:
@@ -252,7 +257,7 @@ def enter_sweep(book: Book, sweep: VaultSwept, now: Moment) -> tuple[list[TapeRe
 def enter_gone(book: Book, sweep: VaultSwept, now: Moment) -> int:
     """Enter that what *sweep* did not see is gone; return how many. All pools it read are known now."""
     read = {PoolId.parse(p) for p in book.pools_of(sweep.vault)}
-    read = {pool for pool in read if pool.pool not in sweep.unread}
+    read = {pool for pool in read if sweep.has_read(pool.pool)}
     book.baselines.update(map(str, read))
     names = [
         record.tape
@@ -398,6 +403,7 @@ def _unsynced(book: Book, record: TapeRecord, identity: Identity, now: Moment) -
     empty = identity.size == 0
     for copy in record.copies.values():
         copy.state = states.Kept("erased", now.wall_ns) if empty else states.Unsynced()
+        copy.since_ns = now.wall_ns
     record.note(now.wall_ns, "was there before AutoCopy")
     book.settle_age(record, now)
 

@@ -11,11 +11,17 @@ from enum import StrEnum
 from copyagent.core import tape as states
 from copyagent.core.book import Book
 from copyagent.core.changes import changed_since
-from copyagent.core.operator import hopeless, known, record_action, refuse_if_all_hopeless
+from copyagent.core.operator import (
+    hopeless,
+    known,
+    known_pool,
+    known_target,
+    record_action,
+    refuse_if_all_hopeless,
+)
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.shelf import Shape
 from copyagent.core.time import Moment
-from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.units import format_size
 
@@ -58,7 +64,7 @@ class SyncWanted:
 def sync(book: Book, wanted: SyncWanted, user: str, now: Moment) -> list[str]:
     """Queue what is *wanted*; the same bytes are not sent twice. Return a sentence for each copy.
 
-    Raises `RequestFailed` for what is not known here, or cannot be helped by it.
+    Raises `NameUnknown` for what is not known here, `RequestFailed` for what it cannot help.
     """
     _check_targets(book, wanted.targets)
     lines, count, size = [], 0, 0
@@ -106,7 +112,7 @@ def _chosen(book: Book, wanted: SyncWanted) -> Iterator[tuple[TapeRecord, str, C
         for target, copy in record.copies.items():
             if wanted.targets is not None and target not in wanted.targets:
                 continue
-            at_rest = isinstance(copy.state, _AT_REST)
+            at_rest = isinstance(copy.state, _AT_REST) and copy.hold is None
             if wanted.cautiously and (record.unsettled or not at_rest):
                 continue
             if _is_wanted(record, target, copy, wanted):
@@ -119,8 +125,7 @@ def _records(book: Book, wanted: SyncWanted) -> list[TapeRecord]:
         record = known(book, where)
         refuse_if_all_hopeless(record)
         return [record]
-    if not book.watches(where):
-        raise RequestFailed(f"pool {where} is not under autocopy: in the settings")
+    known_pool(book, where)
     # Of the tapes at rest none is stale: each has what there is, or was never copied.
     return book.chosen(where, _any_shape if wanted.which is Which.ALL else _may_lack)
 
@@ -129,7 +134,7 @@ def _is_wanted(record: TapeRecord, target: str, copy: CopyRecord, wanted: SyncWa
     state, base = copy.state, copy.base
     if wanted.which is Which.PLAIN and isinstance(wanted.where, TapeId):
         return not hopeless(record, target) and not isinstance(state, states.Copying)
-    if not isinstance(state, _AT_REST):
+    if not isinstance(state, _AT_REST) or copy.hold is not None:
         return False
     failed = isinstance(state, states.Failed)
     match wanted.which:
@@ -158,6 +163,4 @@ def _may_lack(shape: Shape) -> bool:
 
 def _check_targets(book: Book, targets: frozenset[str] | None) -> None:
     for target in targets or ():
-        if target not in book.settings.targets:
-            names = ", ".join(sorted(book.settings.targets))
-            raise RequestFailed(f"there is no target {target} (there are: {names})")
+        known_target(book, target)

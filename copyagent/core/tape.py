@@ -14,6 +14,10 @@ A running copy is stopped by the engine whenever its state leaves `Copying`; its
 later and finds another state: those pairs are in the table too, and change nothing, except that
 `Done` after `Superseded` was a publication that could not be called back.
 
+An operator may keep a copy back for good (`Context.kept_back`): whatever would then have it copied
+leaves it held instead, until the operator releases it. That is no row of the table, for it holds in
+every one of them.
+
 What is not in the table is impossible: `step` raises `IllegalTransition` and changes nothing.
 """
 
@@ -22,9 +26,30 @@ from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 from copyagent.core import copying
+from copyagent.core.copy_events import (
+    Approved,
+    CancelAsked,
+    Cleared,
+    Deferred,
+    Ended,
+    Event,
+    HoldAsked,
+    HoldDecided,
+    Received,
+    Restarted,
+    RetryAsked,
+    Started,
+    TargetDown,
+    TargetReturned,
+    TargetWaits,
+    Unchanged,
+    Vanished,
+    WriterCame,
+)
 from copyagent.core.copy_states import (
     PENDING,
     PROTECTED,
+    Cancelled,
     Clean,
     Copied,
     Copying,
@@ -39,7 +64,7 @@ from copyagent.core.copy_states import (
     Unsynced,
     Waiting,
 )
-from copyagent.core.copying import HoldReason, WaitReason
+from copyagent.core.copying import HoldReason
 from copyagent.core.retry import Ladder
 from copyagent.core.time import Moment
 from vtsfs.contract.errors import VtsError
@@ -49,6 +74,8 @@ __all__ = [  # the states belong to the machine, for whoever uses it
     "PROTECTED",
     "TRANSITIONS",
     "Approved",
+    "CancelAsked",
+    "Cancelled",
     "Clean",
     "Cleared",
     "Context",
@@ -59,6 +86,7 @@ __all__ = [  # the states belong to the machine, for whoever uses it
     "Event",
     "Failed",
     "Held",
+    "HoldAsked",
     "HoldDecided",
     "IllegalTransition",
     "Kept",
@@ -87,141 +115,11 @@ class IllegalTransition(VtsError):
     """An event came that cannot happen in the present state: our own mistake."""
 
 
-# ---- events ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Approved:
-    """A verdict, a sync or a release says: copy *generation*.
-
-    *again* asks for a comparison even if that generation is recorded as copied already. *complete*
-    is False if nobody saw the generation come to its end: a touch, or a host's word alone.
-    """
-
-    generation: int
-    again: bool = False
-    complete: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class HoldDecided:
-    """A verdict says: do not copy *generation* without the operator's word."""
-
-    generation: int
-    reason: HoldReason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class WriterCame:
-    """A write session began."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """Everything was judged and the tape still is *generation*: nothing new to copy."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The scheduler starts an attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deferred:
-    """The running attempt is stopped without fault: a window closes, an operator pauses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The running attempt ended with *outcome*."""
-
-    outcome: copying.CopyOutcome
-
-
-@dataclass(frozen=True, slots=True)
-class TargetDown:
-    """The target did not answer, for another tape or when it was asked, while this one was due.
-
-    That counts as an attempt. Or its vault takes no copies (*whole_vault*); *permanent* as in
-    `Retrying`.
-    """
-
-    cause: str
-    next_step: str
-    permanent: bool = False
-    whole_vault: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TargetWaits:
-    """The target had another tape wait while this one was due: counts as no attempt."""
-
-    reason: WaitReason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class TargetReturned:
-    """The target answers again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cleared:
-    """What copies waited for, *reason*, was put right by an operator."""
-
-    reason: WaitReason
-
-
-@dataclass(frozen=True, slots=True)
-class RetryAsked:
-    """An operator wants a new ladder."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Vanished:
-    """The tape is gone, or empty, at the source."""
-
-    how: str
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A peer published this tape here: it is the peer's to copy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restarted:
-    """The agent starts: whatever was running is not running any more."""
-
-
-Event = (
-    Approved
-    | HoldDecided
-    | WriterCame
-    | Unchanged
-    | Started
-    | Deferred
-    | Ended
-    | TargetDown
-    | TargetWaits
-    | TargetReturned
-    | Cleared
-    | RetryAsked
-    | Vanished
-    | Received
-    | Restarted
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     """What every step may need: the time, the retry ladder's rules, and how long the tape rests.
 
+    *kept_back* is why an operator keeps the copy back, empty if none does.
     *rest_s* is how long a copy that is approved now is put off, *hold_down_s* what that is at most.
     """
 
@@ -229,6 +127,7 @@ class Context:
     ladder: Ladder
     rest_s: float = 0.0
     hold_down_s: float = 0.0
+    kept_back: str = ""
 
     def rested(self) -> Moment | None:
         """Return when a tape that begins to rest now has rested; None if it need not."""
@@ -278,6 +177,17 @@ def _approve_held(state: Held, event: Approved, ctx: Context) -> State:
     return _approve(state, event, ctx) if event.generation > state.generation else state
 
 
+def _approve_cancelled(state: Cancelled, event: Approved, ctx: Context) -> State:
+    """What was cancelled comes again with a newer complete generation, and with nothing less."""
+    if not event.complete or event.generation <= state.generation:
+        return state
+    return _approve(state, event, ctx)
+
+
+def _cancel(state: _Pending | Failed | Superseded, event: CancelAsked, ctx: Context) -> State:
+    return Cancelled(state.generation, event.by, event.because, ctx.now.wall_ns)
+
+
 def _hold(_state: State, event: HoldDecided, ctx: Context) -> State:
     return Held(event.generation, event.reason, event.detail, ctx.now.wall_ns)
 
@@ -298,8 +208,8 @@ def _defer(state: Copying, _event: Deferred, _: Context) -> State:
     return Queued(state.generation, state.failures)
 
 
-def _end_late(state: Queued, event: Ended, ctx: Context) -> State:
-    """A publication that could not be called back any more when its copy was put off."""
+def _end_late(state: Queued | Cancelled, event: Ended, ctx: Context) -> State:
+    """A publication that could not be called back any more when its copy was put off, or cancelled."""
     done = event.outcome
     if isinstance(done, copying.CopyDone) and done.copy.generation == state.generation:
         return Copied(state.generation, ctx.now.wall_ns)
@@ -409,6 +319,16 @@ def _restart_rest(state: Queued, _event: Restarted, ctx: Context) -> State:
     return replace(state, due=ctx.now.again(state.due, ctx.hold_down_s))
 
 
+def _end_held(state: Held, event: Ended, ctx: Context) -> State:
+    """The same for an operator's hold: what is published is copied. Other holds have their reasons."""
+    done = event.outcome
+    if state.reason is not HoldReason.BY_OPERATOR or not isinstance(done, copying.CopyDone):
+        return state
+    if done.copy.generation != state.generation:
+        return state
+    return Copied(state.generation, ctx.now.wall_ns)
+
+
 def _stay(state: State, _event: Event, _: Context) -> State:
     return state
 
@@ -420,12 +340,14 @@ def _step(function: Callable[[_S, _E, Context], State]) -> _Step:
 
 def _table() -> Mapping[tuple[type[State], type[Event]], _Step]:
     every = (
-        Clean, Unsynced, Queued, Copying, Retrying, Failed, Waiting, Held, Superseded, Copied, Kept,
+        Clean, Unsynced, Queued, Copying, Retrying, Failed, Waiting, Held, Cancelled, Superseded,
+        Copied, Kept,
     )  # fmt: skip
     pending = (Queued, Copying, Retrying, Waiting)
     table: dict[tuple[type[State], type[Event]], _Step] = {}
     stay = (
         WriterCame, Unchanged, Ended, TargetDown, TargetWaits, TargetReturned, Cleared, Restarted,
+        CancelAsked, HoldAsked,
     )  # fmt: skip
     decided = (Approved, HoldDecided, Vanished, Received)
     for state in every:
@@ -439,17 +361,23 @@ def _table() -> Mapping[tuple[type[State], type[Event]], _Step]:
         table[state, WriterCame] = _step(_supersede)
     table[Copied, Approved] = _step(_approve_copied)
     table[Held, Approved] = _step(_approve_held)
+    table[Cancelled, Approved] = _step(_approve_cancelled)
+    for state in (*pending, Failed, Superseded):
+        table[state, CancelAsked] = _step(_cancel)
     table[Failed, WriterCame] = _step(_supersede)
     table[Superseded, Unchanged] = _step(_revive)
     for state in (Queued, Retrying, Waiting):
         table[state, Started] = _step(_start)
-    for state in (Unsynced, Queued, Retrying, Failed, Waiting, Held, Superseded, Copied, Clean):
+    asked_again = (Unsynced, Queued, Retrying, Failed, Waiting, Held, Cancelled, Superseded)
+    for state in (*asked_again, Copied, Clean):
         table[state, RetryAsked] = _step(_retry)
     table[Copying, RetryAsked] = _stay
     table.update({(Unmonitored, event): _stay for event in (*stay, *decided)})
     table[Copying, Ended] = _step(_end)
     table[Copying, Deferred] = _step(_defer)
     table[Queued, Ended] = _step(_end_late)
+    table[Cancelled, Ended] = _step(_end_late)
+    table[Held, Ended] = _step(_end_held)
     table[Queued, Restarted] = _step(_restart_rest)
     for state in (Queued, Retrying, Waiting):
         table[state, TargetDown] = _step(_target_down)
@@ -474,4 +402,7 @@ def step(state: State, event: Event, ctx: Context) -> State:
         raise IllegalTransition(
             f"a copy that is {state.kind!r} cannot take {type(event).__name__}; this is a bug"
         )
-    return transition(state, event, ctx)
+    after = transition(state, event, ctx)
+    if ctx.kept_back and isinstance(after, (*PENDING, Copying, Failed)):
+        return Held(after.generation, HoldReason.BY_OPERATOR, ctx.kept_back, ctx.now.wall_ns)
+    return after

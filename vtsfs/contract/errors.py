@@ -4,7 +4,8 @@
 
     VtsError                    70   a bug, or something nobody foresaw
     ├── UsageError               2   the command line does not say something we can do
-    │   └── NameInvalid          2   not the name of a vault, pool or tape
+    │   ├── NameInvalid          2   not the name of a vault, pool or tape
+    │   └── NameUnknown          2   a name of which there is nothing here
     ├── SettingsError           10   the settings file is wrong; carries every problem found
     ├── AttachError             20   the overlay cannot be put over, or taken off, a vault
     │   └── VaultBusy           21   somebody still has tapes open: nothing was changed
@@ -15,8 +16,10 @@
     ├── Refused                 41   the agent answered: you may not do this
     │   └── KeyUnavailable       41   an encrypted tape, and its key cannot be had here
     ├── RequestFailed           42   the agent answered: it could not do this
+    │   └── LicenceInvalid      42   a text is no licence, or none of this issuer's
     ├── AgentBusy               43   another agent works on the same state directory
     ├── StateError              44   the agent's state cannot be read or written
+    ├── NotConfirmed            45   it was asked back, and not answered with yes
     ├── Unprotected             50   the question was answered, and the answer is not good
     └── LinkFailed              60   there is no link to a host, or it was lost
         ├── LinkTimedOut        61   the host did not answer in time
@@ -48,6 +51,10 @@ class UsageError(VtsError):
 
 class NameInvalid(UsageError):
     """A text that should name a vault, a pool or a tape does not."""
+
+
+class NameUnknown(UsageError):
+    """Nothing of that name is there: no such vault, pool, tape, target or host. Nothing was done."""
 
 
 class SettingsError(VtsError):
@@ -116,6 +123,10 @@ class RequestFailed(VtsError):
     exit_code = 42
 
 
+class LicenceInvalid(RequestFailed):
+    """A text is no licence that can be used: its message says why, and never quotes it."""
+
+
 class AgentBusy(VtsError):
     """Another agent holds the lock of the state directory."""
 
@@ -126,6 +137,12 @@ class StateError(VtsError):
     """The agent's state is unreadable, from a newer release, or cannot be written."""
 
     exit_code = 44
+
+
+class NotConfirmed(VtsError):
+    """What was asked back was not answered with yes, or the input ended: nothing was done."""
+
+    exit_code = 45
 
 
 class Unprotected(VtsError):

@@ -185,6 +185,11 @@ SOURCE_UNFIT = Message(
     "{tape} held: {detail}",
     "A tape is a regular, readable file with one name. Mend that, then: copyagent retry TAPE",
 )
+HELD_BY_OPERATOR = Message(
+    424146,
+    "{tape} held: it has changed, and its copy to {target} is kept back by {detail}",
+    "Nothing is copied until the operator's hold is over: copyagent release TAPE --because TEXT",
+)
 HELD_BY_POLICY = Message(
     624128,
     "{tape} held: {verdict}, and the settings say hold",
@@ -303,8 +308,9 @@ PAUSE_OVER = Message(
 )
 OPERATOR_ACTION = Message(
     424170,
-    "{user}: {action} {object}: {because}",
-    "Nothing to do; this is the record of what was done.",
+    "{user}: {action} {object}: {because} [{mark}]",
+    "Nothing to do; this is the record of what was done. The mark in brackets, after the old and new "
+    "state, is that of its entry: copyagent history --verify compares the two.",
 )
 AGENT_STARTED = Message(224171, "Copy agent {version} started: {detail}", "Nothing to do.")
 AGENT_STOPPED = Message(224172, "Copy agent stopped: {detail}", "Nothing to do.")
@@ -325,6 +331,12 @@ EVENTS_UNWRITTEN = Message(
     424177,
     "Event log could not be written: {count} messages are missing here",
     "Read the missing messages in the journal; watch the room on the log's file system.",
+)
+METRICS_UNAVAILABLE = Message(
+    424190,
+    "Figures for monitoring cannot be offered on {place}: {cause}",
+    "Copies go on. See what else uses that port or path, or change metrics.listen in the settings; it "
+    "is tried again every 30 seconds, and told again every hour.",
 )
 ENCRYPTED_REFUSED = Message(
     624180,

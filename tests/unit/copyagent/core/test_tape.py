@@ -22,6 +22,8 @@ from copyagent.core.copying import (
 from copyagent.core.retry import Ladder
 from copyagent.core.tape import (
     Approved,
+    CancelAsked,
+    Cancelled,
     Clean,
     Cleared,
     Context,
@@ -31,6 +33,7 @@ from copyagent.core.tape import (
     Ended,
     Failed,
     Held,
+    HoldAsked,
     HoldDecided,
     Kept,
     Queued,
@@ -71,16 +74,19 @@ UNREACHED = Failed(4, 3, "why", "do", unreachable=True, at_ns=9)
 WAITED = Waiting(4, 1, WaitReason.OPEN, "why", NOW)
 WAITING = Waiting(4, 1, WaitReason.FENCED, "why", NOW.after(100.0))
 HELD = Held(4, HoldReason.CONFLICT, "why", 9)
+HELD_BACK = Held(4, HoldReason.BY_OPERATOR, "ann: a disk is looked at", 9)
+CANCELLED = Cancelled(4, "ann", "not now", 9)
 SUPERSEDED = Superseded(4)
 COPIED = Copied(4, 9)
 KEPT = Kept("erased", 9)
 UNMONITORED = Unmonitored()
 EVERY: tuple[states.State, ...] = (
-    CLEAN, UNSYNCED, QUEUED, COPYING, RETRYING, FAILED, WAITING, HELD, SUPERSEDED, COPIED, KEPT,
-    UNMONITORED,
+    CLEAN, UNSYNCED, QUEUED, COPYING, RETRYING, FAILED, WAITING, HELD, HELD_BACK, CANCELLED,
+    SUPERSEDED, COPIED, KEPT, UNMONITORED,
 )  # fmt: skip
 PENDING: tuple[states.State, ...] = (QUEUED, COPYING, RETRYING, WAITING)
 
+CANCEL = CancelAsked("bob", "enough")
 HOLD = HoldDecided(5, HoldReason.INTERRUPTED, "torn")
 DOWN = TargetDown("refused", "start sshd")
 WAITS = TargetWaits(WaitReason.HOST_KEY, "another key")
@@ -96,7 +102,7 @@ def expected() -> dict[tuple[states.State, states.Event], states.State]:
         table[state, HOLD] = Held(5, HoldReason.INTERRUPTED, "torn", NOW.wall_ns)
         table[state, Vanished("deleted")] = Kept("deleted", NOW.wall_ns)
         table[state, Received()] = Clean()
-        if state not in {*PENDING, HELD, COPIED}:
+        if state not in {*PENDING, HELD, HELD_BACK, CANCELLED, COPIED}:
             table[state, Approved(4)] = Queued(4)
         if state not in {COPYING, KEPT}:  # nothing is asked of a kept tape
             table[state, RetryAsked(4)] = Queued(4)
@@ -104,6 +110,8 @@ def expected() -> dict[tuple[states.State, states.Event], states.State]:
     for state in (*PENDING, FAILED):
         table[state, WriterCame()] = Superseded(4)
     table[SUPERSEDED, Unchanged(4)] = Queued(4)
+    for state in (*PENDING, FAILED, SUPERSEDED):
+        table[state, CANCEL] = Cancelled(4, "bob", "enough", NOW.wall_ns)
     for state in (QUEUED, RETRYING, WAITING):
         table[state, Started()] = Copying(4, 1, NOW.wall_ns)
     table[QUEUED, DOWN] = Retrying(4, 2, "refused", "start sshd", LATER)
@@ -115,7 +123,7 @@ def expected() -> dict[tuple[states.State, states.Event], states.State]:
     table[WAITING, Cleared(WaitReason.FENCED)] = Queued(4, failures=1)
     table[COPYING, Restarted()] = Queued(4, failures=1)
     table[COPYING, Deferred()] = QUEUED
-    for state in (COPYING, QUEUED, RESTING):
+    for state in (COPYING, QUEUED, RESTING, CANCELLED, HELD_BACK):
         table[state, Ended(DONE)] = Copied(4, NOW.wall_ns)
     return table
 
@@ -129,7 +137,7 @@ ILLEGAL = {
 }
 EVENTS: tuple[states.Event, ...] = (
     Approved(5), Approved(4), HOLD, WriterCame(), Unchanged(4), Started(), Deferred(),
-    Ended(DONE), DOWN, WAITS, TargetReturned(), Cleared(WaitReason.FENCED), Cleared(WaitReason.HOST_KEY), RetryAsked(4), Vanished("deleted"), Received(), Restarted(),
+    Ended(DONE), DOWN, WAITS, TargetReturned(), Cleared(WaitReason.FENCED), Cleared(WaitReason.HOST_KEY), RetryAsked(4), Vanished("deleted"), Received(), Restarted(), CANCEL, HoldAsked(),
 )  # fmt: skip
 
 
@@ -202,8 +210,29 @@ def test_how_a_copy_ends(outcome: CopyOutcome, state: states.State) -> None:
     assert states.step(COPYING, Ended(outcome), CTX) == state
     # The same news for a copy that was called off meanwhile changes nothing.
     for other in set(EVERY) - {COPYING}:
-        if other != QUEUED or outcome != DONE:
+        if other not in {QUEUED, CANCELLED, HELD_BACK} or outcome != DONE:
             assert states.step(other, Ended(outcome), CTX) is other
+
+
+def test_a_cancelled_copy_comes_again_with_a_newer_complete_generation_alone() -> None:
+    assert states.step(CANCELLED, Approved(4), CTX) is CANCELLED
+    assert states.step(CANCELLED, Approved(5, complete=False), CTX) is CANCELLED
+    assert states.step(CANCELLED, Approved(5), CTX) == Queued(5)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=repr)
+@pytest.mark.parametrize("state", EVERY, ids=lambda state: state.kind)
+def test_what_is_kept_back_is_held_wherever_it_would_be_copied(
+    state: states.State, event: states.Event
+) -> None:
+    if (state, event) in ILLEGAL:
+        return
+    kept_back = replace(CTX, kept_back="ann: wait")
+    meant, found = states.step(state, event, CTX), states.step(state, event, kept_back)
+    if isinstance(meant, Queued | Copying | Retrying | Waiting | Failed):
+        assert found == Held(meant.generation, HoldReason.BY_OPERATOR, "ann: wait", NOW.wall_ns)
+    else:
+        assert found == meant
 
 
 def test_a_copy_put_off_too_late_to_be_called_back_is_made() -> None:

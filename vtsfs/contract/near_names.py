@@ -1,0 +1,37 @@
+"""What somebody may have meant by a name that names nothing."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+#: More names than these are not listed, but counted.
+MOST_LISTED = 8
+
+#: How alike two names are that may be taken for each other, from 0 to 1.
+_ALIKE = 0.6
+
+#: Of more names than these only those that begin or end alike are compared: it takes time.
+_MANY = 2000
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return the one of *known* that *name* is likely to stand for, whatever its case; empty if none."""
+    names = list(known)
+    if len(names) > _MANY:
+        head, tail = name[:-2].upper(), name[-2:].upper()
+        names = [n for n in names if n.upper().startswith(head) or n.upper().endswith(tail)][:_MANY]
+    by_capitals = {each.upper(): each for each in reversed(names)}
+    found = get_close_matches(name.upper(), by_capitals, 1, _ALIKE)
+    return by_capitals[found[0]] if found else ""
+
+
+def hint(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
+    """Return a question such as ``; did you mean drsite?``, or *otherwise* where nothing is near."""
+    found = near(name, known)
+    return f"; did you mean {found}?" if found else otherwise
+
+
+def listed(known: Sequence[str]) -> str:
+    """Return the names in *known* as a text, the first of very many."""
+    left_out = len(known) - MOST_LISTED
+    names = ", ".join(known[:MOST_LISTED]) or "none"
+    return f"{names} and {left_out} more" if left_out > 0 else names
