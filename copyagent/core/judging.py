@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from copyagent.core import tape as states
 from copyagent.core.book import Book
 from copyagent.core.consequences import Consequences, Ruling, age_s, host_detail
+from copyagent.core.dismounts import put_on_record
 from copyagent.core.host_events import Ring
 from copyagent.core.host_mount import LATE_NS, HostMount
 from copyagent.core.meant import Meant
@@ -264,6 +265,9 @@ class Judge:
         record.unconfirmed = ()
         if verdict is Verdict.CONFLICT and _published(record):
             self._remember(record, finding, mount, past, now)
+            before = {target: copy.state for target, copy in record.copies.items()}
+            judged_again = replace(past, judged_ns=now.wall_ns)
+            put_on_record(self.book.history, record, judged_again, before, now)
             self.book.say(messages.LATE_NO_RING, tape=record.tape, detail=host_detail(mount))
             return True
         again = replace(past, judged_ns=record.judgement.at_ns if record.judgement else 0)
@@ -327,7 +331,9 @@ class Judge:
         self._remember(record, finding, mount, evidence, now)
         heard = self.listening(record.tape.vault)
         ruling = Ruling(verdict, evidence, mount, rivals, heard)
+        before = {target: copy.state for target, copy in record.copies.items()}
         self.consequences.follow(record, ruling, now)
+        put_on_record(self.book.history, record, evidence, before, now)
         self.book.dirty.add(record.tape)
         self.book.settle_age(record, now)
 

@@ -61,6 +61,27 @@ class Verdict(StrEnum):
     NONE = "nothing to judge"
 
 
+#: The number of each verdict in the table of the design, which evidence names beside the word.
+NUMBERS: Mapping[Verdict, int] = {
+    Verdict.OPEN: 1,
+    Verdict.INTERRUPTED: 2,
+    Verdict.CONFLICT: 3,
+    Verdict.READ_ONLY: 4,
+    Verdict.HOST_HAS_IT: 5,
+    Verdict.OVERDUE: 5,
+    Verdict.AGREED: 6,
+    Verdict.UNWRITTEN: 7,
+    Verdict.OVERLAY_ONLY: 8,
+    Verdict.UNCONFIRMED: 9,
+    Verdict.HOST_ONLY: 10,
+    Verdict.CHANGED: 11,
+    Verdict.RECEIVED: 12,
+    Verdict.RING_UNTOLD: 13,
+    Verdict.UNDECIDED: 0,
+    Verdict.NONE: 0,
+}
+
+
 def _row(**verdicts: Verdict) -> dict[Host, Verdict]:
     """One overlay word against all host words; *rest* stands for those not named."""
     rest = verdicts.get("rest")
