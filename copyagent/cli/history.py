@@ -1,8 +1,9 @@
 """``copyagent history``: what became of copies, from the agent's record of it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from copyagent.cli.spans import span_of, span_options
 from copyagent.control.client import ask
 from copyagent.control.inquiries import History
 from copyagent.control.protocol import parse_where
-from vtsfs.contract.errors import UsageError
+from vtsfs.contract.errors import AgentUnreachable, StateError, UsageError
+from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_duration, format_size
 
@@ -28,8 +30,8 @@ COLUMNS = (
     *("verdict", "overlay", "host", "ended", "action", "copy_to", "held_at", "bytes"),
     *("size", "modified", "way", "sent", "skipped", "resumed", "took_s", "attempts"),
     *("sha256", "root", "verified", "published", "reason", "cause"),
-    *("id", "severity", "text", "user", "object", "because", "old", "new", "how"),
-    *("count", "first", "last", "until"),
+    *("message", "severity", "text", "user", "object", "because", "old", "new", "how"),
+    *("count", "first", "last", "until", "chain"),
 )
 
 Document = dict[str, Any]
@@ -70,21 +72,52 @@ def history(
     width = console().width if is_screen() else None
     if as_csv:
         click.echo(csv_rows.header(COLUMNS), nl=False)
-    for entry in map(span.show, entries(read_settings(config).control_socket(), request)):
+    for entry in map(span.show, entries(read_settings(config), request)):
         if as_csv:
             click.echo(csv_rows.row(entry, COLUMNS), nl=False)
         else:
             click.echo(json.dumps(entry) if as_json else entry_text(entry, width))
 
 
-def entries(socket: Path, request: History) -> Iterator[Document]:
-    """Go through all that fits *request*, a page at a time; raises what `ask` raises."""
+def entries(settings: Settings, request: History, *, tell: bool = True) -> Iterator[Document]:
+    """Go through all that fits *request*, a page at a time.
+
+    Where no agent answers, its state file is read, which is told unless *tell* is false; raises
+    `AgentUnreachable` if this user may not.
+    """
+    ask_for = _pages(settings, request, tell=tell)
     following: History | None = request
     while following is not None:
-        page = ask(socket, following, timeout=LOOK_S)
+        page = ask_for(following)
         yield from page["entries"]
         after = page["next"]
         following = None if after is None else replace(following, after=after, last=0)
+
+
+def _pages(settings: Settings, request: History, *, tell: bool) -> Callable[[History], Document]:
+    """Return how a page is asked for: of the agent or, if none answers, of its state file."""
+    try:
+        first = ask(settings.control_socket(), request, timeout=LOOK_S)
+    except AgentUnreachable as error:
+        from copyagent.history_pages import history_page
+        from copyagent.state.history_file import find_in_file, state_file
+
+        find = partial(find_in_file, state_file(settings))
+        try:
+            first = history_page(find, request)
+        except StateError as unread:
+            raise AgentUnreachable(f"{error}; {unread}") from unread
+        if tell:
+            click.echo("No agent answers: read from its state file.", err=True)
+        return lambda asked: first if asked is request else history_page(find, asked)
+
+    def page(asked: History) -> Document:
+        found: Document = (
+            first if asked is request else ask(settings.control_socket(), asked, timeout=LOOK_S)
+        )
+        return found
+
+    return page
 
 
 def entry_text(entry: Document, width: int | None) -> str:

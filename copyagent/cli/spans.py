@@ -20,8 +20,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 #: What documents call their times; ``--local`` shows these by the clock of this system.
 TIMES = frozenset(
-    {"at", "ended", "from", "modified", "newest", "now", "oldest", "published", "since", "to"}
-    | {"until"}
+    {"at", "begins", "ended", "from", "modified", "now", "published", "since", "to", "until"}
 )
 
 
@@ -43,12 +42,16 @@ class Span:
 
     def show(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return *document* with its times as they are to be shown."""
+        return {key: self._shown(key, value) for key, value in document.items()}
+
+    def _shown(self, key: str, value: Any) -> Any:
         if not self.local:
-            return dict(document)
-        return {
-            key: local_time(value) if key in TIMES and isinstance(value, str) else value
-            for key, value in document.items()
-        }
+            return value
+        if isinstance(value, Mapping):
+            return self.show(value)
+        if isinstance(value, list):
+            return [self._shown(key, one) for one in value]
+        return local_time(value) if key in TIMES and isinstance(value, str) else value
 
 
 def span_options(command: _Command) -> _Command:

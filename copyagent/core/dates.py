@@ -1,6 +1,9 @@
 """Times as documents show them: ISO 8601 in UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def iso(at_ns: int) -> str | None:
@@ -23,3 +26,14 @@ def iso_ms(at_ns: int) -> str | None:
         return None
     at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ns // 1_000_000 % 1000:03d}Z"
+
+
+def parse_iso(text: object) -> int:
+    """Read a time that `iso` or `iso_ms` wrote, as ns since the epoch; 0 for anything else."""
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return 0
+    if at is None or at.tzinfo is None:
+        return 0
+    return (at - _EPOCH) // _MICROSECOND * 1000

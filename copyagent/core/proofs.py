@@ -1,0 +1,174 @@
+"""Dismounts and what proves each: entries of the history are matched in one pass, in their order.
+
+A dismount is proven at a target by the first copy there of its generation or of a later one. Until
+that comes it is open. What is open is all that is remembered, so a year passes through in little
+memory; each dismount is handed out when it is proven, or at the end.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from copyagent.core.dates import parse_iso
+from copyagent.core.history import Kind
+
+#: An entry as `history.document` has it.
+Entry = Mapping[str, Any]
+
+#: Entries by which content comes to be owed.
+OWING: Final = frozenset({Kind.DISMOUNTED, Kind.CHANGED})
+
+#: Entries that tell what became of it: all that is looked for after the time that is asked about.
+SETTLING: Final = (*sorted(OWING), Kind.COPIED.value, "kept", Kind.FAILED.value, Kind.HELD.value)
+
+
+class Outcome(StrEnum):
+    """What became of one dismount at one target."""
+
+    COPIED = "copied"
+    LATER = "copied with a later generation"
+    NOT_OWED = "no copy needed"
+    ERASED = "erased here before it was copied"
+    HELD = "held"
+    FAILED = "failed"
+    WAITING = "not copied yet"
+
+
+#: At the end, these are what is still to be done.
+OPEN: Final = frozenset({Outcome.HELD, Outcome.FAILED, Outcome.WAITING})
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One dismount, by its entry, and what became of it at *target* (empty: no copy was needed).
+
+    *took_s* is from its end to the publication, None without one. *copy* is the entry of that. *why*
+    says what keeps an open one.
+    """
+
+    dismount: Entry
+    target: str
+    outcome: Outcome
+    ended_ns: int
+    copy: Entry | None = None
+    took_s: float | None = None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A dismount whose content has not come to a target yet."""
+
+    dismount: Entry
+    ended_ns: int
+    outcome: Outcome = Outcome.WAITING
+    why: str = ""
+
+    @property
+    def generation(self) -> int:
+        return int(self.dismount["generation"])
+
+
+@dataclass(slots=True)
+class Matching:
+    """Matches entries, to be given in their order; see `take` and `rest`."""
+
+    open: dict[tuple[str, str], list[_Open]] = field(default_factory=dict)
+    targets: set[str] = field(default_factory=set)
+
+    def take(self, entry: Entry) -> Iterator[Proof]:
+        """Take the next *entry* of the time that is asked about; hand out what it settles."""
+        if entry["kind"] in OWING:
+            yield from self._erased(entry)
+            yield from self._owed(entry)
+        else:
+            yield from self.settle(entry)
+
+    def settle(self, entry: Entry) -> Iterator[Proof]:
+        """Take an *entry* from after that time: it settles, and owes nothing new."""
+        way = (entry["tape"], entry["target"])
+        match entry["kind"]:
+            case Kind.COPIED:
+                yield from self._copied(way, entry)
+            case "kept":
+                yield from self._end(way, Outcome.ERASED)
+            case Kind.DISMOUNTED | Kind.CHANGED:
+                yield from self._erased(entry)
+            case Kind.FAILED | Kind.HELD as kind:
+                outcome = Outcome.FAILED if kind == Kind.FAILED else Outcome.HELD
+                for one in self.open.get(way, ()):
+                    one.outcome, one.why = outcome, why_of(entry)
+
+    def rest(self) -> Iterator[Proof]:
+        """Hand out what nothing has settled, oldest first."""
+        rest = [(one, target) for (_, target), found in self.open.items() for one in found]
+        rest.sort(key=lambda pair: (pair[0].dismount["number"], pair[1]))
+        self.open.clear()
+        for one, target in rest:
+            yield Proof(one.dismount, target, one.outcome, one.ended_ns, why=one.why)
+
+    def _owed(self, entry: Entry) -> Iterator[Proof]:
+        ended_ns = parse_iso(entry.get("ended")) or parse_iso(entry["at"])
+        held = _names(entry, "held_at")
+        targets = dict.fromkeys([*_names(entry, "copy_to"), *held])
+        for target in targets:
+            owed = _Open(entry, ended_ns)
+            if target in held:
+                owed.outcome, owed.why = Outcome.HELD, str(entry.get("verdict", ""))
+            self.targets.add(target)
+            self.open.setdefault((entry["tape"], target), []).append(owed)
+        if not targets:
+            yield Proof(entry, "", Outcome.NOT_OWED, ended_ns)
+
+    def _copied(self, way: tuple[str, str], copy: Entry) -> Iterator[Proof]:
+        found = self.open.pop(way, [])
+        newer = [one for one in found if one.generation > copy["generation"]]
+        if newer:
+            self.open[way] = newer
+        done_ns = parse_iso(copy.get("published")) or parse_iso(copy["at"])
+        for one in found:
+            if one.generation <= copy["generation"]:
+                same = one.generation == copy["generation"]
+                took_s = max(done_ns - one.ended_ns, 0) / 1e9
+                outcome = Outcome.COPIED if same else Outcome.LATER
+                yield Proof(one.dismount, way[1], outcome, one.ended_ns, copy, took_s)
+
+    def _erased(self, entry: Entry) -> Iterator[Proof]:
+        """What is empty now can give nobody the content that it had: there is nothing to copy."""
+        if entry.get("size") == 0:
+            for target in sorted(self.targets):
+                yield from self._end((entry["tape"], target), Outcome.ERASED)
+
+    def _end(self, way: tuple[str, str], outcome: Outcome) -> Iterator[Proof]:
+        for one in self.open.pop(way, []):
+            yield Proof(one.dismount, way[1], outcome, one.ended_ns)
+
+
+def evidence(proof: Proof) -> dict[str, Any]:
+    """Return *proof* as ``copyagent report --proofs`` prints it: the dismount's entry, and more."""
+    copy = proof.copy or {}
+    return {
+        **proof.dismount,
+        "target": proof.target,
+        "outcome": proof.outcome.value,
+        "cause": proof.why,
+        "took_s": proof.took_s,
+        "copy": copy.get("number"),
+        "copy_generation": copy.get("generation"),
+        **{key: copy.get(key) for key in _PROVEN},
+    }
+
+
+def why_of(entry: Entry) -> str:
+    """Say what a copy failed or is held for, by the entry that tells of it."""
+    reason, cause = entry.get("reason"), entry.get("cause")
+    return ": ".join(str(part) for part in (reason, cause) if part)
+
+
+#: What the entry of a copy proves it by.
+_PROVEN: Final = ("published", "sha256", "root", "verified", "way", "sent", "attempts")
+
+
+def _names(entry: Entry, key: str) -> list[str]:
+    return str(entry.get(key) or "").split()
