@@ -8,7 +8,7 @@ any point the state alone says what has to go on (`AgentStarted` derives it).
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -43,6 +43,7 @@ from copyagent.core.traffic_report import Meter, Progress
 from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link_settings import LinkTally
 from copyagent.feed_client import FeedClient
+from copyagent.licence.desk import LicenceDesk
 from copyagent.state.mount_rows import MountRows
 from copyagent.state.store import Changes, Store
 from copyagent.sweep import sweep_vault
@@ -108,6 +109,8 @@ class Runner:
     tallies: dict[str, LinkTally] = field(default_factory=dict)
     #: Who tells the hosts what goes to the event log; they never keep anybody waiting.
     writers: dict[str, HostWriter] = field(default_factory=dict)
+    #: Where the licence is changed; None where nothing can be installed.
+    licence_desk: LicenceDesk | None = None
     #: Counts up with every change of what is known.
     commits: int = 0
     #: Set, and replaced by another, when something was heard that can be told.
@@ -119,6 +122,7 @@ class Runner:
     _told: int = 0
     _copies: dict[CopyKey, trio.CancelScope] = field(default_factory=dict)
     _premises: defaultdict[str, Premises] = field(default_factory=lambda: defaultdict(Premises))
+    _following: dict[str, trio.CancelScope] = field(default_factory=dict)
     _sweeping: set[str] = field(default_factory=set)
     _again: dict[str, str] = field(default_factory=dict)
     _acked: dict[str, Acknowledged] = field(default_factory=dict)
@@ -133,17 +137,38 @@ class Runner:
         self._saved_mounts = MountRows.of(self.engine.book.mounts)
         self.paces = Paces.of(self.engine.book.settings)
         self._send, self._receive = trio.open_memory_channel[_Posted](1000)
-        for vault in {entry.pool.vault for entry in self.engine.book.settings.autocopy}:
-            path = self.engine.book.settings.feed_socket(vault)
-            self.feeds[vault] = FeedClient(vault, path, self.post)
+        self._make_feeds()
+
+    def _make_feeds(self) -> None:
+        settings = self.engine.book.settings
+        watched = {entry.pool.vault for entry in settings.autocopy}
+        for vault in watched - self.feeds.keys():
+            self.feeds[vault] = FeedClient(vault, settings.feed_socket(vault), self.post)
+        for vault in self.feeds.keys() - watched:
+            del self.feeds[vault]
+            self._acked.pop(vault, None)
+
+    def follow_settings(self) -> None:
+        """Do what the settings in force say from now on, when the engine has taken them."""
+        self.paces = Paces.of(self.engine.book.settings)
+        for premises in self._premises.values():
+            premises.forget()
+        self._make_feeds()
+        for vault in self._following.keys() - self.feeds.keys():
+            self._following.pop(vault).cancel()
+        self._follow_feeds()
+
+    def _follow_feeds(self) -> None:
+        for vault in self.feeds.keys() - self._following.keys():
+            scope = self._following[vault] = trio.CancelScope()
+            self._nursery.start_soon(_within, scope, self.feeds[vault].run)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; reports started when the recovered state is acted on."""
         async with trio.open_nursery() as self._nursery:
             await self._write_leftovers()
             await self._process([_Posted(AgentStarted())])
-            for feed in self.feeds.values():
-                self._nursery.start_soon(feed.run)
+            self._follow_feeds()
             task_status.started()
             while True:
                 await self._process(await self._next_batch())
@@ -276,11 +301,15 @@ class Runner:
             changes.put_behind(book.behind)
         if book.pauses_dirty:
             changes.put_pauses(book.pauses)
+        if book.licence.dirty:
+            changes.put_licence(book.licence.memory)
+            book.licence.dirty = False
         if book.floods.dirty:
             changes.put_floods(book.floods)
         for say in says:
             changes.put_message(say, now.wall_ns)
         changes.put_history(book.history.news())
+        changes.put_settings(book.history.news_of_settings())
         self._put_news(changes, now.mono, along=not changes.empty)
         book.dirty.clear()
         book.dropped.clear()
@@ -333,31 +362,32 @@ class Runner:
             case StartCopy():
                 # The scope is there at once: a StopCopy of the same batch must find it.
                 scope = self._copies[command.job.tape, command.job.target] = trio.CancelScope()
-                self._nursery.start_soon(self._copy, command.job, scope)
+                self._nursery.start_soon(self._copy, command.job, scope, self.engine.book.settings)
             case StopCopy():
                 running = self._copies.get((command.tape, command.target))
                 if running is not None:
                     running.cancel()
             case ProbeTarget():
-                self._nursery.start_soon(self._probe, command.target)
+                self._nursery.start_soon(self._probe, command.target, self.engine.book.settings)
             case Say():
                 pass  # committed and written already
 
     # ---- what commands do ------------------------------------------------------------------------
 
-    async def _copy(self, job: CopyJob, scope: trio.CancelScope) -> None:
+    async def _copy(
+        self, job: CopyJob, scope: trio.CancelScope, in_force: settings.Settings
+    ) -> None:
         key = (job.tape, job.target)
         outcome: CopyOutcome = CopyStopped("the order was withdrawn")
         with scope:
-            outcome = await self._attempt(job)
+            outcome = await self._attempt(job, in_force)
         del self._copies[key]
         self.progress.pop(key, None)
         await self.post(CopyEnded(job.tape, job.target, outcome))
 
-    async def _attempt(self, job: CopyJob) -> CopyOutcome:
+    async def _attempt(self, job: CopyJob, in_force: settings.Settings) -> CopyOutcome:
         # Whatever the settings become meanwhile: this copy is made as it was begun, or not at all.
-        settings = self.engine.book.settings
-        target = settings.targets[job.target]
+        target = in_force.targets[job.target]
         meter = Meter()
 
         def note(seen: CopyProgress) -> None:
@@ -369,7 +399,7 @@ class Runner:
             return await copy_tape(
                 job,
                 replace(
-                    Route.of(settings, job, self._premises[job.target]),
+                    Route.of(in_force, job, self._premises[job.target]),
                     pace=self.paces.to(job.target),
                 ),
                 connect=lambda: self.connect(target),
@@ -383,12 +413,11 @@ class Runner:
             log.exception("copy of %s to %s ended by an unforeseen error", job.tape, job.target)
             return CopyFailed(f"unforeseen error {error!r}", "report this to the makers.")
 
-    async def _probe(self, name: str) -> None:
-        settings = self.engine.book.settings
-        target, unfit = settings.targets[name], dict[str, str]()
+    async def _probe(self, name: str, in_force: settings.Settings) -> None:
+        target, unfit = in_force.targets[name], dict[str, str]()
 
         async def look(connected: Target) -> None:
-            unfit.update(await unfit_vaults(connected, layouts_of(settings, name)))
+            unfit.update(await unfit_vaults(connected, layouts_of(in_force, name)))
 
         try:
             outcome = await probe(lambda: self.connect(target), look)
@@ -428,3 +457,8 @@ class Runner:
         again = self._again.pop(command.vault, None)
         if again is not None:
             self._start_sweep(SweepVault(command.vault, again))
+
+
+async def _within(scope: trio.CancelScope, run: Callable[[], Awaitable[object]]) -> None:
+    with scope:
+        await run()

@@ -102,6 +102,7 @@ def sweep_vault(
         unfit=finds.unfit,
         examples=tuple(sorted(finds.strange)[:MOST_EXAMPLES]),
         same=finds.same(),
+        pools=frozenset(pools),
     )
 
 

@@ -42,6 +42,13 @@ class Behind:
             told = Moment(0.0, alarm.told_ns).after(REMIND_S)
             self.remind[way] = now.again(told, REMIND_S).mono
 
+    def follow(self) -> None:
+        """End the alarms of ways that the settings in force have no limit for, without a word."""
+        limits = self._limits()
+        for way in list(self.book.behind):
+            if way not in limits:
+                self._drop(way)
+
     def due(self, now: Moment) -> None:
         """Tell what has become true by now."""
         for way, limit in self._limits().items():

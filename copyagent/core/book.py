@@ -17,6 +17,7 @@ from copyagent.core.gates import Closed, Gate, Pause, by_hold_down, by_trouble, 
 from copyagent.core.history import History
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Journal, Reports
+from copyagent.core.licence import Permission
 from copyagent.core.link import Link
 from copyagent.core.monitored import follow_settings, place_of, wake_where_settings_changed
 from copyagent.core.owed import BehindAlarm, Owed, Way
@@ -91,6 +92,7 @@ class Book:
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    licence: Permission = field(default_factory=Permission)
     floods: Floods = field(default_factory=Floods)
     counters: Counters = field(default_factory=Counters)
 
@@ -249,8 +251,14 @@ class Book:
 
     def closed(self, tape: TapeId, target: str, now: Moment) -> Closed | None:
         """Return what keeps any copy from the pool of *tape* to *target* from being started."""
-        gate = self.gates.get((tape.pool_id, target))
-        return gate.closed(self.pauses, now) if gate is not None else None
+        return self.way_closed((tape.pool_id, target), now)
+
+    def way_closed(self, way: Way, now: Moment) -> Closed | None:
+        """Return what keeps every copy of *way* from being started; None if nothing does."""
+        gate = self.gates.get(way)
+        if gate is None or self.licence.closed is not None:
+            return self.licence.closed
+        return gate.closed(self.pauses, now)
 
     def obstacle(self, record: TapeRecord, target: str, now: Moment) -> Closed | None:
         """Return what keeps a copy that waits for its start from it; None if nothing, or no such."""

@@ -30,7 +30,9 @@ from copyagent.core.events import (
 from copyagent.core.evidence import put_on_record
 from copyagent.core.host_events import HostEvent, PolicyCommand
 from copyagent.core.judging import Judge
+from copyagent.core.licensing import Licensing
 from copyagent.core.links import Links
+from copyagent.core.monitored import tell_what_left
 from copyagent.core.records import TapeRecord
 from copyagent.core.requests_of_hosts import HostRequests
 from copyagent.core.sightings import changed
@@ -55,6 +57,7 @@ class Engine:
     targets: Targets = field(init=False)
     traffic: Traffic = field(init=False)
     behind: Behind = field(init=False)
+    licensing: Licensing = field(init=False)
     requests: HostRequests = field(init=False)
     clock: ClockWatch = field(default_factory=ClockWatch)
 
@@ -67,6 +70,7 @@ class Engine:
         self.targets = Targets(self.book)
         self.traffic = Traffic(self.book, self.targets)
         self.behind = Behind(self.book)
+        self.licensing = Licensing(self.book)
         self.requests = HostRequests(self.book, self.names)
 
     def handle(self, event: Event | HostEvent, now: Moment) -> list[Command]:
@@ -110,6 +114,7 @@ class Engine:
         self.links.due(now)
         self._judge_due(now)
         self.vaults.sweeps_due(now)
+        self.licensing.due(now)
         self.traffic.due(now)
         self.targets.probe_due(now)
         self.behind.due(now)
@@ -129,7 +134,7 @@ class Engine:
         times = list(self.book.deadlines.values())
         times += [at for _, at in self.targets.probe_times(self.traffic.latest)]
         times += self.traffic.times()
-        times += self.links.times() + self.book.floods.times()
+        times += self.links.times() + self.book.floods.times() + self.licensing.times()
         return min(times + self.vaults.times() + self.behind.times(), default=None)
 
     def _started(self, now: Moment) -> None:
@@ -139,7 +144,9 @@ class Engine:
         self.targets.recover(now)
         self.traffic.recover(now)
         self.behind.recover(now)
+        self.licensing.recover()
         book.floods.recover(now)
+        tell_what_left(book)
         for record in sorted(book.active(), key=lambda r: str(r.tape)):
             book.apply_all(record, states.Restarted(), now)
             self.judge.consider(record, now)
@@ -153,7 +160,8 @@ class Engine:
     def _copy_ended(self, event: CopyEnded, now: Moment) -> None:
         key = (event.tape, event.target)
         generation = self.book.running.pop(key, None)
-        if generation is None:
+        former = self.book.former.pop(key, None)
+        if generation is None or (former is not None and former.elsewhere):
             return
         way = (event.tape.pool_id, event.target)
         self.book.counters.ended(way, event.outcome, now.wall_ns)
@@ -179,7 +187,14 @@ class Engine:
             self._say_copied(record, event.target, event.outcome)
             record.note(now.wall_ns, f"{event.target}: {event.outcome.summary}")
             attempts = copy.state.failures + 1 if isinstance(copy.state, states.Copying) else None
-            self.book.history.copied(event.tape, event.target, event.outcome, attempts, now.wall_ns)
+            self.book.history.copied(
+                event.tape,
+                event.target,
+                event.outcome,
+                attempts,
+                now.wall_ns,
+                settings=former.settings if former is not None else "",
+            )
         if isinstance(event.outcome, CopyHeld) and event.outcome.standing is not None:
             copy.base, copy.intent, copy.override = event.outcome.standing, None, None
             copy.kept = event.outcome.kept
@@ -198,10 +213,14 @@ class Engine:
             self.book.touched[event.tape] = now.mono
             changed(self.book, record, event.outcome.identity, "changed before it was copied", now)
             self.judge.consider(record, now)
-        self.targets.heard(event.tape, event.target, event.outcome, now)
+        if former is None or not former.otherwise:
+            self.targets.heard(event.tape, event.target, event.outcome, now)
 
     def _intended(self, event: CopyIntended) -> None:
         record = self.book.records.get(event.tape)
+        former = self.book.former.get((event.tape, event.target))
+        if former is not None and former.elsewhere:
+            return  # not where the settings name: it is stopped, and `may_publish` says no
         if record is not None:  # else it was deleted meanwhile, and `may_publish` says no
             record.copies[event.target].intent = event.copy
             self.book.dirty.add(event.tape)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from copyagent.core.copying import CopyFailed, CopyOutcome, CopyWaits, PublishedCopy
 from vtsfs.contract.feed import Hello
 from vtsfs.contract.naming import TapeId
+from vtsfs.contract.settings import Target
 from vtsfs.contract.signals import Identity, Signal
 
 
@@ -64,7 +65,7 @@ class VaultSwept:
     and need no more words: they are as `Shelf.files` had them, or `TapesFound` has told of them.
     *ignored* counts the names in watched pools that are not tapes',
     *examples* are some of them; *unread* are pools that could not be read: of their tapes nothing
-    is known.
+    is known. *pools* are those that were watched when it began, None: all that are watched now.
     """
 
     vault: str
@@ -75,6 +76,11 @@ class VaultSwept:
     unfit: Mapping[TapeId, str] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
     same: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    pools: AbstractSet[str] | None = None
+
+    def has_read(self, pool: str) -> bool:
+        """Tell whether all tapes of *pool* were looked at."""
+        return pool not in self.unread and (self.pools is None or pool in self.pools)
 
     @property
     def tapes(self) -> int:
@@ -83,7 +89,7 @@ class VaultSwept:
 
     def tells(self, tape: TapeId) -> bool:
         """Tell whether it says what became of *tape*: what it is, or that it is gone."""
-        return tape.pool not in self.unread and tape.label not in self.same.get(tape.pool, ())
+        return self.has_read(tape.pool) and tape.label not in self.same.get(tape.pool, ())
 
     def has(self, tape: TapeId) -> bool:
         """Tell whether there was something of that name."""
@@ -114,12 +120,13 @@ class TargetProbed:
     """A target was asked whether it lets us in; *outcome* is None if so.
 
     Else it is how any copy to it would end. *unfit* are its vaults that take no copies all the same,
-    with the cause.
+    with the cause. *asked* are the target's settings as they were when it was asked, if told.
     """
 
     target: str
     outcome: CopyFailed | CopyWaits | None = None
     unfit: Mapping[str, str] = field(default_factory=dict)
+    asked: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
 from copyagent.core import tape as states
@@ -21,6 +22,7 @@ from copyagent.core.chain import START, Mark, link
 from copyagent.core.copying import CopyDone
 from copyagent.core.dates import iso
 from vtsfs.contract.naming import TapeId
+from vtsfs.contract.redaction import redacted
 
 Scalar = str | int | float | bool | None
 
@@ -35,19 +37,24 @@ LONGEST_TEXT: Final = 1000
 class Kind(StrEnum):
     """What an entry tells; more may come, and readers have to pass over what they do not know.
 
-    `DISMOUNTED` is a verdict on what a host mount or the overlay's sessions left, `CHANGED` one on a
-    tape that changed without either. `LOADED` tells which settings came into force, `PRUNED` which
-    entries are kept no longer, `CHAINED` which were written before there was a chain.
+    `KEPT`: the tape was erased or deleted here, so nothing is owed of it any more. `DISMOUNTED` is a
+    verdict on what a host mount or the overlay's sessions left, `CHANGED` one on a tape that changed
+    without either. `LOADED` tells which settings came into force, `STOPPED` that the agent ended in
+    good order, `PRUNED` which entries are kept no longer, `CHAINED` which were written before there
+    was a chain.
     """
 
     COPIED = "copied"
     FAILED = "failed"
     HELD = "held"
     DOUBTED = "doubted"
+    CANCELLED = "cancelled"
+    KEPT = "kept"
     DISMOUNTED = "dismounted"
     CHANGED = "changed"
     ACTION = "action"
     LOADED = "loaded"
+    STOPPED = "stopped"
     ALARM = "alarm"
     PRUNED = "pruned"
     CHAINED = "chained"
@@ -77,13 +84,15 @@ class Entry:
 class History:
     """Makes entries; *newest* is the number of the last one, *chain* its value.
 
-    *unsaved* wait for the next commit.
+    *unsaved* wait for the next commit, as do *texts*: settings that came into force, redacted, by the
+    digest of their file.
     """
 
     settings: str = ""
     newest: int = 0
     chain: str = START
     unsaved: list[Entry] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
 
     @property
     def mark(self) -> Mark:
@@ -98,19 +107,34 @@ class History:
         tape: TapeId | None = None,
         target: str = "",
         generation: int = 0,
+        settings: str = "",
         **facts: Scalar,
     ) -> None:
-        """Write down that something of *kind* happened, or became of a copy."""
+        """Write down that something of *kind* happened, or became of a copy.
+
+        *settings* is the digest of those it happened under, if others are in force by now.
+        """
         name = "" if tape is None else str(tape)
         cut = {fact: _cut(value) for fact, value in facts.items()}
-        made = Entry(self.newest + 1, at_ns, kind, name, target, generation, self.settings, cut)
+        under = settings or self.settings
+        made = Entry(self.newest + 1, at_ns, kind, name, target, generation, under, cut)
         self.newest, self.chain = made.number, link(self.chain, text_of(made))
         self.unsaved.append(replace(made, chain=self.chain))
 
     def copied(
-        self, tape: TapeId, target: str, done: CopyDone, attempts: int | None, at_ns: int
+        self,
+        tape: TapeId,
+        target: str,
+        done: CopyDone,
+        attempts: int | None,
+        at_ns: int,
+        *,
+        settings: str = "",
     ) -> None:
-        """Write down a finished copy; *attempts* is None where it was superseded meanwhile."""
+        """Write down a finished copy; *attempts* is None where it was superseded meanwhile.
+
+        *settings* is the digest of those under which it began, if others are in force by now.
+        """
         copy = done.copy
         self.add(
             Kind.COPIED,
@@ -118,6 +142,7 @@ class History:
             tape=tape,
             target=target,
             generation=copy.generation,
+            settings=settings,
             size=copy.size,
             sent=done.sent,
             skipped=done.skipped,
@@ -155,6 +180,38 @@ class History:
                     reason=state.reason.value,
                     cause=state.detail,
                 )
+
+            case states.Kept():
+                self.add(Kind.KEPT, at_ns, tape=tape, target=target, how=state.how)
+            case states.Cancelled():
+                self.add(
+                    Kind.CANCELLED,
+                    at_ns,
+                    tape=tape,
+                    target=target,
+                    generation=state.generation,
+                    user=state.by,
+                    because=state.because,
+                )
+
+    def loaded(
+        self, digest: str, text: str, *, how: str, user: str, at_ns: int, **facts: Scalar
+    ) -> None:
+        """Write down that the settings with *digest* are in force from now on, and keep them.
+
+        *text* is that of the file; what is kept of it is redacted, and named by a digest of its own,
+        so that the chain covers it. *how* is start, reload or SIGHUP.
+        """
+        kept = redacted(text)
+        self.settings = digest
+        self.texts[digest] = kept
+        sum_of_kept = sha256(kept.encode()).hexdigest()
+        self.add(Kind.LOADED, at_ns, how=how, user=user, redacted=sum_of_kept, **facts)
+
+    def news_of_settings(self) -> dict[str, str]:
+        """Hand over the settings that are not saved yet."""
+        taken, self.texts = self.texts, {}
+        return taken
 
     def news(self) -> list[Entry]:
         """Hand over what is not saved yet."""

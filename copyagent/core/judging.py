@@ -59,6 +59,18 @@ class Judge:
         self.meant = Meant(self.book)
         self.consequences = Consequences(self.book, self.covered)
 
+    def follow(self, now: Moment) -> None:
+        """Take up the hosts and rules of other settings; what waits for a verdict is judged by them."""
+        hosts = self.book.settings.ems.hosts
+        for host in self.links.keys() - hosts.keys():
+            del self.links[host]
+        for host in hosts:
+            self.links.setdefault(host, True)
+        self.meant.follow()
+        for tape in list(self.book.deadlines):
+            if tape in self.book.records:
+                self.consider(self.book.records[tape], now)
+
     def listening(self, vault: str) -> bool:
         """Tell whether a host that uses *vault* could be heard."""
         return any(up and self.meant.concerns(host, vault) for host, up in self.links.items())
@@ -193,12 +205,12 @@ class Judge:
 
         They would be judged by the next mount's ring otherwise.
         """
-        for former, present in self.meant.formers_of(record):
+        for former, later in self.meant.formers_of(record):
             whole = record.evidence
             known = former.ring is not Ring.NO_RING or former.began_ns < whole.judged_ns
             if whole.judged_ns and known:
                 continue  # they were judged by it, or in spite of it, the first time
-            mine = tuple(s for s in whole.sessions if _is_of(s, former, present))
+            mine = tuple(s for s in whole.sessions if _is_of(s, former, later))
             if mine:
                 if former.implied:
                     asked = f"{former.host}: mounted it again, so it was dismounted"
@@ -353,6 +365,7 @@ class Judge:
         now: Moment,
     ) -> None:
         verdict, overlay, host = finding
+        self.book.counters.judged(str(record.tape.pool_id), verdict)
         record.judgement = Judgement(
             verdict=verdict,
             overlay=overlay,
@@ -376,18 +389,16 @@ def _published(record: TapeRecord) -> bool:
     return all(isinstance(copy.state, there) for copy in record.copies.values())
 
 
-def _is_of(session: Session, former: HostMount, present: HostMount | None) -> bool:
-    """Tell whether *session* was over before the present mount, and not begun after the former.
+def _is_of(session: Session, former: HostMount, later: tuple[HostMount, ...]) -> bool:
+    """Tell whether *session* was over before the next mount, and not begun after the former.
 
-    If no word of either mount came in time, it may as well be of the present one: where that one
+    If no word of the former came in time, it may as well be of any *later* one: where one of them
     is without ring, it is not taken for the former's.
     """
-    forbids = (
-        present is not None and present.ring is Ring.NO_RING and former.ring is not present.ring
-    )
+    forbids = former.ring is not Ring.NO_RING and any(m.ring is Ring.NO_RING for m in later)
     if forbids and session.closed_ns < former.began_ns:
         return False
-    if present is not None and session.closed_ns >= present.began_ns:
+    if later and session.closed_ns >= later[0].began_ns:
         return False
     return session.opened_ns <= former.dismounted_ns
 

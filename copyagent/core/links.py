@@ -44,6 +44,16 @@ class Links:
         self.state = {host: known.get(host, Link()) for host in self.book.settings.ems.hosts}
         self.book.links = self.state
 
+    def follow(self) -> None:
+        """Take up the hosts of other settings; what one said that was not listened to is not known."""
+        hosts = self.book.settings.ems.hosts
+        for host in self.state.keys() - hosts.keys():
+            del self.state[host]
+        for host in hosts.keys() - self.state.keys():
+            self.state[host] = Link()
+            self.book.mounts.lose(host, gap=True)
+        self.book.mounts_dirty = self.book.links_dirty = True
+
     def recover(self, now: Moment) -> None:
         """After a restart: what the hosts said meanwhile is still to come, if it comes at all."""
         for host, link in self.state.items():

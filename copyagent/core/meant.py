@@ -30,6 +30,10 @@ class Meant:
     drives: dict[tuple[str, str, str], TapeId] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.follow()
+
+    def follow(self) -> None:
+        """Take the drives from the settings in force."""
         self.drives = dict(_drives_of(self.book.settings))
 
     def concerns(self, host: str, vault: str) -> bool:
@@ -54,14 +58,14 @@ class Meant:
         found = (mounts.of(host, name) for host, name in self._names(record))
         return [mount for mount in found if mount is not None]
 
-    def formers_of(self, record: TapeRecord) -> list[tuple[HostMount, HostMount | None]]:
-        """Return the mounts that are over, each with the one of its host that came after it."""
-        found: list[tuple[HostMount, HostMount | None]] = []
+    def formers_of(self, record: TapeRecord) -> list[tuple[HostMount, tuple[HostMount, ...]]]:
+        """Return the mounts that are over, each with those of its host that came after it."""
+        found: list[tuple[HostMount, tuple[HostMount, ...]]] = []
         for name in self._names(record):
             formers = self.book.mounts.formers_of(*name)
-            if formers:
-                nexts = (*formers[1:], self.book.mounts.of(*name))
-                found += zip(formers, nexts, strict=True)
+            present = self.book.mounts.of(*name)
+            known = formers if present is None else (*formers, present)
+            found += [(former, known[i + 1 :]) for i, former in enumerate(formers)]
         return found
 
     def _names(self, record: TapeRecord) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from copyagent.core.copying import HoldReason
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.shelf import Shape
 from copyagent.core.witness import Evidence
+from vtsfs.contract import messages
 from vtsfs.contract.naming import PoolId, TapeId
 
 if TYPE_CHECKING:
@@ -88,6 +89,16 @@ def follow_settings(book: Book, record: TapeRecord) -> None:
             book.dirty.add(record.tape)
     if not wanted:
         _stop_watching(book, record)
+
+
+def tell_what_left(book: Book) -> list[str]:
+    """Tell, for each pool and target that the settings name no more, how much is unprotected there."""
+    lines = []
+    for (pool, target), count in sorted(book.left.items(), key=str):
+        book.say(messages.LEFT_AUTOCOPY, pool=pool, target=target, count=count)
+        lines.append(f"{pool} to {target}: {count}")
+    book.left.clear()
+    return lines
 
 
 def _stop_watching(book: Book, record: TapeRecord) -> None:

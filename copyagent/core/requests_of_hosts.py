@@ -68,13 +68,21 @@ class HostRequests:
 
     book: Book
     names: frozenset[str] = frozenset()
-    asked: dict[str, Asked] = field(init=False)
-    _allowances: dict[str, Allowance] = field(init=False)
+    asked: dict[str, Asked] = field(default_factory=dict)
+    _allowances: dict[str, Allowance] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        hosts = self.book.settings.ems.hosts
-        self.asked = {name: Asked() for name in hosts}
-        self._allowances = {name: Allowance(host.policy.per_hour) for name, host in hosts.items()}
+        self.follow()
+
+    def follow(self) -> None:
+        """Take the hosts, and what each may ask, from the settings in force."""
+        hosts, before = self.book.settings.ems.hosts, self._allowances
+        self.asked = {name: self.asked.get(name, Asked()) for name in hosts}
+        self._allowances = {}
+        for name, host in hosts.items():
+            known = before.get(name)
+            same = known is not None and known.per_hour == host.policy.per_hour
+            self._allowances[name] = known if known and same else Allowance(host.policy.per_hour)
 
     def heard(self, event: PolicyCommand, now: Moment) -> None:
         """Take in a command that a host has printed."""

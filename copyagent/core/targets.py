@@ -5,6 +5,7 @@ probe while something is due, at most every `probe_gap_s`; what was due when the
 its attempt (DESIGN section 7). What must not be sent there now, for a window or a pause, is not due.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from copyagent.core import tape as states
@@ -26,6 +27,9 @@ from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.naming import TapeId
 
+#: Copies that were tried, or are to be, and that other settings of their target may help.
+_TRIED = (states.Retrying, states.Waiting, states.Failed)
+
 
 @dataclass(slots=True)
 class Targets:
@@ -41,6 +45,22 @@ class Targets:
         """What is known of each target."""
         return self.book.health
 
+    def follow(self, changed: Collection[str], now: Moment) -> None:
+        """Take up the targets of other settings: of new and *changed* ones nothing is known yet.
+
+        Whoever mends a target's settings means that it is tried again: its ladders begin anew.
+        """
+        known = self.book.health
+        self.book.health = {
+            target: known[target] if target in known and target not in changed else TargetHealth()
+            for target in self.book.settings.targets
+        }
+        for record in self.book.active():
+            for target in set(changed) & record.copies.keys():
+                if isinstance(record.copies[target].state, _TRIED):
+                    anew = states.RetryAsked(record.generation)
+                    self.book.apply(record, target, anew, now)
+
     def recover(self, now: Moment) -> None:
         """After a restart, take from the given-up copies which targets were down."""
         for record in self.book.active():
@@ -54,7 +74,9 @@ class Targets:
                         health.trouble = state.cause
 
     def heard(self, tape: TapeId, target: str, outcome: CopyOutcome, now: Moment) -> None:
-        """Take in what the end of the copy of *tape* says about its target."""
+        """Take in what the end of the copy of *tape* says about its target, if it still is one."""
+        if target not in self.health:
+            return
         vault = self._vault(tape, target)
         match outcome:
             case CopyFailed(unreachable=True):
@@ -74,6 +96,9 @@ class Targets:
 
     def probed(self, event: TargetProbed, now: Moment) -> None:
         """Take in the answer to a probe: a failure counts for all that are due by now."""
+        wanted = self.book.settings.targets.get(event.target)
+        if wanted is None or (event.asked is not None and event.asked != wanted):
+            return  # the settings have changed since it was asked
         health, outcome = self.health[event.target], event.outcome
         health.probing = False
         match outcome:
@@ -110,7 +135,7 @@ class Targets:
         """Return up to *most* copies that would be started at *target* now if it were up."""
         book, found = self.book, list[CopyKey]()
         for way in book.queues.ways():
-            if way[1] != target or book.gates[way].closed(book.pauses, now) is not None:
+            if way[1] != target or book.way_closed(way, now) is not None:
                 continue
             for key in book.queues.due(way):
                 if not self.passed(key):

@@ -34,6 +34,10 @@ class Traffic:
     latest: Moment = field(default=Moment(0.0, 0))
 
     def __post_init__(self) -> None:
+        self.follow()
+
+    def follow(self) -> None:
+        """Take the rules from the settings in force."""
         settings = self.book.settings
         self.rules = Rules(
             settings.traffic.parallel,
@@ -142,7 +146,7 @@ class Traffic:
         health = self.targets.health.get(target)
         if health is None or health.down or way not in self.book.gates:
             return False
-        return self.book.gates[way].closed(self.book.pauses, now) is None
+        return self.book.way_closed(way, now) is None
 
     def _start_first(self, ways: list[Way], now: Moment) -> None:
         chosen = choose(

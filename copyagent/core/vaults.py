@@ -88,6 +88,21 @@ class Vaults:
         watched = {entry.pool.vault for entry in self.book.settings.autocopy}
         self.feeds = {vault: Feed() for vault in self.book.settings.vaults if vault in watched}
 
+    def follow(self, now: Moment) -> None:
+        """Take up the vaults of other settings; of those that are gone nothing is heard any more."""
+        settings = self.book.settings
+        watched = {entry.pool.vault for entry in settings.autocopy} & settings.vaults.keys()
+        for vault in watched - self.feeds.keys():
+            self.feeds[vault] = Feed()
+        for vault in self.feeds.keys() - watched:
+            del self.feeds[vault]
+            self.judge.covered.pop(vault, None)
+            for known in (self.backlogs, self.gone_since, self.found_changed):
+                known.pop(vault, None)
+            self.alarmed.discard(vault)
+        if self.next_sweep:
+            self.next_sweep = min(self.next_sweep, now.mono + settings.sweep.interval)
+
     def times(self) -> list[float]:
         """Return the monotonic seconds at which `sweeps_due` is wanted."""
         daily = [self.next_sweep] if self.next_sweep else []
@@ -97,6 +112,8 @@ class Vaults:
     def opened(self, event: FeedOpened, now: Moment) -> None:
         """Take in an overlay's hello: from where to go on, and what a gap means."""
         hello, book = event.hello, self.book
+        if hello.vault not in self.feeds:
+            return
         known = book.acks.get(hello.vault)
         same = known is not None and known.outbox_id == hello.outbox_id
         after = known.seq if known and same else hello.floor
@@ -132,6 +149,8 @@ class Vaults:
 
     def lost(self, event: FeedLost, now: Moment) -> None:
         """Take in that an overlay does not answer."""
+        if event.vault not in self.feeds:
+            return
         feed = self.feeds[event.vault]
         if event.vault not in self.alarmed:
             self.gone_since.setdefault(event.vault, now.mono)
@@ -149,6 +168,8 @@ class Vaults:
     def signalled(self, event: SignalSeen, now: Moment) -> None:
         """Take in what an overlay reports, once."""
         signal, book = event.signal, self.book
+        if signal.vault not in self.feeds:
+            return  # no pool of this vault is watched any more
         known = book.acks.get(signal.vault)
         if known and (known.outbox_id != event.outbox_id or signal.seq <= known.seq):
             # Taken in before, or left over from an outbox that is no more: the sweep stands for it.
@@ -203,6 +224,8 @@ class Vaults:
     def swept(self, event: VaultSwept, now: Moment) -> None:
         """Take in what a sweep found."""
         book = self.book
+        if event.vault not in self.feeds:
+            return
         for record in close_lost_sessions(book, event, now):
             self.judge.consider(record, now)
         affected, gone = enter_sweep(book, event, now)

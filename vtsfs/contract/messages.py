@@ -306,6 +306,35 @@ MORE_WARNINGS = Message(
 PAUSE_OVER = Message(
     224152, "The pause of {about} by {user} is over, copies go on", "Nothing to do."
 )
+UNLICENSED = Message(
+    624160,
+    "Nothing is copied, no valid licence: {detail}",
+    "Mounts and dismounts are recorded and judged; what is to be copied waits, and counts as "
+    "unprotected. copyagent licence show tells what is missing; with copyagent licence install FILE "
+    "all that waits is copied by itself.",
+)
+LICENCE_EXPIRES = Message(
+    424161,
+    "Licence {serial} expires on {expires}, {left}",
+    "Order the next one, then: copyagent licence install FILE. It is told once a day; for 14 days "
+    "after that day copying goes on.",
+)
+LICENCE_EXPIRED = Message(
+    624162,
+    "Licence EXPIRED on {expires}; copies are made until {grace_ends}, and none after",
+    "Get the next one, then: copyagent licence install FILE. It is told once a day.",
+)
+LICENSED_AGAIN = Message(
+    224163,
+    "Copies are made again, {detail}; {count} that waited for a licence go on",
+    "Nothing to do.",
+)
+LICENCE_CLOCK = Message(
+    424164,
+    "The clock says {clock}, and {latest} was before; the licence is judged by the later",
+    "Set the clock right. If the later time was the wrong one, a licence that is issued anew makes up "
+    "for it: see LICENCE in vts-autocopy(7).",
+)
 OPERATOR_ACTION = Message(
     424170,
     "{user}: {action} {object}: {because} [{mark}]",
@@ -345,6 +374,23 @@ ENCRYPTED_REFUSED = Message(
     "after a change of the settings attach the vault again. A key that a server has by now counts "
     "at the next open. Further refusals of the tape are written after an hour; vtsfs status counts "
     "them.",
+)
+SETTINGS_REFUSED = Message(
+    624182,
+    "Settings not taken over from {file}, {count} problems, first: {problem}",
+    "The former settings stay in force. Mend the file: copyagent check tells every problem; then: "
+    "copyagent reload. An agent that is started with such a file ends at once.",
+)
+LEFT_AUTOCOPY = Message(
+    424183,
+    "{pool} is not copied to {target} any more; {count} tapes there are not protected as they are now",
+    "If that was meant, there is nothing to do. If not, put the pool back under autocopy: in the "
+    "settings, then: copyagent reload; what was owed is owed again.",
+)
+SETTINGS_AWAIT = Message(
+    424184,
+    "Settings that changed and are not in force before the agent is started again: {keys}",
+    "When it suits: systemctl restart copyagent. Copies that run then are gone on with.",
 )
 
 CATALOGUE: Mapping[int, Message] = {
