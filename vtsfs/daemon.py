@@ -38,6 +38,7 @@ from vtsfs.overlay.reports import Clock, Reporter, SignalSink
 from vtsfs.runtime import clock as machine
 from vtsfs.runtime.aside import EventsAside, written_aside
 from vtsfs.runtime.files import lock_file, private_directory
+from vtsfs.runtime.mount_table import is_ours, layers_at
 from vtsfs.runtime.sockets import unix_listener
 from vtsfs.runtime.systemd import Notifier
 from vtsfs.runtime.tasks import Starter
@@ -129,7 +130,7 @@ def run(attachment: Attachment) -> None:
     lock = settings.overlay_lock(attachment.vault)
     with lock_file(lock, busy=AttachError), written_aside(settings) as events:
         check_mountpoint(attachment.vault, attachment.backing, attachment.mountpoint)
-        if attachment.guard and not mounting.layers_at(attachment.mountpoint):
+        if attachment.guard and not layers_at(attachment.mountpoint):
             _guard(attachment.mountpoint)
         trio.run(_Daemon(attachment, events).run, strict_exception_groups=True)
 
@@ -141,8 +142,8 @@ def check_mountpoint(vault: str, backing: Path, mountpoint: Path) -> None:
     if not mounting.is_dead(mountpoint):
         if not mountpoint.is_dir():
             raise AttachError(f"vault {vault}: mount point {mountpoint} is no directory; create it")
-        layers = mounting.layers_at(mountpoint)
-        if layers and mounting.is_ours(layers[-1], vault):
+        layers = layers_at(mountpoint)
+        if layers and is_ours(layers[-1], vault):
             raise AttachError(
                 f"vault {vault} is already attached at {mountpoint}, by a process with other "
                 f"settings; detach it there first"
@@ -193,7 +194,7 @@ class _Daemon:
 
     async def _serve(self, background: trio.Nursery, settling: trio.Nursery) -> None:
         attachment = self._attachment
-        layers = len(mounting.layers_at(self._mountpoint))
+        layers = len(layers_at(self._mountpoint))
         self._overlay = attachment.make_overlay(
             attachment.view(self._gate),
             self._outbox,
@@ -218,7 +219,7 @@ class _Daemon:
 
     def _expect_uncovered(self, layers_before: int) -> None:
         """The loop also ends when the connection is aborted; the mount then stays, dead."""
-        if len(mounting.layers_at(self._mountpoint)) > layers_before:
+        if len(layers_at(self._mountpoint)) > layers_before:
             self._left_open = AttachError(
                 f"vault {self._vault}: the kernel's connection was aborted; {self._mountpoint} "
                 f"stays covered; next: vtsfs attach {self._vault}"

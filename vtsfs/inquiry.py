@@ -4,11 +4,8 @@ Only a child with a time limit touches the mounted tree itself, and only where n
 to ask, so a dead or frozen overlay cannot hang a command.
 """
 
-import errno
 import json
 import socket
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from enum import Enum
@@ -18,20 +15,10 @@ from typing import Any
 from vtsfs.contract.errors import Refused
 from vtsfs.contract.feed import MAX_LINE
 from vtsfs.contract.settings import Settings
-from vtsfs.fuse.mounting import is_ours, layers_at
 from vtsfs.runtime.files import lock_holder
+from vtsfs.runtime.mount_table import DEAD, PATIENCE_S, MountProbe, is_ours, layers_at
 
-#: Seconds a daemon has to answer; it answers within one step of its loop, once it has begun.
-PATIENCE_S = 3.0
 _POLL_S = 0.1
-#: Ends with the errno of a statfs, which the kernel never answers from its caches.
-_PROBE = """
-import os, sys
-try:
-    os.statvfs(sys.argv[1])
-except OSError as error:
-    sys.exit(error.errno)
-"""
 
 
 class Cover(Enum):
@@ -126,31 +113,12 @@ def _cover(vault: str, mountpoint: Path, *, is_served: bool) -> Cover:
         return Cover.BARE
     if not is_ours(layers[-1], vault):
         return Cover.BURIED
-    if is_served or _probe(mountpoint) not in {errno.ENOTCONN, errno.ECONNABORTED}:
+    if is_served:
         return Cover.LIVE
-    return Cover.DEAD
-
-
-def _probe(mountpoint: Path) -> int | None:
-    """Return the errno of a statfs on *mountpoint*, 0 for success, None if there was no answer.
-
-    A call that a frozen overlay has begun to serve cannot be ended, not even by SIGKILL, so the
-    child is not waited for, and has none of our descriptors that somebody could wait for.
-    """
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _PROBE, str(mountpoint)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-    )
-    try:
-        return child.wait(PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        # Popen must not complain when it is collected.
-        child.returncode = 0
-        return None
+    probe = MountProbe(mountpoint)
+    answer = probe.ask()
+    probe.give_up()
+    return Cover.DEAD if answer in DEAD else Cover.LIVE
 
 
 def ask_daemon(path: Path) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from tests.support.posix_case import close_dead, fails_with
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
 from vtsfs.contract.signals import Kind, Signal
-from vtsfs.fuse.mounting import is_ours, layers_at
+from vtsfs.runtime.mount_table import is_ours, layers_at
 
 
 def test_killed_with_a_tape_open(vault: Vault) -> None:

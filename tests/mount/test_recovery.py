@@ -21,7 +21,8 @@ from tests.support.posix_case import close_dead, fails_with, opened
 from tests.support.processes import Program, identify, is_alive, send_signal
 from tests.support.waiting import wait_until
 from vtsfs.contract.signals import Kind, Signal
-from vtsfs.fuse.mounting import guard_mountpoint, is_dead, layers_at
+from vtsfs.fuse.mounting import guard_mountpoint, is_dead
+from vtsfs.runtime.mount_table import layers_at
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount over it")
 #: What a call on a dead mount says; right after the kill, the second.

@@ -8,15 +8,14 @@ import ctypes
 import errno
 import fcntl
 import os
-import re
 import stat
 import struct
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from vtsfs.contract.errors import AttachError, VaultBusy
+from vtsfs.runtime.mount_table import is_ours, layers_at, source_of
 
 _MS_NOSUID = 2
 _MS_NODEV = 4
@@ -28,52 +27,8 @@ _FS_IOC_SETFLAGS = 0x40086602
 _FS_IMMUTABLE_FL = 0x10
 #: KiB that one FUSE request can carry (256 pages).
 _READ_AHEAD_KIB = 1024
-_ESCAPE = re.compile(r"\\([0-7]{3})")
-_MOUNTINFO = Path("/proc/self/mountinfo")
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One mount on a mount point: its type, its source and its device as ``major:minor``."""
-
-    fstype: str
-    source: str
-    device: str
-
-
-def source_of(vault: str) -> str:
-    """Return the name under which the vault's mount appears in df(1) and mountinfo."""
-    return f"vtsfs#{vault}"
-
-
-def layers_at(mountpoint: Path, table: str | None = None) -> list[Layer]:
-    """List what is mounted at *mountpoint*, the topmost last; touches none of it.
-
-    *table* is the text of a mountinfo file (proc_pid_mountinfo(5)), by default our own.
-    """
-    if table is None:
-        table = _MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape")
-    wanted = os.path.join(os.path.realpath(mountpoint.parent), mountpoint.name)
-    layers = []
-    for line in table.splitlines():
-        fields, _, rest = line.partition(" - ")
-        head = fields.split(" ")
-        if _plain(head[4]) == wanted:
-            fstype, source, *_ = map(_plain, rest.split(" "))
-            layers.append(Layer(fstype, source, head[2]))
-    return layers
-
-
-def _plain(text: str) -> str:
-    """Blanks, and also the ``#`` of our own source, are written as octal numbers there."""
-    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
-
-
-def is_ours(layer: Layer, vault: str) -> bool:
-    """Tell whether *layer* is a mount of ours for *vault*."""
-    return layer.fstype.startswith("fuse") and layer.source == source_of(vault)
 
 
 def is_dead(mountpoint: Path) -> bool:

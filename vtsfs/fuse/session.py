@@ -12,8 +12,9 @@ from pathlib import Path
 import pyfuse3
 
 from vtsfs.contract.errors import AttachError
-from vtsfs.fuse.mounting import mount_vault, remove_dead_layers, source_of
+from vtsfs.fuse.mounting import mount_vault, remove_dead_layers
 from vtsfs.fuse.operations import Operations
+from vtsfs.runtime.mount_table import source_of
 
 _logger = logging.getLogger(__name__)
 

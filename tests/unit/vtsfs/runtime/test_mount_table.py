@@ -1,0 +1,51 @@
+"""What is mounted where, and whether it answers."""
+
+import os
+from pathlib import Path
+
+from tests.support.scratch import scratch_directory
+from vtsfs.runtime.mount_table import DEAD, Layer, MountProbe, is_ours, layers_at, source_of
+
+TABLE = """\
+24 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+30 24 0:40 / /VAULT00 rw,nosuid,nodev shared:1 - fuse.vtsfs vtsfs\\043VAULT00 rw,user_id=0
+31 30 0:41 / /VAULT00 rw,nosuid,nodev - fuse.vtsfs vtsfs\\043VAULT00 rw,user_id=0
+32 24 0:42 / /VAULT00x rw - fuse.vtsfs vtsfs\\043VAULT01 rw
+33 24 0:43 / /with\\040blank rw - fuse vtsfs\\043VAULT02 rw
+"""
+
+
+def test_layers_bottom_first() -> None:
+    layers = layers_at(Path("/VAULT00"), TABLE)
+    assert layers == [
+        Layer("fuse.vtsfs", "vtsfs#VAULT00", "0:40"),
+        Layer("fuse.vtsfs", "vtsfs#VAULT00", "0:41"),
+    ]
+    assert all(is_ours(layer, "VAULT00") for layer in layers)
+    assert not is_ours(layers[0], "VAULT01")
+    assert layers_at(Path("/with blank"), TABLE)[0].source == source_of("VAULT02")
+    assert layers_at(Path("/elsewhere"), TABLE) == []
+
+
+def test_the_kernels_own_table_is_read() -> None:
+    assert layers_at(Path("/proc"))[-1].fstype == "proc"
+
+
+def test_a_directory_answers_and_one_that_is_not_there_says_so(tmp_path: Path) -> None:
+    assert MountProbe(tmp_path).ask() == 0
+    answer = MountProbe(tmp_path / "missing").ask()
+    assert answer is not None
+    assert os.strerror(answer) == "No such file or directory"
+    assert answer not in DEAD
+
+
+def test_who_asks_what_does_not_answer_is_not_held_and_asks_once() -> None:
+    with scratch_directory() as root:
+        probe = MountProbe(root, patience_s=0.0)
+        assert probe.ask() is None
+        child = probe._child
+        assert child is not None
+        probe.ask()
+        assert probe._child in {child, None}
+        probe.give_up()
+        assert probe._child is None
