@@ -11,7 +11,8 @@ import trio
 
 from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
-from copyagent.control.protocol import Events, Explain, Request, Retry, Status
+from copyagent.control.licences import InstallLicence, LicenceChange, RemoveLicence, ShowLicence
+from copyagent.control.protocol import EngineRequest, Events, Explain, Request, Retry, Status
 from copyagent.control.stopping import Cancel, Hold
 from copyagent.control.traffic import Pause, Resume, Sync
 from copyagent.core import (
@@ -34,6 +35,7 @@ from copyagent.runner import Runner
 from copyagent.state import encoding
 from copyagent.state.store import Store
 from vtsfs import __version__
+from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import TapeId
 
 Question = Callable[[Moment], object]
@@ -97,6 +99,8 @@ async def answer(runner: Runner, request: Request, user: str) -> object:
     if isinstance(request, History | Copies):
         # Answered by a reader of its own from what is durable: the engine is not kept from its work.
         return await trio.to_thread.run_sync(_look_up, runner.store, request)
+    if isinstance(request, InstallLicence | RemoveLicence):
+        return await _change_licence(runner, request, user)
     if isinstance(request, Cancel | Hold):
         return await _stop(runner, request, user)
     if not isinstance(request, Events):
@@ -112,6 +116,17 @@ async def answer(runner: Runner, request: Request, user: str) -> object:
             await heard.wait()
 
 
+async def _change_licence(runner: Runner, request: LicenceChange, user: str) -> object:
+    desk = runner.licence_desk
+    if desk is None:
+        raise RequestFailed("this agent keeps no licence")
+    match request:
+        case InstallLicence(text, because):
+            return await desk.install(text, because, user)
+        case RemoveLicence(because):
+            return await desk.remove(because, user)
+
+
 async def _stop(runner: Runner, request: Cancel | Hold, user: str) -> list[str]:
     """Stop copies; of one that runs it is told what became of it, so its end is waited for."""
     stopped: Any = await runner.ask(question(runner, request, user))
@@ -124,7 +139,7 @@ async def _stop(runner: Runner, request: Cancel | Hold, user: str) -> list[str]:
     return [*became, *stopped.answers]
 
 
-def question(runner: Runner, request: Request, user: str) -> Question:
+def question(runner: Runner, request: EngineRequest, user: str) -> Question:
     """Return what is to be asked of the engine for *request*; what acts goes on *user*'s record."""
     book = runner.engine.book
     match request:
@@ -146,6 +161,8 @@ def question(runner: Runner, request: Request, user: str) -> Question:
         case Hold(tape, because, target):
             wanted = stopping.StopWanted(tape, because, target)
             return lambda now: stopping.hold(book, wanted, user, now)
+        case ShowLicence():
+            return lambda now: {"schema": report.SCHEMA} | runner.engine.licensing.document(now)
         case Doubt(word):
             return lambda now: doubts.doubt(book, word, user, now)
         case Release() | Relocate() | Adopt() | RollBack() | AtTarget():

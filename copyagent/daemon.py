@@ -12,6 +12,7 @@ from pwd import getpwnam
 
 import trio
 
+from copyagent import edition
 from copyagent.access import dial_of, link_of, open_wire
 from copyagent.answers import answer, status_of
 from copyagent.control.admission import Doorkeeper
@@ -20,10 +21,13 @@ from copyagent.control.server import serve
 from copyagent.core.book import Book
 from copyagent.core.engine import Engine
 from copyagent.core.history import History
+from copyagent.core.licence import Permission
 from copyagent.core.time import Moment
 from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link import run_link
 from copyagent.ems.link_settings import LinkSettings, LinkTally
+from copyagent.licence.desk import LicenceDesk
+from copyagent.licence.place import find_licence, licence_path
 from copyagent.runner import Runner
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.connections import open_connections
@@ -121,10 +125,20 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
         reports=known.reports,
         behind=known.behind,
         pauses=known.pauses,
+        licence=Permission(
+            edition.LICENCE_REQUIRED,
+            find_licence(licence_path(settings), edition.LICENCE_ISSUERS),
+            known.licence,
+        ),
         floods=known.floods,
         history=History(settings.digest, known.history_newest, known.history_chain),
     )
-    return Runner(Engine(book, frozenset({os.uname().nodename})), store, event_log, connect, now)
+    engine = Engine(book, frozenset({os.uname().nodename}))
+    runner = Runner(engine, store, event_log, connect, now)
+    runner.licence_desk = LicenceDesk(
+        licence_path(settings), edition.LICENCE_ISSUERS, engine.licensing, runner.ask, wall_ns
+    )
+    return runner
 
 
 async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None:
@@ -226,7 +240,7 @@ async def _stay_alive(notifier: Notifier, runner: Runner) -> None:
 
 def _doorkeeper(settings: Settings) -> Doorkeeper:
     """Turn the names of the settings into numbers; raises `SettingsError` for unknown ones."""
-    user, group = settings.service.user, settings.service.group
+    user, service = settings.service.user, settings.service
     try:
         uid = getpwnam(user).pw_uid if user is not None else None
     except KeyError as error:

@@ -24,6 +24,7 @@ from copyagent.cli.generations import generations
 from copyagent.cli.history import history
 from copyagent.cli.import_config import import_vts_config
 from copyagent.cli.keys import keys
+from copyagent.cli.licence import licence
 from copyagent.cli.report import report
 from copyagent.cli.snapshot import last_known
 from copyagent.cli.stopping import cancel, hold
@@ -172,6 +173,7 @@ copyagent.add_command(keys)
 copyagent.add_command(doctor)
 copyagent.add_command(verify)
 copyagent.add_command(history)
+copyagent.add_command(licence)
 copyagent.add_command(report)
 copyagent.add_command(fetch)
 copyagent.add_command(generations)

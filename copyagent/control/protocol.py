@@ -18,6 +18,7 @@ from typing import Any
 from copyagent.control.admission import Right
 from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
+from copyagent.control.licences import InstallLicence, LicenceChange, RemoveLicence, ShowLicence
 from copyagent.control.stopping import Cancel, Hold
 from copyagent.control.traffic import Pause, Resume, Sync
 from vtsfs.contract.errors import FeedError, NameInvalid, RequestFailed, UsageError, VtsError
@@ -73,7 +74,8 @@ class Events:
     wait: float = 0.0
 
 
-Request = (
+#: What is asked of the engine alone; a change of the licence is a matter of its file, too.
+EngineRequest = (
     Status
     | Explain
     | Retry
@@ -87,7 +89,9 @@ Request = (
     | Doubt
     | Cancel
     | Hold
+    | ShowLicence
 )
+Request = EngineRequest | LicenceChange
 
 #: The name of each request, which is also the command's on the command line.
 NAMES: Mapping[type[Request], str] = {
@@ -108,6 +112,9 @@ NAMES: Mapping[type[Request], str] = {
     Doubt: "doubt",
     Cancel: "cancel",
     Hold: "hold",
+    ShowLicence: "licence-show",
+    InstallLicence: "licence-install",
+    RemoveLicence: "licence-remove",
 }
 RIGHTS: Mapping[type[Request], Right] = {
     Status: Right.LOOK,
@@ -127,6 +134,9 @@ RIGHTS: Mapping[type[Request], Right] = {
     Doubt: Right.ACT,
     Cancel: Right.ACT,
     Hold: Right.ACT,
+    ShowLicence: Right.LOOK,
+    InstallLicence: Right.ACT,
+    RemoveLicence: Right.ACT,
 }
 
 
@@ -148,6 +158,8 @@ def encode_request(request: Request) -> bytes:
         case Retry(tape):
             args = {"failed": True} if tape is None else {"tape": str(tape)}
         case Sync() | Pause() | Resume() | Cancel() | Hold():
+            args = request.args()
+        case ShowLicence() | InstallLicence() | RemoveLicence():
             args = request.args()
         case Events():
             args = _events_args(request)
@@ -259,6 +271,9 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Request]] = {
     "doubt": Doubt.read,
     "cancel": Cancel.read,
     "hold": Hold.read,
+    "licence-show": ShowLicence.read,
+    "licence-install": InstallLicence.read,
+    "licence-remove": RemoveLicence.read,
 }
 
 

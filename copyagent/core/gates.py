@@ -27,6 +27,7 @@ class Obstacle(StrEnum):
     WINDOW = "window"
     HOLD_DOWN = "hold-down"
     TARGET_DOWN = "target down"
+    UNLICENSED = "unlicensed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,8 @@ def resume(book: Book, about: str, user: str, now: Moment) -> list[str]:
     record_action(book, user, "resume", about, f"paused since {iso(ended.since_ns)}")
     still = [
         f"{about} is still waiting: {closed.why}"
-        for way, gate in book.gates.items()
-        if about in (str(way[0]), way[1]) and (closed := gate.closed(book.pauses, now)) is not None
+        for way in book.gates
+        if about in (str(way[0]), way[1]) and (closed := book.way_closed(way, now)) is not None
     ]
     return [f"{about} goes on", *sorted(set(still))]
 

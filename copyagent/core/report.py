@@ -48,8 +48,9 @@ def status(
         "system": book.settings.system.name,
         "version": version,
         "at": iso(now.wall_ns),
-        "pools": _pools(book, now),
-        **_attention(book, now),
+        "licence": engine.licensing.document(now),
+        "pools": _pools(book, progress, now),
+        **_attention(book, progress, now),
         "copies": [
             traffic_report.running(tape, target, progress.get((tape, target)), now)
             for tape, target in sorted(book.running)

@@ -12,6 +12,7 @@ from copyagent.core.floods import Matter, Run
 from copyagent.core.gates import Pause
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import Entry
+from copyagent.core.licence import LicenceMemory
 from copyagent.core.link import Link
 from copyagent.core.on_record import OnRecord
 from copyagent.core.owed import BehindAlarm
@@ -31,6 +32,7 @@ BEHIND: TypeAdapter[list[tuple[PoolId, str, BehindAlarm]]] = TypeAdapter(
 )
 PAUSES: TypeAdapter[dict[str, Pause]] = TypeAdapter(dict[str, Pause])
 FLOODS: TypeAdapter[list[tuple[Matter, Run]]] = TypeAdapter(list[tuple[Matter, Run]])
+LICENCE: TypeAdapter[LicenceMemory] = TypeAdapter(LicenceMemory)
 FIELDS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 
 _T = TypeVar("_T")

@@ -44,6 +44,7 @@ from copyagent.core.history import Entry as HistoryEntry
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import KEPT, Entry, Journal, Report, Reports
 from copyagent.core.link import Link
+from copyagent.core.licence import LicenceMemory
 from copyagent.core.on_record import on_record
 from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
@@ -100,6 +101,7 @@ class Remembered:
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
     floods: Floods = field(default_factory=Floods)
+    licence: LicenceMemory = field(default_factory=LicenceMemory)
     history_newest: int = 0
     history_chain: str = START
 
@@ -181,6 +183,10 @@ class Changes:
 
     def put_heard(self, entries: list[Entry]) -> None:
         """Save what hosts said; the oldest are dropped for it."""
+    def put_licence(self, memory: LicenceMemory) -> None:
+        """Save what was told of the licence, and the latest time that counts for it."""
+        self.knowledge["licence"] = encode(encoding.LICENCE, memory)
+
         self.heard += [(entry.number, encode(encoding.HEARD, entry)) for entry in entries]
 
     def put_reported(self, reports: list[Report]) -> None:
@@ -235,6 +241,7 @@ class Store:
         )
 
     def _mounts(self, knowledge: Mapping[str, str]) -> HostMounts:
+            licence=_known(knowledge, "licence", encoding.LICENCE, LicenceMemory()),
         """Read the mounts; what an earlier release wrote as one document becomes rows first."""
         if "mounts" in knowledge:
             rows = MountRows().news(decode(encoding.MOUNTS, knowledge["mounts"], "mounts"))

@@ -30,6 +30,7 @@ OWNERS = {
 
 PURE = (
     "copyagent.core",
+    "copyagent.edition",
     "copyagent.ems.catch_up",
     "copyagent.ems.dialogue",
     "copyagent.ems.lines",
@@ -49,6 +50,7 @@ PURE = (
     "copyagent.ems.tape_templates",
     "copyagent.ems.telnet",
     "copyagent.ems.untemplated",
+    "copyagent.licence.token",
     "copyagent.ssh.sftp_packets",
     "copyagent.transfer.chunks",
     "copyagent.transfer.commands",
