@@ -168,6 +168,11 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
         await nursery.start(serve, settings.control_socket(), handle, _doorkeeper(settings))
         nursery.start_soon(_keep_snapshot, settings, runner)
         nursery.start_soon(_collect_maps, settings, runner)
+        if settings.metrics.place is not None:
+            # Nobody else has to wait for the library's import.
+            from copyagent.metrics.service import offer_figures
+
+            nursery.start_soon(offer_figures, settings, runner)
         notifier.ready("watching")
         if notifier.watchdog_interval is not None:
             nursery.start_soon(_stay_alive, notifier, runner)

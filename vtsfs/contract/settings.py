@@ -35,6 +35,7 @@ from vtsfs.contract.setting_values import (
 from vtsfs.contract.settings_algorithms import Algorithms
 from vtsfs.contract.settings_ems import Ems
 from vtsfs.contract.settings_encryption import Encryption
+from vtsfs.contract.settings_metrics import Metrics
 
 DEFAULT_PATH = Path("/etc/vts-autocopy/vts-autocopy.yaml")
 ENVIRONMENT = "VTS_AUTOCOPY_CONFIG"
@@ -60,8 +61,8 @@ class Service(Model):
 
     user: str | None = None
     group: str | None = None
-
     operators: str | None = None
+
 
 class Naming(Model):
     """Regular expressions: which files are tapes, which directories are pools."""
@@ -180,6 +181,7 @@ class Settings(Model):
     sweep: Sweep = Sweep()
     ems: Ems = Ems()
     encryption: Encryption = Encryption()
+    metrics: Metrics = Metrics()
     _digest: str = PrivateAttr("")
 
     @property

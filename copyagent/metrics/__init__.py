@@ -1,0 +1,1 @@
+"""Figures about the agent, offered to a monitoring system by HTTP."""

@@ -1,0 +1,142 @@
+"""Takes the figures from a running agent, without holding it up.
+
+What is looked at tape by tape is asked for in slices, each a question of its own between two events;
+the rest is a few numbers and is asked for at once.
+"""
+
+import platform
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from copyagent.core.book import Book
+from copyagent.core.census import SHOWN, Census, Standing
+from copyagent.core.counters import RESULTS, WayCounters
+from copyagent.core.owed import Way
+from copyagent.core.shown_states import REASONS, Word
+from copyagent.core.time import Moment
+from copyagent.core.windows import is_open
+from copyagent.core.witness import Verdict
+from copyagent.ems.link_settings import LinkTally
+from copyagent.metrics import catalogue
+from copyagent.metrics.exposition import Sheet
+from copyagent.runner import Runner
+from copyagent.transfer.progress import Phase
+from vtsfs import __version__
+from vtsfs.contract.messages import CATALOGUE
+
+_NS = 1e9
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads the figures of *runner*, whose agent was started at *started_ns* since the epoch."""
+
+    runner: Runner
+    started_ns: int
+
+    async def read(self) -> Sheet:
+        """Return the figures of now."""
+        book, census = self.runner.engine.book, Census()
+        await self.runner.ask(lambda _: census.begin(book))
+        for records in census.slices():
+            await self.runner.ask(partial(census.count, book, records, self.runner.progress))
+        await trio.to_thread.run_sync(census.count_rest)
+        sheet = Sheet()
+        await self.runner.ask(lambda now: self._fill(sheet, census, now))
+        return sheet
+
+    def _fill(self, sheet: Sheet, census: Census, now: Moment) -> None:
+        book = self.runner.engine.book
+        self._put_agent(sheet)
+        for way, standing in census.ways.items():
+            _put_standing(sheet, way, standing, now)
+            _put_owed(sheet, book, way, now)
+            _put_copies(sheet, way, book.counters.ways[way])
+        for pool in sorted(book.pools):
+            sheet.put(catalogue.POOL_PAUSED, _is_paused(book, str(pool), now), str(pool))
+            for verdict in Verdict:
+                count = book.counters.verdicts[str(pool), verdict]
+                sheet.put(catalogue.VERDICTS, count, str(pool), verdict)
+        for target in book.health:
+            self._put_target(sheet, target, now)
+        self._put_witnesses(sheet)
+
+    def _put_agent(self, sheet: Sheet) -> None:
+        book = self.runner.engine.book
+        sheet.put(catalogue.BUILD, 1, __version__, platform.python_version())
+        sheet.put(catalogue.SETTINGS, 1, book.settings.digest)
+        sheet.put(catalogue.STARTED, self.started_ns / _NS)
+        sheet.put_histogram(catalogue.BATCHES, book.counters.batches)
+        for number, message in CATALOGUE.items():
+            count = book.counters.messages[number]
+            sheet.put(catalogue.MESSAGES, count, f"{number:06}", message.severity.name.lower())
+
+    def _put_target(self, sheet: Sheet, target: str, now: Moment) -> None:
+        book = self.runner.engine.book
+        health, window = book.health[target], book.settings.targets[target].window
+        sheet.put(catalogue.TARGET_UP, not health.trouble, target)
+        sheet.put(catalogue.TARGET_UNFIT, len(health.unfit), target)
+        sheet.put(catalogue.WINDOW_OPEN, window is None or is_open(window, now), target)
+        sheet.put(catalogue.TARGET_PAUSED, _is_paused(book, target, now), target)
+        running = [key for key in book.running if key[1] == target]
+        seen = [self.runner.progress.get(key) for key in running]
+        sending = [each.rate or 0.0 for each in seen if each and each.phase == Phase.SENDING]
+        sheet.put(catalogue.RUNNING, len(running), target)
+        sheet.put(catalogue.RATE, sum(sending), target)
+
+    def _put_witnesses(self, sheet: Sheet) -> None:
+        engine = self.runner.engine
+        for vault, feed in engine.vaults.feeds.items():
+            sheet.put(catalogue.ATTACHED, feed.up, vault)
+            sheet.put(catalogue.UNREAD, len(feed.unread), vault)
+        for host, link in engine.links.state.items():
+            tally = self.runner.tallies.get(host, LinkTally())
+            sheet.put(catalogue.LINK_UP, link.up, host)
+            sheet.put(catalogue.LINK_LOSSES, link.losses, host)
+            sheet.put(catalogue.LINK_GAPS, link.gaps, host)
+            sheet.put(catalogue.LINK_EVENTS, link.events, host)
+            sheet.put(catalogue.LINK_LAST, link.last_ns / _NS, host)
+            sheet.put(catalogue.LINK_UNRECOGNISED, tally.unrecognised, host)
+
+
+def _put_standing(sheet: Sheet, way: Way, standing: Standing, now: Moment) -> None:
+    labels = str(way[0]), way[1]
+    for state in SHOWN:
+        sheet.put(catalogue.TAPES, standing.states[state], *labels, state)
+    for reason in REASONS[Word.HELD]:
+        sheet.put(catalogue.HELD, standing.holds[reason], *labels, reason)
+    for reason in REASONS[Word.WAITING]:
+        sheet.put(catalogue.WAITING, standing.waits[reason], *labels, reason)
+    sheet.put(catalogue.UNPROTECTED, standing.unprotected, *labels)
+    age = (now.wall_ns - standing.oldest_ns) / _NS if standing.unprotected else 0.0
+    sheet.put(catalogue.OLDEST, max(age, 0.0), *labels)
+    sheet.put(catalogue.PENDING, standing.size, *labels)
+
+
+def _put_owed(sheet: Sheet, book: Book, way: Way, now: Moment) -> None:
+    labels, oldest = (str(way[0]), way[1]), book.owed.oldest(way)
+    sheet.put(catalogue.OWED, book.owed.count(way), *labels)
+    sheet.put(catalogue.OLDEST_OWED, max(now.mono - oldest[1], 0) if oldest else 0.0, *labels)
+    sheet.put(catalogue.BEHIND, way in book.behind, *labels)
+    sheet.put(catalogue.BEHIND_AFTER, book.ways[way].behind_after, *labels)
+
+
+def _put_copies(sheet: Sheet, way: Way, counted: WayCounters) -> None:
+    labels = str(way[0]), way[1]
+    for result in RESULTS:
+        sheet.put(catalogue.COPIES, counted.results[result], *labels, result)
+    sheet.put(catalogue.ATTEMPTS, counted.succeeded, *labels, "succeeded")
+    sheet.put(catalogue.ATTEMPTS, counted.failed, *labels, "failed")
+    sheet.put(catalogue.GIVEN_UP, counted.given_up, *labels)
+    sheet.put(catalogue.SENT, counted.sent, *labels)
+    sheet.put(catalogue.SKIPPED, counted.skipped, *labels)
+    sheet.put(catalogue.RESUMED, counted.resumed, *labels)
+    sheet.put_histogram(catalogue.DURATION, counted.took, *labels)
+    sheet.put(catalogue.LAST_COPY, counted.last_ns / _NS, *labels)
+
+
+def _is_paused(book: Book, about: str, now: Moment) -> bool:
+    pause = book.pauses.get(about)
+    return pause is not None and not pause.over(now)
