@@ -54,15 +54,15 @@ def put_on_record(
         changes=", ".join(dict.fromkeys(evidence.changes)),
         sessions=len(sessions),
         wrote=any(session.wrote for session in sessions),
-        written=sum(session.bytes_written for session in sessions),
+        bytes=sum(session.bytes_written for session in sessions),
         size=None if identity is None else identity.size,
         modified=None if identity is None else iso(identity.mtime_ns),
         opened=iso_ms(min((session.opened_ns for session in sessions), default=0)),
         ended=iso_ms(max(closed_ns, mount.dismounted_ns if mount is not None else 0)),
         again=bool(evidence.judged_ns),
-        copies=",".join(copies),
-        holds=",".join(holds),
-        follows="; ".join([*(f"copy to {each}" for each in copies), *holds.values(), *kept])
+        copy_to=" ".join(copies),
+        held_at=" ".join(holds),
+        action="; ".join([*(f"copy to {each}" for each in copies), *holds.values(), *kept])
         or "none",
     )
 

@@ -114,10 +114,19 @@ class History:
 
         *settings* is the digest of those it happened under, if others are in force by now.
         """
-        name = "" if tape is None else str(tape)
+        about = ("" if tape is None else str(tape), target, generation)
+        self._enter(kind, at_ns, about, settings, facts)
+
+    def _enter(
+        self,
+        kind: Kind,
+        at_ns: int,
+        about: tuple[str, str, int],
+        settings: str,
+        facts: Mapping[str, Scalar],
+    ) -> None:
         cut = {fact: _cut(value) for fact, value in facts.items()}
-        under = settings or self.settings
-        made = Entry(self.newest + 1, at_ns, kind, name, target, generation, under, cut)
+        made = Entry(self.newest + 1, at_ns, kind, *about, settings or self.settings, cut)
         self.newest, self.chain = made.number, link(self.chain, text_of(made))
         self.unsaved.append(replace(made, chain=self.chain))
 
@@ -206,7 +215,8 @@ class History:
         self.settings = digest
         self.texts[digest] = kept
         sum_of_kept = sha256(kept.encode()).hexdigest()
-        self.add(Kind.LOADED, at_ns, how=how, user=user, redacted=sum_of_kept, **facts)
+        said = {"how": how, "user": user, "redacted": sum_of_kept, **facts}
+        self._enter(Kind.LOADED, at_ns, ("", "", 0), digest, said)
 
     def news_of_settings(self) -> dict[str, str]:
         """Hand over the settings that are not saved yet."""

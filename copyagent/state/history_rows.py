@@ -5,7 +5,7 @@ in a write-ahead log readers and the writer do not block each other.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,6 +21,7 @@ TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS history (number INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL,
        kind TEXT NOT NULL, tape TEXT NOT NULL, entry TEXT NOT NULL,
        chain TEXT NOT NULL DEFAULT '')""",
+    "CREATE TABLE IF NOT EXISTS settings (digest TEXT PRIMARY KEY, text TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS history_by_tape ON history (tape, number)",
     "CREATE INDEX IF NOT EXISTS history_by_time ON history (at_ns)",
 )
@@ -64,6 +65,22 @@ def put(database: sqlite3.Connection, rows: list[Row]) -> None:
         return
     database.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?)", rows)
     _put_head(database, rows[-1][0], rows[-1][5])
+
+
+def put_settings(database: sqlite3.Connection, texts: Mapping[str, str]) -> None:
+    """Keep settings that came into force; the entry of kind `LOADED` has the digest of each text."""
+    database.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", texts.items())
+
+
+def settings_text(database: sqlite3.Connection, digest: str) -> tuple[str, str] | None:
+    """Return whole digest and text of the settings whose digest begins so; None if none, or many."""
+    if not digest or not set(digest) <= set("0123456789abcdef"):
+        return None
+    found = database.execute(
+        "SELECT digest, text FROM settings WHERE substr(digest, 1, ?) = ? LIMIT 2",
+        (len(digest), digest),
+    ).fetchall()
+    return found[0] if len(found) == 1 else None
 
 
 def newest(database: sqlite3.Connection) -> tuple[int, str]:

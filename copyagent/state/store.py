@@ -13,6 +13,7 @@ Tables (schema version 2, in ``meta``):
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
 ``reported``   what the overlays reported lately, JSON by number, with the time of its arrival
 ``history``    what became of copies, JSON by number, chained (`copyagent.state.history_rows`)
+``settings``   those that came into force, redacted, by the digest of their file
 ``messages``   event-log messages that were decided and perhaps not written: `unwritten` hands them
                over after a crash, so a message can come twice, never not at all
 ``meta``       ``schema``: the version; ``agent``: a random name of this state; ``history``: number and
@@ -43,8 +44,8 @@ from copyagent.core.gates import Pause
 from copyagent.core.history import Entry as HistoryEntry
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import KEPT, Entry, Journal, Report, Reports
-from copyagent.core.link import Link
 from copyagent.core.licence import LicenceMemory
+from copyagent.core.link import Link
 from copyagent.core.on_record import on_record
 from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
@@ -100,8 +101,8 @@ class Remembered:
     reports: Reports = field(default_factory=Reports)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
-    floods: Floods = field(default_factory=Floods)
     licence: LicenceMemory = field(default_factory=LicenceMemory)
+    floods: Floods = field(default_factory=Floods)
     history_newest: int = 0
     history_chain: str = START
 
@@ -130,6 +131,7 @@ class Changes:
     heard: list[tuple[int, str]] = field(default_factory=list)
     reported: list[tuple[int, int, str]] = field(default_factory=list)
     history: list[history_rows.Row] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
     messages: list[tuple[int, str, int]] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
 
@@ -181,12 +183,12 @@ class Changes:
         """Save which messages are counted to be told together."""
         self.knowledge["floods"] = encode(encoding.FLOODS, list(floods.runs.items()))
 
-    def put_heard(self, entries: list[Entry]) -> None:
-        """Save what hosts said; the oldest are dropped for it."""
     def put_licence(self, memory: LicenceMemory) -> None:
         """Save what was told of the licence, and the latest time that counts for it."""
         self.knowledge["licence"] = encode(encoding.LICENCE, memory)
 
+    def put_heard(self, entries: list[Entry]) -> None:
+        """Save what hosts said; the oldest are dropped for it."""
         self.heard += [(entry.number, encode(encoding.HEARD, entry)) for entry in entries]
 
     def put_reported(self, reports: list[Report]) -> None:
@@ -196,6 +198,10 @@ class Changes:
     def put_history(self, entries: list[HistoryEntry]) -> None:
         """Save entries of the history."""
         self.history += map(history_rows.row_of, entries)
+
+    def put_settings(self, texts: Mapping[str, str]) -> None:
+        """Save redacted settings by the digests of their files; an entry must come with them."""
+        self.settings |= texts
 
     def put_message(self, say: Say, at_ns: int) -> None:
         """Save that *say* is to be written to the event log."""
@@ -235,13 +241,13 @@ class Store:
             reports=reports,
             behind={(pool, target): alarm for pool, target, alarm in behind},
             pauses=_known(knowledge, "pauses", encoding.PAUSES, {}),
+            licence=_known(knowledge, "licence", encoding.LICENCE, LicenceMemory()),
             floods=Floods(dict(_known(knowledge, "floods", encoding.FLOODS, []))),
             history_newest=history_newest,
             history_chain=history_chain,
         )
 
     def _mounts(self, knowledge: Mapping[str, str]) -> HostMounts:
-            licence=_known(knowledge, "licence", encoding.LICENCE, LicenceMemory()),
         """Read the mounts; what an earlier release wrote as one document becomes rows first."""
         if "mounts" in knowledge:
             rows = MountRows().news(decode(encoding.MOUNTS, knowledge["mounts"], "mounts"))
@@ -265,6 +271,7 @@ class Store:
             )
             self._put_lately(changes.heard, changes.reported)
             history_rows.put(self._db, changes.history)
+            history_rows.put_settings(self._db, changes.settings)
             self._db.executemany(
                 "DELETE FROM messages WHERE number = ?", [(n,) for n in changes.written]
             )
@@ -317,6 +324,11 @@ class Store:
         records = [decode(encoding.RECORD, text, tape) for tape, text in rows]
         copies = [copy for record in records for copy in on_record(record)]
         return CopiesFound(copies, rows[-1][0] if len(rows) == most else None)
+
+    def settings_text(self, digest: str) -> tuple[str, str] | None:
+        """Return digest and redacted text of settings that were in force; see `history_rows`."""
+        with self._reader() as database:
+            return history_rows.settings_text(database, digest)
 
     def find_history(self, wanted: HistoryWanted) -> list[HistoryEntry]:
         """Return a page of the history; may be called beside everything else."""

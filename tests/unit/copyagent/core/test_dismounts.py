@@ -58,13 +58,13 @@ def test_a_dismount_that_is_copied(play: Playbook, overlay: Overlay) -> None:
         "changes": "",
         "sessions": 1,
         "wrote": True,
-        "written": entry["written"],
+        "bytes": entry["bytes"],
         "opened": opened,
         "ended": ended,
         "again": False,
-        "copies": TARGET,
-        "holds": "",
-        "follows": f"copy to {TARGET}",
+        "copy_to": TARGET,
+        "held_at": "",
+        "action": f"copy to {TARGET}",
     }
     assert str(entry["mounted"]).endswith("with ring")
     play.wait(86_400.0)
@@ -79,7 +79,7 @@ def test_a_mount_for_reading_is_one_too_and_nothing_follows(
     play.wait(600.0)
     (entry,) = entries(play)
     assert (entry["verdict"], entry["row"]) == ("agreed, read only", 4)
-    assert (entry["follows"], entry["copies"], entry["wrote"]) == ("none", "", False)
+    assert (entry["action"], entry["copy_to"], entry["wrote"]) == ("none", "", False)
 
 
 def test_a_conflict_says_what_is_held_and_a_change_without_a_session_is_no_dismount(
@@ -91,8 +91,8 @@ def test_a_conflict_says_what_is_held_and_a_change_without_a_session_is_no_dismo
     play >> link_lost() >> overlay.changed()
     play.wait(600.0)
     conflict, change = entries(play)
-    assert conflict["follows"] == f"hold at {TARGET} (conflict)"
-    assert conflict["holds"] == TARGET
+    assert conflict["action"] == f"hold at {TARGET} (conflict)"
+    assert conflict["held_at"] == TARGET
     assert (change["kind"], change["row"]) == (Kind.CHANGED, 11)
     assert (change["changes"], change["sessions"]) == ("truncate", 0)
     assert change["generation"] == 2
