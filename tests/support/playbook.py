@@ -19,11 +19,12 @@ from copyagent.core.engine import Engine
 from copyagent.core.events import AgentStarted, Event, SignalSeen, WakeupDue
 from copyagent.core.floods import Floods
 from copyagent.core.host_events import HostEvent
+from copyagent.core.licence import Permission
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.shelf import Shelf
 from copyagent.core.tape import Copied, State
 from copyagent.core.time import Moment
-from copyagent.state.encoding import FLOODS, LINKS, MOUNTS, PAUSES, RECORD, decode, encode
+from copyagent.state.encoding import FLOODS, LICENCE, LINKS, MOUNTS, PAUSES, RECORD, decode, encode
 from tests.support.histories import (
     START_NS,
     TAPE,
@@ -215,6 +216,10 @@ def book_again(old: Book, records: Shelf) -> Book:
         baselines=set(old.baselines),
         behind=dict(old.behind),
         pauses=again(PAUSES, old.pauses),
+        licence=Permission(
+            old.licence.required, old.licence.found, again(LICENCE, old.licence.memory)
+        ),
+        uncovered=again(UNCOVERED, old.uncovered),
         floods=Floods(dict(again(FLOODS, list(old.floods.runs.items())))),
     )
 
