@@ -131,6 +131,7 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
             known.licence,
         ),
         floods=known.floods,
+        uncovered=known.uncovered,
         history=History(settings.digest, known.history_newest, known.history_chain),
     )
     engine = Engine(book, frozenset({os.uname().nodename}))

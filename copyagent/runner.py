@@ -304,6 +304,8 @@ class Runner:
         if book.licence.dirty:
             changes.put_licence(book.licence.memory)
             book.licence.dirty = False
+        if book.uncovered_dirty:
+            changes.put_uncovered(book.uncovered)
         if book.floods.dirty:
             changes.put_floods(book.floods)
         for say in says:
@@ -314,7 +316,7 @@ class Runner:
         book.dirty.clear()
         book.dropped.clear()
         book.mounts_dirty = book.links_dirty = book.behind_dirty = book.pauses_dirty = False
-        book.floods.dirty = False
+        book.floods.dirty = book.uncovered_dirty = False
         return changes
 
     def _put_news(self, changes: Changes, mono: float, *, along: bool) -> None:

@@ -27,6 +27,7 @@ from copyagent.core.retry import REST_TIMES, Ladder
 from copyagent.core.shelf import Shape, Shelf
 from copyagent.core.target_health import TargetHealth
 from copyagent.core.time import Moment
+from copyagent.core.uncovered import CoverAlarm
 from vtsfs.contract import messages
 from vtsfs.contract.messages import Message
 from vtsfs.contract.naming import PoolId, TapeId
@@ -90,6 +91,7 @@ class Book:
     journal: Journal = field(default_factory=Journal)
     reports: Reports = field(default_factory=Reports)
     behind: dict[Way, BehindAlarm] = field(default_factory=dict)
+    uncovered: dict[str, CoverAlarm] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
     history: History = field(default_factory=History)
     licence: Permission = field(default_factory=Permission)
@@ -114,6 +116,7 @@ class Book:
     mounts_dirty: bool = False
     links_dirty: bool = False
     behind_dirty: bool = False
+    uncovered_dirty: bool = False
     pauses_dirty: bool = False
     commands: list[Command] = field(default_factory=list)
     said: dict[tuple[int, str], float] = field(default_factory=dict)

@@ -118,7 +118,7 @@ class Consequences:
     def _host_only(self, record: TapeRecord, now: Moment) -> None:
         """The host used the tape and the overlay saw nothing: compare by digest."""
         tape = record.tape
-        if not self.covered.get(tape.vault, False):
+        if not self.covered.get(tape.vault, False) and tape.vault not in self.book.uncovered:
             detail = f"the host used {tape} and nothing was seen"
             self.book.say_once(
                 messages.NOT_COVERED, tape.vault, now, vault=tape.vault, detail=detail

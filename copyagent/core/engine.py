@@ -24,6 +24,7 @@ from copyagent.core.events import (
     SignalSeen,
     TapesFound,
     TargetProbed,
+    VaultSeen,
     VaultSwept,
     WakeupDue,
 )
@@ -105,6 +106,8 @@ class Engine:
                 if isinstance(event, PolicyCommand) and event.host in self.requests.asked:
                     self.requests.heard(event, now)
                     self.book.journal.conclude(self.requests.asked[event.host].latest)
+            case VaultSeen():
+                self.vaults.seen(event, now)
             case WakeupDue():
                 pass
 
@@ -145,6 +148,7 @@ class Engine:
         self.traffic.recover(now)
         self.behind.recover(now)
         self.licensing.recover()
+        self.vaults.cover.recover(now)
         book.floods.recover(now)
         tell_what_left(book)
         for record in sorted(book.active(), key=lambda r: str(r.tape)):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from enum import Enum
 
 from copyagent.core.copying import CopyFailed, CopyOutcome, CopyWaits, PublishedCopy
 from vtsfs.contract.feed import Hello
@@ -129,6 +130,36 @@ class TargetProbed:
     asked: Target | None = None
 
 
+class Answer(Enum):
+    """Whether a mount point answers."""
+
+    LIVE = "live"
+    DEAD = "dead"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """One mount on a vault's mount point: type and source as text, its device, whether it is ours."""
+
+    name: str
+    device: str
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSeen:
+    """Somebody looked at the mount point of *vault*: what is mounted there, the topmost last.
+
+    *answer* is that of the topmost, if it is ours; *trouble* says why nothing could be seen.
+    """
+
+    vault: str
+    layers: tuple[Mounted, ...] = ()
+    answer: Answer = Answer.LIVE
+    trouble: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class WakeupDue:
     """A moment that the engine asked for has come."""
@@ -144,5 +175,6 @@ Event = (
     | CopyIntended
     | CopyEnded
     | TargetProbed
+    | VaultSeen
     | WakeupDue
 )

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field, replace
 from copyagent.core import tape as states
 from copyagent.core.book import Acknowledged, Book
 from copyagent.core.commands import Subscribe, SweepVault
-from copyagent.core.events import FeedLost, FeedOpened, SignalSeen, TapesFound, VaultSwept
+from copyagent.core.cover import Cover, verdict_of
+from copyagent.core.events import (
+    FeedLost,
+    FeedOpened,
+    SignalSeen,
+    TapesFound,
+    VaultSeen,
+    VaultSwept,
+)
 from copyagent.core.judging import Judge
 from copyagent.core.sightings import (
     close_lost_sessions,
@@ -35,9 +43,6 @@ ABSENT_S = 600.0
 
 #: How soon a vault with a pool that could not be read is swept again, in seconds.
 UNREAD_S = 60.0
-
-#: How long an overlay may be away, in seconds, until that is an alarm: restarts take a moment.
-UNCOVERED_S = 30.0
 
 #: No signal has this number (SQLite's largest integer).
 _NEVER = 2**63 - 1
@@ -69,9 +74,8 @@ class Backlog:
 class Vaults:
     """The vaults of one agent.
 
-    *next_sweep* is when the next daily sweep is due, 0: not yet known. *gone_since* tells since when
-    an overlay does not answer (monotonic seconds), until that was told: *alarmed*. *found_changed*
-    counts what the sweeps that are under way have found changed.
+    *next_sweep* is when the next daily sweep is due, 0: not yet known. *found_changed* counts what the
+    sweeps that are under way have found changed.
     """
 
     book: Book
@@ -79,11 +83,11 @@ class Vaults:
     feeds: dict[str, Feed] = field(init=False)
     backlogs: dict[str, Backlog] = field(default_factory=dict)
     next_sweep: float = 0.0
-    gone_since: dict[str, float] = field(default_factory=dict)
-    alarmed: set[str] = field(default_factory=set)
     found_changed: dict[str, int] = field(default_factory=dict)
+    cover: Cover = field(init=False)
 
     def __post_init__(self) -> None:
+        self.cover = Cover(self.book, self.judge.covered)
         # A vault without a watched pool is nobody's business here: its overlay is not even asked.
         watched = {entry.pool.vault for entry in self.book.settings.autocopy}
         self.feeds = {vault: Feed() for vault in self.book.settings.vaults if vault in watched}
@@ -96,18 +100,17 @@ class Vaults:
             self.feeds[vault] = Feed()
         for vault in self.feeds.keys() - watched:
             del self.feeds[vault]
-            self.judge.covered.pop(vault, None)
-            for known in (self.backlogs, self.gone_since, self.found_changed):
+            self.cover.forget(vault)
+            for known in (self.backlogs, self.found_changed):
                 known.pop(vault, None)
-            self.alarmed.discard(vault)
         if self.next_sweep:
             self.next_sweep = min(self.next_sweep, now.mono + settings.sweep.interval)
 
     def times(self) -> list[float]:
         """Return the monotonic seconds at which `sweeps_due` is wanted."""
         daily = [self.next_sweep] if self.next_sweep else []
-        alarms = [since + UNCOVERED_S for since in self.gone_since.values()]
-        return [backlog.until for backlog in self.backlogs.values()] + daily + alarms
+        backlogs = [backlog.until for backlog in self.backlogs.values()]
+        return backlogs + daily + self.cover.times()
 
     def opened(self, event: FeedOpened, now: Moment) -> None:
         """Take in an overlay's hello: from where to go on, and what a gap means."""
@@ -136,9 +139,7 @@ class Vaults:
         after = min(max(after, hello.floor), hello.highest)
         book.acks[hello.vault] = Acknowledged(hello.outbox_id, after)
         self.feeds[hello.vault] = Feed(up=True, since_ns=now.wall_ns, trouble="")
-        self.judge.covered[hello.vault] = True
-        self.gone_since.pop(hello.vault, None)
-        self.alarmed.discard(hello.vault)
+        self.cover.speaks(hello.vault)
         book.commands.append(Subscribe(hello.vault, after))
         if after < hello.highest:
             # What waits in the outbox explains most of what a sweep would find: hear it first.
@@ -152,8 +153,6 @@ class Vaults:
         if event.vault not in self.feeds:
             return
         feed = self.feeds[event.vault]
-        if event.vault not in self.alarmed:
-            self.gone_since.setdefault(event.vault, now.mono)
         if feed.up or feed.trouble != event.cause:
             if not feed.up and event.vault in self.book.acks:
                 # What happens to a vault without its overlay only a sweep can find.
@@ -163,7 +162,12 @@ class Vaults:
             self.feeds[event.vault] = replace(
                 feed, up=False, since_ns=now.wall_ns, trouble=event.cause
             )
-        self.judge.covered[event.vault] = False
+        self.cover.silent(event.vault, event.cause, now)
+
+    def seen(self, event: VaultSeen, now: Moment) -> None:
+        """Take in what a look at the vault's mount point has shown."""
+        if event.vault in self.feeds:
+            self.cover.seen(event.vault, verdict_of(event), now)
 
     def signalled(self, event: SignalSeen, now: Moment) -> None:
         """Take in what an overlay reports, once."""
@@ -272,14 +276,7 @@ class Vaults:
         """Ask for the sweeps whose time has come."""
         self._backlogs_done(now)
         self._daily(now)
-        self._tell_uncovered(now)
-
-    def _tell_uncovered(self, now: Moment) -> None:
-        for vault, since in list(self.gone_since.items()):
-            if now.mono - since >= UNCOVERED_S:
-                del self.gone_since[vault]
-                self.alarmed.add(vault)
-                self.book.say(messages.NOT_COVERED, vault=vault, detail=self.feeds[vault].trouble)
+        self.cover.due(now)
 
     def _backlogs_done(self, now: Moment) -> None:
         for vault, backlog in list(self.backlogs.items()):

@@ -17,6 +17,7 @@ from copyagent.core.link import Link
 from copyagent.core.on_record import OnRecord
 from copyagent.core.owed import BehindAlarm
 from copyagent.core.records import TapeRecord
+from copyagent.core.uncovered import CoverAlarm
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.naming import PoolId
 
@@ -31,6 +32,7 @@ BEHIND: TypeAdapter[list[tuple[PoolId, str, BehindAlarm]]] = TypeAdapter(
     list[tuple[PoolId, str, BehindAlarm]]
 )
 PAUSES: TypeAdapter[dict[str, Pause]] = TypeAdapter(dict[str, Pause])
+UNCOVERED: TypeAdapter[dict[str, CoverAlarm]] = TypeAdapter(dict[str, CoverAlarm])
 FLOODS: TypeAdapter[list[tuple[Matter, Run]]] = TypeAdapter(list[tuple[Matter, Run]])
 LICENCE: TypeAdapter[LicenceMemory] = TypeAdapter(LicenceMemory)
 FIELDS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])

@@ -9,7 +9,7 @@ Tables (schema version 2, in ``meta``):
                tapes were all seen once), ``behind`` (of which pools it was told that they have
                fallen behind), ``links`` (how far each host was heard, and what was told of its link),
                ``pauses`` (what operators have paused), ``floods`` (messages that are counted to be
-               told together)
+               told together), ``uncovered`` (vaults of which it was told that they are not covered)
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
 ``reported``   what the overlays reported lately, JSON by number, with the time of its arrival
 ``history``    what became of copies, JSON by number, chained (`copyagent.state.history_rows`)
@@ -50,6 +50,7 @@ from copyagent.core.on_record import on_record
 from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
 from copyagent.core.shelf import Shelf
+from copyagent.core.uncovered import CoverAlarm
 from copyagent.state import encoding, history_rows, shelving
 from copyagent.state.encoding import decode, encode
 from copyagent.state.history_rows import HistoryWanted
@@ -103,6 +104,7 @@ class Remembered:
     pauses: dict[str, Pause] = field(default_factory=dict)
     licence: LicenceMemory = field(default_factory=LicenceMemory)
     floods: Floods = field(default_factory=Floods)
+    uncovered: dict[str, CoverAlarm] = field(default_factory=dict)
     history_newest: int = 0
     history_chain: str = START
 
@@ -179,6 +181,10 @@ class Changes:
         """Save what operators have paused."""
         self.knowledge["pauses"] = encode(encoding.PAUSES, dict(pauses))
 
+    def put_uncovered(self, alarms: Mapping[str, CoverAlarm]) -> None:
+        """Save which vaults are not covered, and when that was told."""
+        self.knowledge["uncovered"] = encode(encoding.UNCOVERED, dict(alarms))
+
     def put_floods(self, floods: Floods) -> None:
         """Save which messages are counted to be told together."""
         self.knowledge["floods"] = encode(encoding.FLOODS, list(floods.runs.items()))
@@ -231,6 +237,7 @@ class Store:
             mounts = self._mounts(knowledge)
             history_newest, history_chain = history_rows.newest(self._db)
         behind = _known(knowledge, "behind", encoding.BEHIND, [])
+        floods = _known(knowledge, "floods", encoding.FLOODS, [])
         return Remembered(
             records=records,
             mounts=mounts,
@@ -242,7 +249,8 @@ class Store:
             behind={(pool, target): alarm for pool, target, alarm in behind},
             pauses=_known(knowledge, "pauses", encoding.PAUSES, {}),
             licence=_known(knowledge, "licence", encoding.LICENCE, LicenceMemory()),
-            floods=Floods(dict(_known(knowledge, "floods", encoding.FLOODS, []))),
+            uncovered=_known(knowledge, "uncovered", encoding.UNCOVERED, {}),
+            floods=Floods(dict(floods)),
             history_newest=history_newest,
             history_chain=history_chain,
         )

@@ -24,6 +24,7 @@ from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.shelf import Shelf
 from copyagent.core.tape import Copied, State
 from copyagent.core.time import Moment
+from copyagent.state import encoding
 from copyagent.state.encoding import FLOODS, LICENCE, LINKS, MOUNTS, PAUSES, RECORD, decode, encode
 from tests.support.histories import (
     START_NS,
@@ -220,6 +221,7 @@ def book_again(old: Book, records: Shelf) -> Book:
             old.licence.required, old.licence.found, again(LICENCE, old.licence.memory)
         ),
         uncovered=again(UNCOVERED, old.uncovered),
+        uncovered=again(encoding.UNCOVERED, old.uncovered),
         floods=Floods(dict(again(FLOODS, list(old.floods.runs.items())))),
     )
 

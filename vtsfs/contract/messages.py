@@ -267,7 +267,13 @@ HOST_KEY = Message(
 NOT_COVERED = Message(
     824140,
     "Vault {vault} not covered by the overlay: {detail}",
-    "Stop the tape engine, then: vtsfs attach {vault}. Writes are not seen until then.",
+    "Stop the tape engine: what it writes is not seen, and may not even reach the vault. Take off what "
+    "is mounted over it, if anything is (findmnt), then: vtsfs attach {vault}. The vault is swept then.",
+)
+COVERED_AGAIN = Message(
+    224145,
+    "Vault {vault} is covered by the overlay again, after {took}",
+    "Nothing to do: a sweep finds, and has copied, what was written into the vault meanwhile.",
 )
 OUTBOX_FAILURE = Message(
     824141,

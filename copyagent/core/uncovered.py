@@ -1,0 +1,17 @@
+"""What is remembered of a vault that is not covered, across restarts."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CoverAlarm:
+    """That a vault is not covered is an alarm since *since_ns*, for *cause*.
+
+    *told_ns* is when it was told last, 0 if the same was told so shortly before that it was not told
+    again; both since the epoch. *looked* tells whether a look at the mount point has shown it.
+    """
+
+    since_ns: int
+    cause: str = ""
+    told_ns: int = 0
+    looked: bool = False
