@@ -12,6 +12,7 @@ import click
 from copyagent.cli import csv_rows
 from copyagent.cli.console import LOOK_S, console, is_screen, printable
 from copyagent.cli.display import folded, how_proven
+from copyagent.cli.history_verify import show_settings, verify_history
 from copyagent.cli.spans import span_of, span_options
 from copyagent.control.client import ask
 from copyagent.control.inquiries import History
@@ -27,7 +28,8 @@ USUAL = 100
 #: The columns of ``--csv``: they stay, and what is new comes into ``more``.
 COLUMNS = (
     *("number", "at", "kind", "tape", "target", "generation", "settings"),
-    *("verdict", "overlay", "host", "ended", "action", "copy_to", "held_at", "bytes"),
+    *("verdict", "row", "overlay", "host", "mounted", "opened", "ended", "sessions", "wrote"),
+    *("bytes", "changes", "again", "action", "copy_to", "held_at"),
     *("size", "modified", "way", "sent", "skipped", "resumed", "took_s", "attempts"),
     *("sha256", "root", "verified", "published", "reason", "cause"),
     *("message", "severity", "text", "user", "object", "because", "old", "new", "how"),
@@ -44,6 +46,11 @@ Document = dict[str, Any]
 @click.option("--last", "-n", metavar="N", type=click.IntRange(1), help="Only the newest N.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line instead.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values (RFC 4180).")
+@click.option("--verify", is_flag=True, help="Check that no entry was changed or is missing.")
+@click.option("--known", multiple=True, metavar="NUMBER:HASH", help="Noted down at a check before.")
+@click.option("--file", type=click.Path(path_type=Path), help="Check this copy of a state file.")
+@click.option("--event-log", type=click.Path(path_type=Path), help="Compare with this event log.")
+@click.option("--settings", metavar="SHA256", help="Print settings that were in force, redacted.")
 @click.pass_obj
 def history(
     config: Path,
@@ -57,8 +64,19 @@ def history(
     last: int | None,
     as_json: bool,
     as_csv: bool,
+    verify: bool,
+    known: tuple[str, ...],
+    file: Path | None,
+    event_log: Path | None,
+    settings: str | None,
 ) -> None:
     """Show what became of copies: when, how, how much was sent, how it was proven."""
+    if verify:
+        return verify_history(config, file=file, event_log=event_log, known=known, as_json=as_json)
+    if known or file is not None or event_log is not None:
+        raise UsageError("--known, --file and --event-log belong to --verify")
+    if settings is not None:
+        return show_settings(config, settings)
     if as_json and as_csv:
         raise UsageError("--json and --csv are two forms of the same; choose one")
     span = span_of(since=since, begin=begin, end=end, local=local)

@@ -32,7 +32,8 @@ _T = TypeVar("_T")
 #: The columns of ``--csv``: they stay, and what is new comes into ``more``.
 COLUMNS = (
     *("kind", "number", "at", "tape", "target", "generation"),
-    *("verdict", "overlay", "host", "ended", "bytes", "size", "modified"),
+    *("verdict", "row", "overlay", "host", "mounted", "opened", "ended", "sessions", "wrote"),
+    *("bytes", "size", "modified", "changes", "again"),
     *("outcome", "took_s", "copy", "copy_generation", "published", "sha256", "root", "verified"),
     *("way", "sent", "attempts", "reason", "cause"),
     *("user", "action", "object", "because", "old", "new"),

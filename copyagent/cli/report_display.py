@@ -43,10 +43,12 @@ def figures_shown(document: Document, width: int, goal: Goal) -> RenderableType:
 def _counts(document: Document) -> str:
     verdicts = "; ".join(f"{count} {verdict}" for verdict, count in document["verdicts"].items())
     happened = document["happened"]
+    again = document["judged_again"]
     told = ", ".join(f"{count} {kind}" for kind, count in happened.items() if count)
     return (
         f"{document['dismounts']} dismounts and {document['changes']} changes without one"
-        f"{f' ({verdicts})' if verdicts else ''}; {document['needed_none']} needed no copy. "
+        f"{f' ({verdicts})' if verdicts else ''}; {document['needed_none']} needed no copy"
+        f"{f', {again} were judged again later' if again else ''}. "
         f"On record besides: {told or 'nothing'}."
     )
 

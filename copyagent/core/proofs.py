@@ -20,7 +20,13 @@ Entry = Mapping[str, Any]
 OWING: Final = frozenset({Kind.DISMOUNTED, Kind.CHANGED})
 
 #: Entries that tell what became of it: all that is looked for after the time that is asked about.
-SETTLING: Final = (*sorted(OWING), Kind.COPIED.value, "kept", Kind.FAILED.value, Kind.HELD.value)
+SETTLING: Final = tuple(
+    kind.value
+    for kind in (
+        *(Kind.DISMOUNTED, Kind.CHANGED, Kind.COPIED, Kind.KEPT),
+        *(Kind.FAILED, Kind.HELD, Kind.CANCELLED),
+    )
+)
 
 
 class Outcome(StrEnum):
@@ -32,11 +38,19 @@ class Outcome(StrEnum):
     ERASED = "erased here before it was copied"
     HELD = "held"
     FAILED = "failed"
+    CANCELLED = "cancelled"
     WAITING = "not copied yet"
+    AGAIN = "judged again"
 
 
 #: At the end, these are what is still to be done.
-OPEN: Final = frozenset({Outcome.HELD, Outcome.FAILED, Outcome.WAITING})
+OPEN: Final = frozenset({Outcome.HELD, Outcome.FAILED, Outcome.CANCELLED, Outcome.WAITING})
+
+_KEEPS: Final = {
+    Kind.HELD: Outcome.HELD,
+    Kind.FAILED: Outcome.FAILED,
+    Kind.CANCELLED: Outcome.CANCELLED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +105,13 @@ class Matching:
         match entry["kind"]:
             case Kind.COPIED:
                 yield from self._copied(way, entry)
-            case "kept":
+            case Kind.KEPT:
                 yield from self._end(way, Outcome.ERASED)
             case Kind.DISMOUNTED | Kind.CHANGED:
                 yield from self._erased(entry)
-            case Kind.FAILED | Kind.HELD as kind:
-                outcome = Outcome.FAILED if kind == Kind.FAILED else Outcome.HELD
+            case kind if kind in _KEEPS:
                 for one in self.open.get(way, ()):
-                    one.outcome, one.why = outcome, why_of(entry)
+                    one.outcome, one.why = _KEEPS[kind], why_of(entry)
 
     def rest(self) -> Iterator[Proof]:
         """Hand out what nothing has settled, oldest first."""
@@ -111,15 +124,27 @@ class Matching:
     def _owed(self, entry: Entry) -> Iterator[Proof]:
         ended_ns = parse_iso(entry.get("ended")) or parse_iso(entry["at"])
         held = _names(entry, "held_at")
+        again, known = bool(entry.get("again")), False
         targets = dict.fromkeys([*_names(entry, "copy_to"), *held])
         for target in targets:
-            owed = _Open(entry, ended_ns)
+            owed = self._same(entry, target) if again else None
+            if owed is None:
+                owed = _Open(entry, ended_ns)
+                self.targets.add(target)
+                self.open.setdefault((entry["tape"], target), []).append(owed)
+            else:
+                known = True
             if target in held:
                 owed.outcome, owed.why = Outcome.HELD, str(entry.get("verdict", ""))
-            self.targets.add(target)
-            self.open.setdefault((entry["tape"], target), []).append(owed)
-        if not targets:
+        if again and (known or not targets):
+            yield Proof(entry, "", Outcome.AGAIN, ended_ns)
+        elif not targets:
             yield Proof(entry, "", Outcome.NOT_OWED, ended_ns)
+
+    def _same(self, entry: Entry, target: str) -> _Open | None:
+        """Find the dismount that *entry* judges once more, if its copy is still open."""
+        found = self.open.get((entry["tape"], target), [])
+        return found[-1] if found and found[-1].generation == entry["generation"] else None
 
     def _copied(self, way: tuple[str, str], copy: Entry) -> Iterator[Proof]:
         found = self.open.pop(way, [])
@@ -161,9 +186,9 @@ def evidence(proof: Proof) -> dict[str, Any]:
 
 
 def why_of(entry: Entry) -> str:
-    """Say what a copy failed or is held for, by the entry that tells of it."""
-    reason, cause = entry.get("reason"), entry.get("cause")
-    return ": ".join(str(part) for part in (reason, cause) if part)
+    """Say why a copy failed, is held or was cancelled, by the entry that tells of it."""
+    said = (entry.get(key) for key in ("user", "because", "reason", "cause"))
+    return ": ".join(str(part) for part in said if part)
 
 
 #: What the entry of a copy proves it by.

@@ -168,6 +168,7 @@ class ServiceLevel:
     gaps: Bounded = field(default_factory=Bounded)
     open: Bounded = field(default_factory=Bounded)
     not_owed: int = 0
+    again: int = 0
     begins_ns: int = 0
     _worst: list[tuple[float, int, str, dict[str, Any]]] = field(default_factory=list)
 
@@ -180,7 +181,8 @@ class ServiceLevel:
         match kind:
             case _ if kind in OWING:
                 self.verdicts[str(entry.get("verdict", ""))] += 1
-            case Kind.FAILED | Kind.HELD:
+                self.again += bool(entry.get("again"))
+            case Kind.FAILED | Kind.HELD | Kind.CANCELLED:
                 self._cause(f"{kind}: {why_of(entry)}")
             case Kind.ALARM if entry.get("message") in GAPS:
                 self.gaps.add({"at": entry["at"], "what": entry.get("text", "")})
@@ -194,7 +196,7 @@ class ServiceLevel:
     def add(self, proof: Proof) -> None:
         """Count *proof*."""
         if not proof.target:
-            self.not_owed += 1
+            self.not_owed += proof.outcome is Outcome.NOT_OWED
             return
         pool = str(proof.dismount["tape"]).rpartition("/")[0]
         way = self.ways.setdefault((pool, proof.target), Figures())
@@ -266,7 +268,8 @@ class ServiceLevel:
             "within_s": self.goal.within_s,
             "goal_percent": None if goal is None else float(goal),
             "met": self.met,
-            "dismounts": self.kinds[Kind.DISMOUNTED],
+            "dismounts": self.kinds[Kind.DISMOUNTED] - self.again,
+            "judged_again": self.again,
             "changes": self.kinds[Kind.CHANGED],
             "needed_none": self.not_owed,
             "verdicts": dict(self.verdicts.most_common()),
@@ -280,7 +283,10 @@ class ServiceLevel:
             "open_left_out": self.open.left_out,
             "happened": {
                 kind: self.kinds[kind]
-                for kind in ("copied", "failed", "held", "doubted", "action", "alarm", "loaded")
+                for kind in (
+                    *(Kind.COPIED, Kind.FAILED, Kind.HELD, Kind.CANCELLED, Kind.DOUBTED),
+                    *(Kind.ACTION, Kind.ALARM, Kind.LOADED),
+                )
             },
             "causes": dict(self.causes.most_common()),
             "unseen": sum(self.verdicts[verdict] for verdict in UNSEEN),

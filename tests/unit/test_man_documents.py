@@ -19,6 +19,7 @@ from copyagent.core.journal import Journal
 from copyagent.core.link import Link
 from copyagent.core.on_record import OnRecord
 from copyagent.core.rehearsal import Rehearsal
+from copyagent.core.service_level import Asked, ServiceLevel
 from copyagent.core.time import Moment
 from copyagent.ems.recording import Recording
 from copyagent.ems.trial import Trial
@@ -115,6 +116,14 @@ def test_the_keys_of_an_audit() -> None:
 def test_the_keys_of_a_generation() -> None:
     document = generation_document("drsite", COPY)
     assert keys_between(".It Ic generations", ".It Ic fetch") == set(document)
+
+
+def test_the_keys_of_a_report() -> None:
+    document = {"system": "", **ServiceLevel(Asked(0, 1, 1)).document()}
+    assert keys_between(".It Ic report", ".It Ic history") == set(document)
+    text = PAGE.read_text(encoding="ascii")
+    text = text[text.index(".It Ic report") : text.index(".It Ic history")]
+    assert [key for key in document["total"] if key not in text] == []
 
 
 def test_the_keys_of_the_history() -> None:

@@ -93,6 +93,7 @@ def test_a_later_generation_proves_the_former_ones_and_not_the_other_way_round()
     [
         (Kind.HELD, {"reason": "conflict", "cause": "DEV2"}, Outcome.HELD, "conflict: DEV2"),
         (Kind.FAILED, {"cause": "no room", "attempts": 12}, Outcome.FAILED, "no room"),
+        (Kind.CANCELLED, {"user": "ann", "because": "test"}, Outcome.CANCELLED, "ann: test"),
     ],
 )
 def test_what_keeps_it_is_told_until_it_is_copied(
@@ -116,7 +117,7 @@ def test_what_is_erased_cannot_be_copied_any_more() -> None:
         (1, "drsite", "erased here before it was copied"),
         (2, "", "no copy needed"),
     ]
-    kept = entry(2, "kept", target="drsite", how="deleted")
+    kept = entry(2, Kind.KEPT, target="drsite", how="deleted")
     assert outcomes(dismounted(1), kept) == [(1, "drsite", "erased here before it was copied")]
 
 
@@ -132,6 +133,25 @@ def test_what_comes_after_the_time_asked_about_owes_nothing() -> None:
     assert not list(matching.settle(dismounted(2, 2)))
     assert [p.dismount["number"] for p in matching.settle(copied(3, 2))] == [1]
     assert not matching.open
+
+
+def test_sessions_that_are_judged_again_are_one_dismount() -> None:
+    again = dismounted(2, again=True)
+    assert outcomes(dismounted(1), again, copied(3)) == [
+        (2, "", "judged again"),
+        (1, "drsite", "copied"),
+    ]
+    held = dismounted(2, to="", held_at="drsite", verdict="conflict", again=True)
+    assert outcomes(dismounted(1), held) == [(2, "", "judged again"), (1, "drsite", "held")]
+    # What was copied already, and is owed once more, is owed since then.
+    assert outcomes(dismounted(1), copied(2), dismounted(3, again=True)) == [
+        (1, "drsite", "copied"),
+        (3, "drsite", "not copied yet"),
+    ]
+    assert outcomes(dismounted(1, to=""), dismounted(2, to="", again=True)) == [
+        (1, "", "no copy needed"),
+        (2, "", "judged again"),
+    ]
 
 
 def test_a_changed_tape_is_owed_like_a_dismounted_one() -> None:
