@@ -146,7 +146,7 @@ def question(runner: Runner, request: EngineRequest, user: str) -> Question:
         case Status():
             return status_of(runner)
         case Explain(tape):
-            return partial(report.explain, runner.engine, tape)
+            return partial(report.explain, runner.engine, tape, progress=runner.progress)
         case Retry(TapeId() as tape):
             return lambda now: operator.retry(book, tape, user, now)
         case Retry():

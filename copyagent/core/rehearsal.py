@@ -39,6 +39,7 @@ from copyagent.core.host_report import Document, event_document, zone_of
 from copyagent.core.queues import CopyKey
 from copyagent.core.readings import signal_in_words
 from copyagent.core.records import Judgement
+from copyagent.core.shown_states import shown_state
 from copyagent.core.time import Moment
 from vtsfs.contract.feed import Hello
 from vtsfs.contract.naming import TapeId
@@ -210,8 +211,8 @@ class Rehearsal:
                 document = report.explain(self._engine, tape, self._now)["verdict"]
                 text = f"{tape}: {document['verdict']}"
                 self._note("verdict", text, tape=str(tape), **document)
-            for target, copy in record.copies.items():
-                words = report.state_words(self._book, record, copy, self._now)
+            for target in record.copies:
+                words = shown_state(self._book, record, target, self._now).text
                 if self._states.get((tape, target), "clean") != words:
                     self._states[tape, target] = words
                     self._note("state", f"{tape} at {target}: {words}", tape=str(tape), state=words)

@@ -13,21 +13,20 @@ from typing import Any
 from copyagent.core import tape as states
 from copyagent.core import traffic_report
 from copyagent.core.book import Book
-from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.dates import iso
 from copyagent.core.engine import Engine
 from copyagent.core.gates import Obstacle
 from copyagent.core.host_mount import HostMount
 from copyagent.core.host_report import link_document
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
+from copyagent.core.shown import document, shown
+from copyagent.core.shown_states import shown_state
 from copyagent.core.time import Moment
-from copyagent.core.traffic_report import Progress, obstacle
-from copyagent.core.witness import Overlay, Session, overlay_says
-from vtsfs.contract import messages
-from vtsfs.contract.errors import RequestFailed
+from copyagent.core.traffic_report import NO_PROGRESS, Progresses, phase_of
+from copyagent.core.witness import Session
+from vtsfs.contract.errors import NameUnknown
 from vtsfs.contract.naming import PoolId, TapeId
-from vtsfs.contract.signals import Access
-from vtsfs.contract.units import format_duration
+from vtsfs.contract.near_names import near
 
 #: Version of the documents made here.
 SCHEMA = 1
@@ -38,9 +37,7 @@ MOST_LISTED = 1000
 Document = dict[str, Any]
 
 
-def status(
-    engine: Engine, progress: dict[tuple[TapeId, str], Progress], version: str, now: Moment
-) -> Document:
+def status(engine: Engine, progress: Progresses, version: str, now: Moment) -> Document:
     """Return the whole state of the agent, tape by pool, links, targets and running copies."""
     book = engine.book
     return {
@@ -87,7 +84,9 @@ def status(
     }
 
 
-def explain(engine: Engine, tape: TapeId, now: Moment) -> Document:
+def explain(
+    engine: Engine, tape: TapeId, now: Moment, progress: Progresses = NO_PROGRESS
+) -> Document:
     """Return every witness's evidence about *tape*, the verdict, what was done, and what comes."""
     book = engine.book
     record = book.records.get(tape)
@@ -96,8 +95,10 @@ def explain(engine: Engine, tape: TapeId, now: Moment) -> Document:
         if not book.settings.naming.patterns().is_label(tape.label):
             why = "its name is no tape's by naming.label in the settings, so it is never copied"
         elif book.watches(tape.pool_id):
-            why = "no witness has seen a tape of that name"
-        raise RequestFailed(f"nothing is known of {tape}: {why}")
+            meant = near(tape.label, book.records.labels(str(tape.pool_id)))
+            hint = f"; did you mean {tape.pool_id}/{meant}?" if meant else ""
+            why = f"no witness has seen a tape of that name{hint}"
+        raise NameUnknown(f"nothing is known of {tape}: {why}")
     mount = engine.judge.mount_of(record)
     return {
         "schema": SCHEMA,
@@ -115,140 +116,14 @@ def explain(engine: Engine, tape: TapeId, now: Moment) -> Document:
             "host": _mount(mount),
         },
         "verdict": _judgement(record.judgement),
-        "copies": [
-            _copy(book, record, target, copy, now) for target, copy in record.copies.items()
-        ],
+        "copies": [_copy(book, record, target, now, progress) for target in record.copies],
         "history": [{"at": iso(n.at_ns), "what": n.text} for n in record.notes],
     }
-
-
-def state_words(book: Book, record: TapeRecord, copy: CopyRecord, now: Moment) -> str:
-    """Name the state of one copy in the words of DESIGN section 11."""
-    state = copy.state
-    if record.writers:
-        return "mounted (read/write)"
-    closed = obstacle(book, record, copy, now)
-    if closed is not None:
-        return f"waiting ({closed.words})"
-    match state:
-        case states.Held():
-            return f"held ({state.reason})"
-        case states.Copying():
-            return "copying"
-        case states.Retrying():
-            return f"retry {state.failures}/{book.ladder.attempts}"
-        case states.Waiting():
-            return f"waiting ({state.reason})"
-    if record.evidence.unsettling:
-        settled = record.evidence.settled_at(book.settings.cross_check.settle)
-        return "settling" if now.mono < settled else "awaiting host"
-    if isinstance(state, states.PROTECTED) and any(
-        session.access is Access.READ for session in record.open.values()
-    ):
-        return "mounted (read only)"
-    return f"kept ({state.how} at source)" if isinstance(state, states.Kept) else state.kind
 
 
 def unfit_vaults(unfit: Mapping[str, str]) -> str:
     """Say which vaults of a target take no copies, and why; empty if all do."""
     return "; ".join(f"no copies into {vault}: {cause}" for vault, cause in sorted(unfit.items()))
-
-
-def trouble(state: states.State) -> str | None:
-    """Say who can mend what keeps the copy: time (transient), somebody there (permanent), us (held).
-
-    None where nothing is wrong, or nothing but patience is needed.
-    """
-    match state:
-        case states.Held():
-            return "held"
-        case states.Retrying(permanent=True) | states.Failed(permanent=True):
-            return "permanent"
-        case states.Waiting(reason=WaitReason.HOST_KEY | WaitReason.FOREIGN_AGENT):
-            return "permanent"
-        case states.Retrying() | states.Failed():
-            return "transient"
-        case _:
-            return None
-
-
-def next_step(book: Book, record: TapeRecord, target: str, now: Moment) -> str:
-    """Say what happens next by itself, or what the operator has to do."""
-    state = record.copies[target].state
-    fields = {"tape": record.tape, "target": target, "pool": record.tape.pool_id}
-    if record.writers:
-        return "It is judged, and copied if need be, when its last writer has closed it."
-    closed = obstacle(book, record, record.copies[target], now)
-    if closed is not None:
-        return closed.next_step
-    match state:
-        case states.Queued():
-            return "It is copied as soon as a copy to that target may start."
-        case states.Copying():
-            return "Wait for the end of the copy."
-        case states.Retrying():
-            left = max(state.due.mono - now.mono, 0)
-            if state.permanent:
-                again = f"It is tried again in {left:.0f} s all the same."
-                return f"Somebody has to act: {_sentence(state.next_step)} {again}"
-            return f"Next attempt in {left:.0f} s. {_sentence(state.next_step)}"
-        case states.Failed() if state.unreachable and book.settings.retry.rearm != "never":
-            return (
-                f"It is tried again by itself when the target answers. {_sentence(state.next_step)}"
-            )
-        case states.Failed():
-            return f"{_sentence(state.next_step)} {messages.next_step(messages.GAVE_UP, fields)}"
-        case states.Waiting():
-            left = max(state.due.mono - now.mono, 0)
-            advice = _WAITS[state.reason].replace("{target}", target)
-            return f"Looked at again in {left:.0f} s. {advice}"
-        case states.Held(reason=HoldReason.TARGET_UNKNOWN, stamp=None):
-            # Not a file: nothing that could be replaced in one step, whoever allows it.
-            return f"Remove it at the target, then: copyagent retry {record.tape}"
-        case states.Held():
-            return messages.next_step(HOLDS[state.reason], fields)
-        case states.Unsynced():
-            return f"Copy it for the first time: copyagent sync {record.tape}"
-    if overlay_says(record.evidence, writers=False) is not Overlay.NOTHING:
-        return _heard(book, record, now)
-    return "Nothing to do."
-
-
-def _heard(book: Book, record: TapeRecord, now: Moment) -> str:
-    at = book.deadlines.get(record.tape)
-    if at is None:
-        return "The witnesses are being heard; a verdict comes."
-    cross_check, left = book.settings.cross_check, max(at - now.mono, 0)
-    if left > cross_check.settle + cross_check.grace:
-        latest = format_duration(left)
-        return f"The host has it: a verdict comes when it dismounts it, in {latest} at the latest."
-    return f"The witnesses are being heard; a verdict comes within {left:.0f} s."
-
-
-_WAITS = {
-    WaitReason.OPEN: "Somebody has the tape open for writing; it is copied when they close it.",
-    WaitReason.FENCED: messages.FENCED.next_step,
-    WaitReason.HOST_KEY: messages.HOST_KEY.next_step,
-    WaitReason.FOREIGN_AGENT: messages.FOREIGN_AGENT.next_step,
-}
-
-HOLDS = {
-    HoldReason.CONFLICT: messages.CONFLICT,
-    HoldReason.INTERRUPTED: messages.INTERRUPTED,
-    HoldReason.POLICY: messages.HELD_BY_POLICY,
-    HoldReason.TARGET_CHANGED: messages.TARGET_CHANGED,
-    HoldReason.TARGET_UNKNOWN: messages.TARGET_UNKNOWN,
-    HoldReason.SOURCE_UNFIT: messages.SOURCE_UNFIT,
-    HoldReason.LABEL_TWICE: messages.LABEL_TWICE,
-    HoldReason.LABEL_ELSEWHERE: messages.LABEL_ELSEWHERE,
-    HoldReason.SAME_STORAGE: messages.SAME_STORAGE,
-    HoldReason.NOT_EQUAL: messages.NOT_EQUAL,
-    HoldReason.ROLLED_BACK: messages.ROLLED_BACK,
-}
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
 
 
 @dataclass(slots=True)
@@ -271,14 +146,16 @@ def _in_common(words: str) -> str:
     return f"{rest})" if until and rest == f"waiting ({Obstacle.HOLD_DOWN}" else words
 
 
-def _pools(book: Book, now: Moment) -> list[Document]:
+def _pools(book: Book, progress: Progresses, now: Moment) -> list[Document]:
     """Count the copies of every pool at every target, with one look at what is not at rest."""
     tallies = {(str(e.pool), e.target): _Tally() for e in book.settings.autocopy}
     for record in book.active():
-        for target, copy in record.copies.items():
+        for target in record.copies:
             tally = tallies.get((str(record.tape.pool_id), target))
             if tally is not None:
-                tally.words[_in_common(state_words(book, record, copy, now))] += 1
+                phase = phase_of(progress, record, target)
+                words = shown_state(book, record, target, now, phase).text
+                tally.words[_in_common(words)] += 1
                 if not record.protected_at(target):
                     tally.lacks(record.behind_ns)
     for (path, shape), count in book.records.counts().items():
@@ -310,7 +187,7 @@ def _pool(book: Book, pool: PoolId, target: str, tally: _Tally, now: Moment) -> 
     }
 
 
-def _attention(book: Book, now: Moment) -> Document:
+def _attention(book: Book, progress: Progresses, now: Moment) -> Document:
     """List the copies that are not as they should be, oldest first, and count those left out."""
     lacking = [
         (record.behind_ns, record.tape, target)
@@ -328,8 +205,7 @@ def _attention(book: Book, now: Moment) -> Document:
     listed = []
     for _, tape, target in heapq.nsmallest(MOST_LISTED, lacking):
         record = _to_show(book, tape)
-        document = _copy(book, record, target, record.copies[target], now)
-        listed.append(document | {"tape": str(tape)})
+        listed.append(_copy(book, record, target, now, progress) | {"tape": str(tape)})
     return {"attention": listed, "attention_left_out": count - len(listed)}
 
 
@@ -342,36 +218,11 @@ def _to_show(book: Book, tape: TapeId) -> TapeRecord:
     return TapeRecord(tape, copies=never)
 
 
-def _copy(book: Book, record: TapeRecord, target: str, copy: CopyRecord, now: Moment) -> Document:
-    state = copy.state
-    made: Document = {
-        "target": target,
-        "state": state_words(book, record, copy, now),
-        "next": next_step(book, record, target, now),
-        "why": "",
-        "trouble": trouble(state),
-        "asked": copy.wish.errand.value if copy.wish is not None else None,
-    }
-    match state:
-        case states.Retrying() | states.Failed():
-            made |= {"why": state.cause, "attempts": state.failures}
-        case states.Held():
-            made |= {"why": state.detail, "since": iso(state.at_ns)}
-        case states.Waiting():
-            made |= {"why": state.detail, "attempts": state.failures}
-    closed = obstacle(book, record, copy, now)
-    if closed is not None:
-        made["why"] = closed.why
-    base = copy.base
-    if base is not None:
-        made["published"] = {
-            "generation": base.generation,
-            "size": base.size,
-            "sha256": base.sha256,
-            "verified": base.verified,
-            "at": iso(base.published_ns),
-        }
-    return made
+def _copy(
+    book: Book, record: TapeRecord, target: str, now: Moment, progress: Progresses
+) -> Document:
+    told = shown(book, record, target, now, phase_of(progress, record, target))
+    return document(record, target, told, book.ladder.attempts)
 
 
 def _session(session: Session) -> Document:

@@ -14,7 +14,7 @@ from copyagent.core.policy_commands import NotUnderstood, OtherCommand, SyncOrde
 from copyagent.core.syncing import SyncWanted, sync
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.naming import PoolId
 from vtsfs.contract.settings_ems import EmsHost
 
@@ -134,7 +134,7 @@ class HostRequests:
         try:
             wanted = SyncWanted(order.where, targets=targets, cautiously=True)
             answers = sync(self.book, wanted, user, now)
-        except RequestFailed as failure:
+        except (NameUnknown, RequestFailed) as failure:
             self._refuse(event, str(failure), now)
             return
         outcome = answers[0] if len(answers) == 1 else f"{len(answers)} copies queued"

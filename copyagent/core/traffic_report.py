@@ -4,13 +4,13 @@ Parts of the documents of `copyagent.core.report`.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from copyagent.core.book import Book
 from copyagent.core.dates import iso
-from copyagent.core.gates import Closed, Pause
-from copyagent.core.records import CopyRecord, TapeRecord
+from copyagent.core.gates import Pause
+from copyagent.core.records import TapeRecord
 from copyagent.core.time import Moment
 from copyagent.core.windows import describe, is_open, turns_in_s
 from vtsfs.contract.naming import TapeId
@@ -34,6 +34,19 @@ class Progress:
     total: int
     started_ns: int
     rate: float | None = None
+
+
+#: How far each running copy is, as its copier has told.
+Progresses = Mapping[tuple[TapeId, str], Progress]
+
+#: For who knows nothing of it.
+NO_PROGRESS: Final[Progresses] = {}
+
+
+def phase_of(progress: Progresses, record: TapeRecord, target: str) -> str:
+    """Return what the running copy of *record* to *target* does; empty if none runs, or none tells."""
+    found = progress.get((record.tape, target)) if progress else None
+    return "" if found is None else found.phase
 
 
 @dataclass(slots=True)
@@ -77,14 +90,6 @@ def running(tape: TapeId, target: str, progress: Progress | None, now: Moment) -
         "rate": round(rate),
         "left_s": None if left is None else round(left),
     }
-
-
-def obstacle(book: Book, record: TapeRecord, copy: CopyRecord, now: Moment) -> Closed | None:
-    """Return what keeps a copy that is due from being started, where its own tape does not."""
-    if record.unsettled:
-        return None
-    target = next(name for name, each in record.copies.items() if each is copy)
-    return book.obstacle(record, target, now)
 
 
 def pause(paused: Pause | None, now: Moment) -> Document | None:

@@ -46,7 +46,7 @@ from copyagent.core.tape import Held
 from tests.support.histories import Overlay, ended, published
 from tests.support.playbook import Playbook
 from tests.support.truth import Broken, Link, Mount, Told, TrueTape, Version
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Access
 
@@ -383,7 +383,7 @@ class TrueWorld:
         """Let an operator have a copy moved that was found in another place of the target."""
         try:
             errands.relocate(self.play.engine.book, tape, "because", "root", self.play.now)
-        except RequestFailed:
+        except (NameUnknown, RequestFailed):
             return
         self.hand(WakeupDue())
 

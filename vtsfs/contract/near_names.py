@@ -8,6 +8,7 @@ MOST_LISTED = 8
 
 #: How alike two names are that may be taken for each other, from 0 to 1.
 _ALIKE = 0.6
+_ALIKE_PATHS = 0.85
 
 #: Of more names than these only those that begin or end alike are compared: it takes time.
 _MANY = 2000
@@ -15,12 +16,18 @@ _MANY = 2000
 
 def near(name: str, known: Iterable[str]) -> str:
     """Return the one of *known* that *name* is likely to stand for, whatever its case; empty if none."""
-    names = list(known)
+    names, wanted = list(known), name.upper()
     if len(names) > _MANY:
-        head, tail = name[:-2].upper(), name[-2:].upper()
-        names = [n for n in names if n.upper().startswith(head) or n.upper().endswith(tail)][:_MANY]
-    by_capitals = {each.upper(): each for each in reversed(names)}
-    found = get_close_matches(name.upper(), by_capitals, 1, _ALIKE)
+        begins, ends = wanted[:-2], wanted[-2:]
+        names = [n for n in names if n.upper().startswith(begins) or n.upper().endswith(ends)]
+    by_capitals = {each.upper(): each for each in reversed(names[:_MANY])}
+    # What paths have in common says nothing: /VAULT00/PAY is not meant by /VAULT00/SCRAP.
+    head = wanted[: wanted.rfind("/") + 1]
+    beside = [each for each in by_capitals if head and each.startswith(head)]
+    tails = {each.removeprefix(head): each for each in beside}
+    found = [tails[tail] for tail in get_close_matches(wanted.removeprefix(head), tails, 1, _ALIKE)]
+    others = [each for each in by_capitals if each not in beside]
+    found = found or get_close_matches(wanted, others, 1, _ALIKE_PATHS if head else _ALIKE)
     return by_capitals[found[0]] if found else ""
 
 

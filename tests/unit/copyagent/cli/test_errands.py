@@ -9,6 +9,7 @@ from copyagent.cli import asking
 from copyagent.cli.commands import copyagent
 from copyagent.cli.errands import adopt, release, relocate, rollback
 from tests.support.example_settings import EXAMPLE
+from vtsfs.contract.errors import NotConfirmed
 from vtsfs.contract.settings import ENVIRONMENT
 from vtsfs.runtime.exits import run_cli
 
@@ -94,13 +95,19 @@ def test_on_a_terminal_it_is_asked_back(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
-    assert run(*arguments) == 0
-    assert "[y/N]" in capsys.readouterr().out
+    assert run(*arguments) == 45
+    assert "[y/N]" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    assert run(*arguments) == 45
+    assert "the input ended before that was answered" in capsys.readouterr().err
     if arguments[0] != "take-over":
         assert run(*arguments, "--yes") == 40
 
 
 def test_a_yes_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
-    assert asking.confirmed("Really?", yes=False)
-    assert asking.confirmed("Really?", yes=True)
+    asking.confirm("Really?", yes=False)
+    monkeypatch.setattr(sys, "stdin", Terminal("no\n"))
+    asking.confirm("Really?", yes=True)
+    with pytest.raises(NotConfirmed):
+        asking.confirm("Really?", yes=False)

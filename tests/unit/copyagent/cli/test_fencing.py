@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from copyagent.cli.commands import copyagent
-from copyagent.cli.fencing_run import do_there
+from copyagent.cli.fencing_run import Done, do_there
 from copyagent.control.errands import AtTarget
 from copyagent.transfer.agent_mark import AgentMark
 from tests.support.example_settings import EXAMPLE
@@ -66,7 +66,8 @@ def test_taking_over_replaces_the_other_s_mark(settings: Settings, vault: Path) 
     assert run("take-over", "drsite", "--because", "the old one burnt") == 0
     assert AgentMark.decode(mark.read_bytes()) == AgentMark.of(settings)
     act = AtTarget("take-over", "drsite", "again")
-    assert do_there(settings, act, "") == ["drsite: the staging directory is this agent's"]
+    nothing = "drsite: no other agent's mark is there: nothing was to be done"
+    assert do_there(settings, act, "") == Done([nothing], changed=False)
 
 
 @pytest.mark.usefixtures("settings")

@@ -24,6 +24,7 @@ from copyagent.control.protocol import (
     parse_response,
     parse_where,
 )
+from copyagent.control.stopping import Cancel, Hold
 from copyagent.control.traffic import Pause, Resume, Sync
 from copyagent.core import on_record
 from vtsfs.contract.errors import (
@@ -61,6 +62,9 @@ REQUESTS: list[Request] = [
     Doubt(on_record.Doubt(TAPE, "drsite", 17, "the bytes differ")),
     Pause("drsite", "line works", for_s=60),
     Resume("drsite"),
+    Cancel(TAPE, "not tonight"),
+    Cancel(TAPE, "not there", "drsite"),
+    Hold(TAPE, "a disk is looked at", "drsite"),
 ]
 
 

@@ -64,7 +64,7 @@ from tests.support.histories import (
 )
 from tests.support.playbook import Playbook
 from vtsfs.contract import messages
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.signals import Access, Kind
@@ -296,7 +296,7 @@ class AnyHistory(RuleBasedStateMachine):
                         errands.done_at_target(book, act, "root", now)
                     case _:
                         operator.release(book, tape, "because", "root", now, overwrite_target=True)
-            except RequestFailed:
+            except (NameUnknown, RequestFailed):
                 pass
             else:
                 self.allowed.add(tape)

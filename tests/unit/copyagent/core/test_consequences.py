@@ -8,7 +8,8 @@ from copyagent.core.consequences import age_s, host_detail
 from copyagent.core.copying import HoldReason
 from copyagent.core.events import WakeupDue
 from copyagent.core.host_mount import HostMount
-from copyagent.core.report import explain, state_words
+from copyagent.core.report import explain
+from copyagent.core.shown_states import shown_state
 from copyagent.core.tape import Copied, Held
 from tests.support.histories import (
     HOST,
@@ -64,7 +65,7 @@ def test_a_tape_is_held_when_the_host_names_only_its_label_and_another_has_it(
         state = play.state()
         assert isinstance(state, Held)
         assert state.detail == str(TWIN)
-        words = state_words(play.engine.book, play.record(), play.copy(), play.now)
+        words = shown_state(play.engine.book, play.record(), TARGET, play.now).text
         assert words == "held (label twice here)"
         shown = explain(play.engine, TAPE, play.now)["copies"][0]["next"]
         assert f"copyagent release {TAPE}" in shown

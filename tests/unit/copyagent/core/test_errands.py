@@ -20,7 +20,8 @@ from copyagent.core.copying import (
     Wish,
 )
 from copyagent.core.events import WakeupDue
-from copyagent.core.report import explain, next_step, trouble
+from copyagent.core.report import explain
+from copyagent.core.shown import next_step, trouble
 from copyagent.core.tape import Copied, Held, Queued, Retrying, Waiting
 from tests.support.histories import (
     SECOND,
@@ -35,7 +36,7 @@ from tests.support.histories import (
 )
 from tests.support.playbook import Playbook
 from vtsfs.contract import messages
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
 
 STAMP = TargetStamp(5, 6)
@@ -231,7 +232,7 @@ def test_only_what_is_kept_can_be_rolled_back_to(play: Playbook, overlay: Overla
         with pytest.raises(RequestFailed, match=r"no generation 7 .* is kept.*copyagent generati"):
             roll_back(play, 7)
         wrong = errands.FormerGeneration(TAPE, 1, "drsitte")
-        with pytest.raises(RequestFailed, match=r"no target 'drsitte' .*known: drsite"):
+        with pytest.raises(NameUnknown, match=r"no target 'drsitte' .*did you mean drsite"):
             errands.roll_back(play.engine.book, wrong, "x", "root", play.now)
         play >> overlay.mounted() >> overlay.dismounted()
         play.wait(2.0) << StartCopy
@@ -281,7 +282,7 @@ def test_what_is_copied_already_is_not_adopted(play: Playbook, overlay: Overlay)
         play >> done(play.job)
         assert adopt(play, TAPE) == [f"{TAPE} to {TARGET}: copied, nothing to adopt"]
         assert adopt(play, TAPE.pool_id) == ["/VAULT00/BILL: nothing to adopt"]
-        with pytest.raises(RequestFailed, match="not under autocopy"):
+        with pytest.raises(NameUnknown, match="not under autocopy"):
             errands.adopt(play.engine.book, PoolId("VAULT00", "NONE"), None, "root", play.now)
 
 

@@ -6,7 +6,7 @@ from copyagent.core import operator
 from copyagent.core.commands import StartCopy, StopCopy
 from copyagent.core.copying import CopyHeld, HoldReason, SourceErased, TargetStamp
 from copyagent.core.events import WakeupDue
-from copyagent.core.report import next_step
+from copyagent.core.shown import next_step
 from copyagent.core.syncing import SyncWanted, sync
 from copyagent.core.tape import Copied, Failed, Held, Kept, Superseded, Unsynced
 from tests.support.histories import (
@@ -26,7 +26,7 @@ from tests.support.histories import (
 )
 from tests.support.playbook import Playbook
 from vtsfs.contract import messages
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown, RequestFailed
 
 STAMP = TargetStamp(5, 6)
 
@@ -116,13 +116,13 @@ def test_a_hold_at_one_target_does_not_keep_another_from_its_retry(overlay: Over
 def test_an_unknown_or_unwatched_tape_is_refused(play: Playbook) -> None:
     book = play.engine.book
     for tape, why in ((TAPE, "no tape .* is known"), (UNWATCHED, "not under autocopy:")):
-        with pytest.raises(RequestFailed, match=why):
+        with pytest.raises(NameUnknown, match=why):
             operator.retry(book, tape, "root", play.now)
-        with pytest.raises(RequestFailed, match=why):
+        with pytest.raises(NameUnknown, match=why):
             sync(book, SyncWanted(tape), "root", play.now)
-        with pytest.raises(RequestFailed, match=why):
+        with pytest.raises(NameUnknown, match=why):
             operator.release(book, tape, "x", "root", play.now)
-    with pytest.raises(RequestFailed, match="not under autocopy:"):
+    with pytest.raises(NameUnknown, match="not under autocopy:"):
         sync(book, SyncWanted(UNWATCHED.pool_id), "root", play.now)
 
 

@@ -7,7 +7,8 @@ import pytest
 from copyagent.core.commands import StartCopy
 from copyagent.core.copying import CopyHeld, CopyWaits, HoldReason, SourceErased, WaitReason
 from copyagent.core.dates import iso
-from copyagent.core.report import HOLDS, MOST_LISTED, Document, explain, status
+from copyagent.core.report import MOST_LISTED, Document, explain, status
+from copyagent.core.shown import HOLDS
 from copyagent.core.tape import Unsynced
 from copyagent.core.traffic_report import Progress
 from tests.support.histories import (
@@ -30,7 +31,7 @@ from tests.support.histories import (
     unreachable,
 )
 from tests.support.playbook import START, Playbook
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity
 
@@ -217,9 +218,9 @@ def test_a_reader_shows_and_an_erased_tape_is_kept(play: Playbook, overlay: Over
 
 
 def test_what_is_not_known_is_said(play: Playbook) -> None:
-    with pytest.raises(RequestFailed, match="no witness has seen"):
+    with pytest.raises(NameUnknown, match="no witness has seen"):
         told(play)
-    with pytest.raises(RequestFailed, match="not under autocopy:"):
+    with pytest.raises(NameUnknown, match="not under autocopy:"):
         told(play, UNWATCHED)
 
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copyagent.core import report
 from copyagent.core.copying import Errand, PublishedCopy, TargetStamp, Wish
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.shelf import (
@@ -19,6 +18,7 @@ from copyagent.core.shelf import (
     is_file,
     unpack,
 )
+from copyagent.core.shown_states import shown_state
 from copyagent.core.tape import (
     Clean,
     Copied,
@@ -158,6 +158,7 @@ def test_whoever_adds_to_a_record_asks_whether_it_can_be_at_rest() -> None:
     ]  # fmt: skip
     assert [f.name for f in fields(CopyRecord)] == [
         "state", "base", "intent", "override", "place", "owed_ns", "kept", "wish", "beside",
+        "hold", "since_ns",
     ]  # fmt: skip
 
 
@@ -167,7 +168,7 @@ def test_a_tape_at_rest_is_called_what_its_record_would_be(state: State) -> None
     found = at_rest(record)
     assert found is not None
     book = make_engine().book
-    words = report.state_words(book, record, record.copies[TARGET], START)
+    words = shown_state(book, record, TARGET, START).text
     assert found.shape.copies[0].words == words
 
 

@@ -23,7 +23,7 @@ from tests.support.histories import TARGET, make_settings
 from tests.support.playbook import Playbook
 from tests.support.true_world import ENDINGS, TrueWorld
 from tests.support.truth import TrueTape
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.setting_values import DailyWindow
 
@@ -199,7 +199,7 @@ class Histories(RuleBasedStateMachine):
         book, now = self.world.play.engine.book, self.world.play.now
         try:
             operator.release(book, tape, "because", "root", now)
-        except RequestFailed:
+        except (NameUnknown, RequestFailed):
             return
         self.world.tapes[tape].allowed = True
         self.world.hand(WakeupDue())

@@ -118,7 +118,7 @@ def test_a_waiting_copy_is_cancelled_at_once_and_a_retry_brings_it_back(
         assert operator.retry(play.engine.book, TAPE, "bob", play.now)
         play >> WakeupDue() << StartCopy
         play >> done(play.job)
-        with pytest.raises(RequestFailed, match="copied, nothing to cancel; later .* hold"):
+        with pytest.raises(RequestFailed, match=r"copied, nothing to cancel; later .* hold"):
             cancel(play)
 
 
@@ -253,7 +253,7 @@ def test_a_hold_ahead_of_time_leaves_what_is_copied_as_it_is(
         for which in Which:
             wanted = SyncWanted(TAPE.pool_id, which)
             assert "nothing to copy" in sync(play.engine.book, wanted, "bob", play.now)[0]
-        with pytest.raises(RequestFailed, match="kept back already, since .* by ann"):
+        with pytest.raises(RequestFailed, match=r"kept back already, since .* by ann"):
             hold(play)
         written(play, overlay)
         assert isinstance(play.state(), Held)

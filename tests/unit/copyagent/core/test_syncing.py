@@ -19,7 +19,7 @@ from tests.support.histories import (
 from tests.support.playbook import Playbook
 from tests.support.traffic_talk import changed, conversation
 from vtsfs.contract import messages
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown
 
 
 def stood(play: Playbook, overlay: Overlay) -> None:
@@ -75,5 +75,5 @@ def test_a_sync_to_one_target_alone() -> None:
         play >> done(job)
     wanted = SyncWanted(TAPE.pool_id, Which("all"), frozenset({OTHER_TARGET}))
     assert sync(play.engine.book, wanted, "root", play.now) == [f"{TAPE} to {OTHER_TARGET}: queued"]
-    with pytest.raises(RequestFailed, match="no target nowhere"):
+    with pytest.raises(NameUnknown, match="no target 'nowhere'"):
         sync(play.engine.book, replace(wanted, targets=frozenset({"nowhere"})), "root", play.now)

@@ -11,7 +11,7 @@ from copyagent.core.pausing import PauseWanted
 from copyagent.core.tape import Copying, Queued
 from tests.support.histories import OTHER_TARGET, TAPE, TARGET, TWIN
 from tests.unit.copyagent.core.test_any_history import AnyHistory
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.setting_values import DailyWindow
 from vtsfs.contract.settings import Settings
 
@@ -80,7 +80,7 @@ class TrafficHistory(AnyHistory):
         for engine in self.play.engines:
             try:
                 pausing.resume(engine.book, about, "root", self.play.now)
-            except RequestFailed:
+            except (NameUnknown, RequestFailed):
                 assert about not in engine.book.pauses
         self.obey(self.play.hand(WakeupDue()))
 
