@@ -23,6 +23,7 @@ from copyagent.core.engine import Engine
 from copyagent.core.history import History
 from copyagent.core.licence import Permission
 from copyagent.core.time import Moment
+from copyagent.coverage import Coverage
 from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link import run_link
 from copyagent.ems.link_settings import LinkSettings, LinkTally
@@ -168,6 +169,7 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
             nursery.start_soon(run, runner.post_heard, runner.post)
         await nursery.start(serve, settings.control_socket(), handle, _doorkeeper(settings))
         nursery.start_soon(_keep_snapshot, settings, runner)
+        nursery.start_soon(Coverage(lambda: runner.engine.book.settings, runner.post).run)
         nursery.start_soon(_collect_maps, settings, runner)
         if settings.metrics.place is not None:
             # Nobody else has to wait for the library's import.

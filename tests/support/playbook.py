@@ -208,6 +208,7 @@ class Playbook:
 
 def book_again(old: Book, records: Shelf) -> Book:
     """Return what a new run of the agent knows that finds *records*, and the rest as *old* has it."""
+    floods = again(FLOODS, list(old.floods.runs.items()))
     return Book(
         old.settings,
         records=records,
@@ -222,7 +223,7 @@ def book_again(old: Book, records: Shelf) -> Book:
         ),
         uncovered=again(UNCOVERED, old.uncovered),
         uncovered=again(encoding.UNCOVERED, old.uncovered),
-        floods=Floods(dict(again(FLOODS, list(old.floods.runs.items())))),
+        floods=Floods(dict(floods)),
     )
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from copyagent.core.commands import StartCopy, Subscribe, SweepVault
-from copyagent.core.vaults import BACKLOG_S, UNCOVERED_S, UNREAD_S
+from copyagent.core.cover import REMIND_S, UNCOVERED_S
+from copyagent.core.vaults import BACKLOG_S, UNREAD_S
 from copyagent.core.witness import Verdict
 from tests.support.histories import TAPE, VAULT, Overlay, link_lost, make_engine
 from tests.support.playbook import Playbook
@@ -52,6 +53,8 @@ def test_an_overlay_that_stays_away_is_an_alarm_told_once(play: Playbook) -> Non
         play >> overlay.hello() << Subscribe(VAULT, 0) << SweepVault
         play >> overlay.swept(play.now.mono) >> overlay.silent()
         play.wait(UNCOVERED_S)
+        assert play.times_said(messages.NOT_COVERED) == 1, "the same was told within the hour"
+        play.wait(REMIND_S - UNCOVERED_S)
         assert play.times_said(messages.NOT_COVERED) == 2
 
 
