@@ -77,8 +77,9 @@ class WayCounters:
 
 @dataclass(slots=True)
 class Counters:
-    """Everything that is counted in one run."""
+    """Everything that is counted in one run, which began at *started_ns* since the epoch."""
 
+    started_ns: int = 0
     ways: defaultdict[Way, WayCounters] = field(default_factory=lambda: defaultdict(WayCounters))
     verdicts: Counter[tuple[str, Verdict]] = field(default_factory=Counter)
     messages: Counter[int] = field(default_factory=Counter)

@@ -142,6 +142,7 @@ class Engine:
 
     def _started(self, now: Moment) -> None:
         book = self.book
+        book.counters.started_ns = now.wall_ns
         reset_clocks(book.records.active(), now)
         self.links.recover(now)
         self.targets.recover(now)

@@ -54,6 +54,23 @@ MESSAGES = Metric(
     "Messages to the event log by ID, since the agent was started",
 )
 
+LICENCE_REQUIRED = Metric(
+    "licence_required", "gauge", (), "1 if copies are made with a valid licence alone in this build"
+)
+LICENCE_COPIES = Metric(
+    "licence_permits_copies",
+    "gauge",
+    (),
+    "1 while the licence lets copies be made, or none is needed",
+)
+LICENCE_EXPIRES = Metric(
+    "licence_expiry_timestamp_seconds",
+    "gauge",
+    (),
+    "When the licence expires, 14 days before nothing is copied any more, in seconds since the epoch; "
+    "0: there is none",
+)
+
 # ---- what is protected ---------------------------------------------------------------------------
 
 TAPES = Metric("tapes", "gauge", (*_WAY, "state"), "Copies that are in a state")
@@ -163,6 +180,12 @@ POOL_PAUSED = Metric(
 
 ATTACHED = Metric(
     "vault_attached", "gauge", ("vault",), "1 while the overlay of the vault reports to the agent"
+)
+COVERED = Metric(
+    "vault_covered",
+    "gauge",
+    ("vault",),
+    "1 while the vault is under the overlay that reports to the agent; 0: writes may not be seen",
 )
 UNREAD = Metric(
     "vault_unread_pools", "gauge", ("vault",), "Watched pools of the vault that cannot be read"

@@ -13,6 +13,7 @@ import trio
 from copyagent.core.book import Book
 from copyagent.core.census import SHOWN, Census, Standing
 from copyagent.core.counters import RESULTS, WayCounters
+from copyagent.core.licence import start_of
 from copyagent.core.owed import Way
 from copyagent.core.shown_states import REASONS, Word
 from copyagent.core.time import Moment
@@ -27,14 +28,14 @@ from vtsfs import __version__
 from vtsfs.contract.messages import CATALOGUE
 
 _NS = 1e9
+_DAY_NS = 86_400_000_000_000
 
 
 @dataclass(slots=True)
 class Reader:
-    """Reads the figures of *runner*, whose agent was started at *started_ns* since the epoch."""
+    """Reads the figures of *runner*."""
 
     runner: Runner
-    started_ns: int
 
     async def read(self) -> Sheet:
         """Return the figures of now."""
@@ -51,6 +52,8 @@ class Reader:
         book = self.runner.engine.book
         self._put_agent(sheet)
         for way, standing in census.ways.items():
+            if way not in book.ways:
+                continue  # other settings came into force meanwhile
             _put_standing(sheet, way, standing, now)
             _put_owed(sheet, book, way, now)
             _put_copies(sheet, way, book.counters.ways[way])
@@ -62,12 +65,13 @@ class Reader:
         for target in book.health:
             self._put_target(sheet, target, now)
         self._put_witnesses(sheet)
+        self._put_licence(sheet, now)
 
     def _put_agent(self, sheet: Sheet) -> None:
         book = self.runner.engine.book
         sheet.put(catalogue.BUILD, 1, __version__, platform.python_version())
         sheet.put(catalogue.SETTINGS, 1, book.settings.digest)
-        sheet.put(catalogue.STARTED, self.started_ns / _NS)
+        sheet.put(catalogue.STARTED, book.counters.started_ns / _NS)
         sheet.put_histogram(catalogue.BATCHES, book.counters.batches)
         for number, message in CATALOGUE.items():
             count = book.counters.messages[number]
@@ -90,6 +94,7 @@ class Reader:
         engine = self.runner.engine
         for vault, feed in engine.vaults.feeds.items():
             sheet.put(catalogue.ATTACHED, feed.up, vault)
+            sheet.put(catalogue.COVERED, not engine.vaults.cover.trouble(vault), vault)
             sheet.put(catalogue.UNREAD, len(feed.unread), vault)
         for host, link in engine.links.state.items():
             tally = self.runner.tallies.get(host, LinkTally())
@@ -99,6 +104,15 @@ class Reader:
             sheet.put(catalogue.LINK_EVENTS, link.events, host)
             sheet.put(catalogue.LINK_LAST, link.last_ns / _NS, host)
             sheet.put(catalogue.LINK_UNRECOGNISED, tally.unrecognised, host)
+
+    def _put_licence(self, sheet: Sheet, now: Moment) -> None:
+        licensing = self.runner.engine.licensing
+        terms = licensing.licence.found.terms
+        last_day = terms.expires if terms is not None else None
+        end_ns = 0 if last_day is None else start_of(last_day) + _DAY_NS
+        sheet.put(catalogue.LICENCE_REQUIRED, licensing.licence.required)
+        sheet.put(catalogue.LICENCE_COPIES, licensing.judged(now).standing.copies)
+        sheet.put(catalogue.LICENCE_EXPIRES, end_ns / _NS)
 
 
 def _put_standing(sheet: Sheet, way: Way, standing: Standing, now: Moment) -> None:

@@ -9,7 +9,6 @@ from copyagent.runner import Runner
 from vtsfs.contract import messages
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.settings import Settings
-from vtsfs.runtime.clock import wall_ns
 
 
 async def offer_figures(settings: Settings, runner: Runner) -> None:
@@ -28,7 +27,7 @@ async def offer_figures(settings: Settings, runner: Runner) -> None:
 
         await runner.ask(tell)
 
-    await offer(place, Reader(runner, wall_ns()).read, failed, group=settings.service.group)
+    await offer(place, Reader(runner).read, failed, group=settings.service.group)
 
 
 async def _remember_last_copies(runner: Runner) -> None:

@@ -82,7 +82,7 @@ async def running(engine: Engine, root: Path) -> AsyncIterator[Runner]:
 
 async def read(runner: Runner) -> Sheet:
     with trio.fail_after(20):
-        return await Reader(runner, START_NS).read()
+        return await Reader(runner).read()
 
 
 def series(sheet: Sheet) -> int:
