@@ -24,7 +24,7 @@ from tests.support.nonstop import TREE, NonStop
 from tests.support.processes import Program, identify, send_signal
 from tests.support.sshd import ADDRESS, Sshd
 from tests.support.waiting import NotInTime, wait_until
-from vtsfs.contract.errors import AgentUnreachable, RequestFailed
+from vtsfs.contract.errors import AgentUnreachable, UsageError
 from vtsfs.contract.naming import TapeId
 
 
@@ -32,7 +32,8 @@ from vtsfs.contract.naming import TapeId
 class Site:
     """One system under *root*. Fill in `settings` (or use the methods), then `attach` and `start`.
 
-    The times are short, so that nobody waits in real time for what a fake clock tests better.
+    The times are short, so that nobody waits in real time for what a fake clock tests better. The
+    programs are those in *tree*.
     """
 
     root: Path
@@ -40,6 +41,7 @@ class Site:
     vaults: Sequence[str] = ("VAULT00",)
     settings: dict[str, Any] = field(default_factory=dict)
     agent: Program | None = None
+    tree: Path = TREE
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -141,7 +143,7 @@ class Site:
             stdin=subprocess.DEVNULL,
             timeout=deadline_s,
             check=False,
-            cwd=TREE,
+            cwd=self.tree,
         )
 
     def must(self, program: str, *arguments: str) -> str:
@@ -180,7 +182,7 @@ class Site:
         self.write_settings()
         if self.agent is None:
             self.agent = Program(
-                self.command("copyagent", "run"), self.root / "agent.log", cwd=TREE
+                self.command("copyagent", "run"), self.root / "agent.log", cwd=self.tree
             )
         self.agent.start()
         wait_until(self._answers, 30.0, "the agent answers")
@@ -211,7 +213,7 @@ class Site:
         """Return what ``copyagent explain --json`` shows, None while nobody knows of *tape*."""
         try:
             document: dict[str, Any] = ask(self._socket, Explain(TapeId.parse(tape)))
-        except RequestFailed:
+        except UsageError:
             return None
         return document
 
