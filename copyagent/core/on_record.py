@@ -17,7 +17,8 @@ class OnRecord:
 
     *state* is that of the copy (`copyagent.core.tape`), *generation* and *identity* are the
     source's. *kept* are former generations, newest first. *unsettled*: the tape is open for
-    writing, or what was written is not judged yet.
+    writing, or what was written is not judged yet. *lacking*: the target has not all there is of
+    the tape, since *lacking_ns* (0: nobody knows since when).
     """
 
     tape: TapeId
@@ -28,6 +29,8 @@ class OnRecord:
     published: PublishedCopy | None
     kept: tuple[PublishedCopy, ...] = ()
     unsettled: bool = False
+    lacking: bool = False
+    lacking_ns: int = 0
 
 
 def on_record(record: TapeRecord) -> list[OnRecord]:
@@ -42,6 +45,8 @@ def on_record(record: TapeRecord) -> list[OnRecord]:
             published=copy.base,
             kept=copy.kept,
             unsettled=record.unsettled,
+            lacking=not record.protected_at(target),
+            lacking_ns=0 if record.protected_at(target) else record.behind_ns or copy.owed_ns,
         )
         for target, copy in record.copies.items()
     ]

@@ -1,4 +1,4 @@
-"""The history in a state file that no agent has open, or that somebody else has a copy of.
+"""What is on record in a state file that no agent has open, or of which somebody has a copy.
 
 Only ever read. The file may be in use all the same: in a write-ahead log readers and a writer do
 not block each other.
@@ -11,13 +11,19 @@ from pathlib import Path
 from urllib.parse import quote
 
 from copyagent.core.history import Entry
+from copyagent.core.on_record import OnRecord
 from copyagent.state import history_rows
 from copyagent.state.history_rows import HistoryWanted
+from copyagent.state.tape_rows import find_copies
 from vtsfs.contract.errors import StateError
+from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import Settings
 
 #: How long somebody else who is writing is waited for, in seconds.
 _PATIENCE_S = 5.0
+
+#: So many tapes' records are read at once.
+_PAGE = 1000
 
 
 def state_file(settings: Settings) -> Path:
@@ -48,3 +54,13 @@ def find_in_file(path: Path, wanted: HistoryWanted) -> list[Entry]:
     """Return a page of the history in *path*; raises `StateError`."""
     with open_read_only(path) as database:
         return history_rows.find(database, wanted)
+
+
+def copies_in_file(path: Path, where: TapeId | PoolId) -> Iterator[OnRecord]:
+    """Go through what is on record of the copies of *where* in *path*, by name."""
+    following: str | None = ""
+    with open_read_only(path) as database:
+        while following is not None:
+            page = find_copies(database, where, following, _PAGE)
+            yield from page.copies
+            following = page.next

@@ -41,12 +41,12 @@ from copyagent.core.chain import START
 from copyagent.core.commands import Say
 from copyagent.core.floods import Floods
 from copyagent.core.gates import Pause
+from copyagent.core.history import Cut
 from copyagent.core.history import Entry as HistoryEntry
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import KEPT, Entry, Journal, Report, Reports
 from copyagent.core.licence import LicenceMemory
 from copyagent.core.link import Link
-from copyagent.core.on_record import on_record
 from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.records import TapeRecord
 from copyagent.core.shelf import Shelf
@@ -57,7 +57,7 @@ from copyagent.state.history_rows import HistoryWanted
 from copyagent.state.last_copies import last_copies
 from copyagent.state.mount_rows import MountRows, Row, mounts_of
 from copyagent.state.shelving import RecordDrawer
-from copyagent.state.tape_rows import CopiesFound, tapes_of
+from copyagent.state.tape_rows import CopiesFound, find_copies
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.messages import CATALOGUE
 from vtsfs.contract.naming import PoolId, TapeId
@@ -328,10 +328,17 @@ class Store:
     def copies(self, where: TapeId | PoolId, after: str, most: int) -> CopiesFound:
         """Return what is on record of the copies of *most* tapes after *after*, by name."""
         with self._reader() as database:
-            rows = database.execute(*tapes_of(where, after, most)).fetchall()
-        records = [decode(encoding.RECORD, text, tape) for tape, text in rows]
-        copies = [copy for record in records for copy in on_record(record)]
-        return CopiesFound(copies, rows[-1][0] if len(rows) == most else None)
+            return find_copies(database, where, after, most)
+
+    def history_end(self) -> tuple[int, str]:
+        """Return number and chain value of the newest entry that is durable."""
+        with _translated("read"):
+            return history_rows.newest(self._db)
+
+    def prunable(self, before_ns: int, up_to: int, most: int) -> Cut | None:
+        """Return which entries of the history may go; see `history_rows`."""
+        with self._reader() as database:
+            return history_rows.prunable(database, before_ns, up_to, most)
 
     def settings_text(self, digest: str) -> tuple[str, str] | None:
         """Return digest and redacted text of settings that were in force; see `history_rows`."""

@@ -1,8 +1,11 @@
 """The rows of tapes by name, a page at a time."""
 
+import sqlite3
 from dataclasses import dataclass
 
-from copyagent.core.on_record import OnRecord
+from copyagent.core.on_record import OnRecord, on_record
+from copyagent.state import encoding
+from copyagent.state.encoding import decode
 from vtsfs.contract.naming import PoolId, TapeId
 
 
@@ -12,6 +15,16 @@ class CopiesFound:
 
     copies: list[OnRecord]
     next: str | None
+
+
+def find_copies(
+    database: sqlite3.Connection, where: TapeId | PoolId, after: str, most: int
+) -> CopiesFound:
+    """Return what is on record of the copies of *most* tapes after *after*, by name."""
+    rows = database.execute(*tapes_of(where, after, most)).fetchall()
+    records = [decode(encoding.RECORD, text, tape) for tape, text in rows]
+    copies = [copy for record in records for copy in on_record(record)]
+    return CopiesFound(copies, rows[-1][0] if len(rows) == most else None)
 
 
 def tapes_of(where: TapeId | PoolId, after: str, most: int) -> tuple[str, tuple[object, ...]]:
