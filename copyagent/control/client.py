@@ -1,6 +1,7 @@
 """The command line's side of the control socket: one question, one answer, no loop."""
 
 import socket
+import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ def ask(path: Path, request: Request, *, timeout: float = TIMEOUT) -> Any:
     deadline = mono_ns() + int(timeout * 1e9)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
         try:
+            _connect(connection, path, timeout)
             connection.settimeout(timeout)
-            connection.connect(str(path))
             with suppress(BrokenPipeError):
                 # An agent with too many connections answers, and closes, without listening.
                 connection.sendall(encode_request(request))
@@ -43,7 +44,7 @@ def ask(path: Path, request: Request, *, timeout: float = TIMEOUT) -> Any:
                 f"{path} is not for this user: only the agent's owner, root and the groups of "
                 "service.operators and service.group may connect"
             ) from error
-        except TimeoutError as error:
+        except (TimeoutError, BlockingIOError) as error:
             raise AgentUnreachable(
                 f"the agent on {path} did not answer {command_of(request)} within {timeout:g} s; "
                 "see its journal"
@@ -55,6 +56,17 @@ def ask(path: Path, request: Request, *, timeout: float = TIMEOUT) -> Any:
                 f"no agent answers on {path}: {error.strerror}; start it: copyagent run"
             ) from error
     return parse_response(line)
+
+
+def _connect(connection: socket.socket, path: Path, timeout: float) -> None:
+    """Connect, waiting for an agent whose queue is full; raise BlockingIOError if it stays so.
+
+    Without blocking that would fail at once (connect(2), EAGAIN); so the kernel is told how long it
+    may take (socket(7), SO_SNDTIMEO).
+    """
+    limit = struct.pack("ll", int(timeout), int(timeout % 1 * 1e6))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    connection.connect(str(path))
 
 
 def _read_line(connection: socket.socket, deadline: int) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from copyagent.control.inquiries import Given
 from vtsfs.contract.errors import UsageError
+from vtsfs.contract.messages import one_line
 from vtsfs.contract.naming import PoolId, TapeId
 
 #: Longest reason, in characters; the event log has no room for more anyway.
@@ -153,8 +154,11 @@ def _tape(given: Given) -> TapeId:
 
 
 def reason_of(given: Given) -> str:
-    """Take the reason that an operator gave; raise `UsageError` if there is none, or too long a one."""
-    because = " ".join(given.text("because").split())
+    """Take the reason that an operator gave; raise `UsageError` if there is none, or too long a one.
+
+    It is one line, and nothing in it steers a terminal on which it is shown.
+    """
+    because = one_line(given.text("because"))
     if not because:
         raise UsageError(f"{given.command} needs a reason; say --because TEXT")
     if len(because) > MAX_REASON:

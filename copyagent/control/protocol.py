@@ -19,6 +19,7 @@ from copyagent.control.admission import Right
 from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.licences import InstallLicence, LicenceChange, RemoveLicence, ShowLicence
+from copyagent.control.listings import Queue, Tapes
 from copyagent.control.stopping import Cancel, Hold
 from copyagent.control.traffic import Pause, Resume, Sync
 from vtsfs.contract.errors import FeedError, NameInvalid, RequestFailed, UsageError, VtsError
@@ -89,6 +90,8 @@ EngineRequest = (
     | Doubt
     | Cancel
     | Hold
+    | Tapes
+    | Queue
     | ShowLicence
 )
 Request = EngineRequest | LicenceChange
@@ -112,6 +115,8 @@ NAMES: Mapping[type[Request], str] = {
     Doubt: "doubt",
     Cancel: "cancel",
     Hold: "hold",
+    Tapes: "tapes",
+    Queue: "queue",
     ShowLicence: "licence-show",
     InstallLicence: "licence-install",
     RemoveLicence: "licence-remove",
@@ -134,6 +139,8 @@ RIGHTS: Mapping[type[Request], Right] = {
     Doubt: Right.ACT,
     Cancel: Right.ACT,
     Hold: Right.ACT,
+    Tapes: Right.LOOK,
+    Queue: Right.LOOK,
     ShowLicence: Right.LOOK,
     InstallLicence: Right.ACT,
     RemoveLicence: Right.ACT,
@@ -146,7 +153,7 @@ def command_of(request: Request) -> str:
 
 
 def encode_request(request: Request) -> bytes:
-    """Write *request* as a line with its end."""
+    """Write *request* as a line with its end; raise `UsageError` for a text that is not UTF-8."""
     args: Mapping[str, object] = {}
     match request:
         case Release() | Relocate() | Adopt() | RollBack() | AtTarget():
@@ -157,13 +164,20 @@ def encode_request(request: Request) -> bytes:
             args = {"tape": str(tape)}
         case Retry(tape):
             args = {"failed": True} if tape is None else {"tape": str(tape)}
-        case Sync() | Pause() | Resume() | Cancel() | Hold():
+        case Sync() | Pause() | Resume() | Cancel() | Hold() | Tapes() | Queue():
             args = request.args()
         case ShowLicence() | InstallLicence() | RemoveLicence():
             args = request.args()
         case Events():
             args = _events_args(request)
     document = {"version": VERSION, "command": command_of(request), "args": args}
+    try:
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"what was typed is not UTF-8 ({error.object[error.start : error.end]!r}); use a terminal "
+            "in UTF-8, or letters of ASCII"
+        ) from error
     return json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n"
 
 
@@ -187,25 +201,46 @@ def parse_request(line: bytes) -> Request:
     """Read a request's line; raise `FeedError` for what is none and `UsageError` for a wrong one.
 
     Unknown arguments are refused: an agent that ignored one would do something else than was asked.
+    Of another version nothing but its number is looked at; the answer to it has the form of version 1.
     """
-    try:
-        document = json.loads(line)
-    except MALFORMED as error:
-        raise FeedError(f"not a request: {type(error).__name__}") from error
-    if not isinstance(document, dict) or set(document) != {"version", "command", "args"}:
-        raise FeedError("not a request: it should hold version, command and args")
-    if document["version"] != VERSION or isinstance(document["version"], bool):
+    document = _document(line)
+    version = document.get("version", VERSION)
+    if type(version) is not int or version != VERSION:
         raise FeedError(
-            f"control protocol {document['version']!r} is asked for and this agent speaks "
+            f"control protocol {str(version)[:40]!r} is asked for and this agent speaks "
             f"{VERSION}; use the copyagent command of the agent's own release"
         )
+    if set(document) != {"version", "command", "args"}:
+        raise FeedError("not a request: it should hold version, command and args")
     command, args = document["command"], document["args"]
     reader = _READERS.get(command) if isinstance(command, str) else None
     if reader is None:
-        raise UsageError(f"no command {command!r}; there are {', '.join(sorted(_READERS))}")
+        raise UsageError(
+            f"no command {str(command)[:40]!r}; there are {', '.join(sorted(_READERS))}"
+        )
     if not isinstance(args, dict):
         raise FeedError("not a request: args should be a mapping")
     return reader(dict(args))
+
+
+def _document(line: bytes) -> dict[str, Any]:
+    """Read a line as the one object it holds, each key once and each text one that can be kept."""
+    try:
+        document = json.loads(line.decode("utf-8"), object_pairs_hook=_each_once)
+        # A text with half a surrogate pair is none in UTF-8: no state and no log could hold it.
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except MALFORMED as error:
+        raise FeedError(f"not a request: {type(error).__name__}") from error
+    if not isinstance(document, dict):
+        raise FeedError("not a request: it should be an object")
+    return document
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return made
 
 
 def _status(args: dict[str, Any]) -> Request:
@@ -271,6 +306,8 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Request]] = {
     "doubt": Doubt.read,
     "cancel": Cancel.read,
     "hold": Hold.read,
+    "tapes": Tapes.read,
+    "queue": Queue.read,
     "licence-show": ShowLicence.read,
     "licence-install": InstallLicence.read,
     "licence-remove": RemoveLicence.read,

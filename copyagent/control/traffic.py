@@ -10,6 +10,7 @@ from typing import Any, Self
 from copyagent.control.errands import MAX_REASON
 from copyagent.control.inquiries import Given
 from vtsfs.contract.errors import UsageError
+from vtsfs.contract.messages import one_line
 from vtsfs.contract.naming import PoolId, TapeId
 
 #: Which copies a `Sync` can ask for; empty is what it was for at first: what has none.
@@ -77,7 +78,7 @@ class Pause:
         given = Given(args, "pause")
         made = cls(
             given.text("about"),
-            " ".join(given.text("because").split()),
+            one_line(given.text("because")),
             given.number("until_ns"),
             given.number("for_s", MAX_PAUSE_S),
             given.flag("finish"),

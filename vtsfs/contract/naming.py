@@ -27,6 +27,8 @@ _VAULT = re.compile(VAULT_PATTERN)
 class NamePatterns:
     """Which file names count as tapes and which directory names as pools (full matches).
 
+    Whatever the patterns say, a name that begins with a dot or holds what cannot be printed is
+    neither: bytes that are no UTF-8 could not be kept in any state or told in any message.
     *companions* are the patterns of tapes' companions, by the name of their pool.
     """
 
@@ -36,15 +38,19 @@ class NamePatterns:
 
     def is_label(self, name: str) -> bool:
         """Tell whether *name* is the name of a tape."""
-        return re.fullmatch(self.label, name) is not None and not name.startswith(".")
+        return re.fullmatch(self.label, name) is not None and _is_plain(name)
 
     def is_pool(self, name: str) -> bool:
         """Tell whether *name* is the name of a pool."""
-        return re.fullmatch(self.pool, name) is not None and not name.startswith(".")
+        return re.fullmatch(self.pool, name) is not None and _is_plain(name)
 
     def tape_of_companion(self, pool: str, name: str) -> str | None:
         """Return the label of the tape in *pool* whose companion *name* is, None if it is none."""
         return companions.label_of(name, self.companions.get(pool, ()), self.is_label)
+
+
+def _is_plain(name: str) -> bool:
+    return name.isprintable() and not name.startswith(".")
 
 
 def is_vault(name: str) -> bool:

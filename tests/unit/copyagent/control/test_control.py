@@ -403,6 +403,15 @@ def test_an_agent_that_hangs(scratch: Path) -> None:
             ask(scratch / "s", Status(), timeout=0.05)
 
 
+def test_an_agent_whose_queue_is_full(scratch: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as hanging, socket.socket(socket.AF_UNIX) as first:
+        hanging.bind(str(scratch / "s"))
+        hanging.listen(0)
+        first.connect(str(scratch / "s"))
+        with pytest.raises(AgentUnreachable, match=r"did not answer status within 0\.05 s"):
+            ask(scratch / "s", Status(), timeout=0.05)
+
+
 async def answered_with(scratch: Path, answer: bytes) -> None:
     """Ask somebody who is no agent and says *answer* to everything."""
     listener = trio.socket.socket(socket.AF_UNIX)

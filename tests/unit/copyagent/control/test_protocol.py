@@ -1,5 +1,5 @@
 import json
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from copyagent.control.admission import Right
 from copyagent.control.errands import MAX_REASON, Adopt, AtTarget, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
+from copyagent.control.licences import InstallLicence, RemoveLicence, ShowLicence
 from copyagent.control.protocol import (
     NAMES,
     RIGHTS,
@@ -62,6 +63,9 @@ REQUESTS: list[Request] = [
     Doubt(on_record.Doubt(TAPE, "drsite", 17, "the bytes differ")),
     Pause("drsite", "line works", for_s=60),
     Resume("drsite"),
+    ShowLicence(),
+    InstallLicence("-----BEGIN", "ordered"),
+    RemoveLicence("sold"),
     Cancel(TAPE, "not tonight"),
     Cancel(TAPE, "not there", "drsite"),
     Hold(TAPE, "a disk is looked at", "drsite"),
@@ -145,12 +149,44 @@ def test_a_wrong_request_is_told(sent: bytes, said: str) -> None:
         line("status", {}, version="1"),
         line("status", {}, version=True),
         b'{"version":1,"command":"status","args":{},"more":1}',
+        b'{"version":1,"version":1,"command":"status","args":{}}',
+        b'{"version":1,"command":"explain","args":{"tape":"/V/P/A","tape":"/V/P/B"}}',
+        line("release", {"tape": str(TAPE), "because": "half a pair \ud800"}),
+        line("events", {"host": "\udcff"}),
+        line("\ud800", {}),
+        '{"version":1,"command":"status","args":{}}'.encode("utf-16"),
+        b'{"version":1,"command":"status","args":{"most":1' + b"0" * 5000 + b"}}",
     ],
     ids=lambda sent: repr(sent[:30]),
 )
 def test_what_is_no_request_is_told(sent: bytes) -> None:
     with pytest.raises(FeedError):
         parse_request(sent)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.0, [], "x" * 1000])
+def test_of_another_version_nothing_but_the_number_is_looked_at(version: object) -> None:
+    later = json.dumps({"version": version, "verb": "status", "lines": 2}).encode()
+    with pytest.raises(FeedError, match=r"is asked for and this agent speaks 1; use the copyagent"):
+        parse_request(later)
+
+
+def test_a_terminal_that_is_not_utf_8_is_told() -> None:
+    typed = b"f\xfcr immer".decode("utf-8", "surrogateescape")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        encode_request(Release(TAPE, typed))
+
+
+@pytest.mark.parametrize("command", ["release", "pause", "at-target", "licence-remove"])
+def test_a_reason_cannot_steer_a_terminal(command: str) -> None:
+    args = {"because": "\x1b[2Jseen\x00 |\u2028 by me\u202e"}
+    more = {
+        "release": {"tape": str(TAPE)},
+        "pause": {"about": "drsite"},
+        "at-target": {"action": "fence", "target": "drsite"},
+    }
+    request: Any = parse_request(line(command, args | more.get(command, {})))
+    assert request.because == "[2Jseen by me"
 
 
 @given(st.binary(max_size=200))
@@ -217,7 +253,7 @@ def test_a_tape_or_a_pool() -> None:
             parse_where(text)
 
 
-LOOKING = (Status, Explain, Events, History, Copies)
+LOOKING = (Status, Explain, Events, History, Copies, ShowLicence)
 
 
 @pytest.mark.parametrize("kind", get_args(Request), ids=lambda kind: kind.__name__)

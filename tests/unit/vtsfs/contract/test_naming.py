@@ -92,6 +92,9 @@ def test_dot_names_stay_hidden_from_any_pattern() -> None:
     assert not wide.is_label(".hidden")
     assert not wide.is_pool(".vts-autocopy")
     assert wide.is_label("what ever")
+    for name in ("two\nlines", "bell\a", b"\xff1".decode("utf-8", "surrogateescape")):
+        assert not wide.is_label(name)
+        assert not NamePatterns(pool="(?s:.*)").is_pool(name)
 
 
 @pytest.mark.parametrize(("name", "good"), [("VAULT00", True), ("V", True), ("VAULT00\n", False)])
