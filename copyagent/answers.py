@@ -12,13 +12,16 @@ import trio
 from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.licences import InstallLicence, LicenceChange, RemoveLicence, ShowLicence
+from copyagent.control.listings import Queue, Tapes
 from copyagent.control.protocol import EngineRequest, Events, Explain, Request, Retry, Status
+from copyagent.control.reloads import Reload
 from copyagent.control.stopping import Cancel, Hold
 from copyagent.control.traffic import Pause, Resume, Sync
 from copyagent.core import (
     doubts,
     errands,
     host_report,
+    listing,
     operator,
     pausing,
     report,
@@ -27,6 +30,7 @@ from copyagent.core import (
 from copyagent.core.book import Book
 from copyagent.core.dates import iso
 from copyagent.core.journal import Wanted
+from copyagent.core.shown_states import states_named
 from copyagent.core.syncing import SyncWanted, Which, sync
 from copyagent.core.time import Moment
 from copyagent.ems.link_settings import LinkTally
@@ -60,6 +64,8 @@ def status_of(runner: Runner) -> Callable[[Moment], report.Document]:
             host["asked"] = _asked(runner, host["host"])
             host["notify"] = _notify(runner, host["host"])
             host["other_events"] = dict(sorted(tally.others.items()))
+        digest = runner.engine.book.settings.digest
+        document["settings"] = runner.settings_file.document(digest)
         return document
 
     return ask
@@ -101,8 +107,15 @@ async def answer(runner: Runner, request: Request, user: str) -> object:
         return await trio.to_thread.run_sync(_look_up, runner.store, request)
     if isinstance(request, InstallLicence | RemoveLicence):
         return await _change_licence(runner, request, user)
+    if isinstance(request, Reload):
+        if runner.reload is None:
+            raise RequestFailed("this agent was not started from a settings file")
+        return await runner.reload(user, request.because, request.dry_run)
     if isinstance(request, Cancel | Hold):
         return await _stop(runner, request, user)
+    if isinstance(request, Tapes):
+        page: Any = await runner.ask(question(runner, request, user))
+        return await trio.to_thread.run_sync(_tapes_at_rest, runner, page)
     if not isinstance(request, Events):
         return await runner.ask(question(runner, request, user))
     deadline = trio.current_time() + request.wait
@@ -125,6 +138,17 @@ async def _change_licence(runner: Runner, request: LicenceChange, user: str) -> 
             return await desk.install(text, because, user)
         case RemoveLicence(because):
             return await desk.remove(because, user)
+
+
+def _tapes_at_rest(runner: Runner, page: listing.TapesPage) -> report.Document:
+    """Complete a page with what is read of tapes at rest, which the engine need not wait for."""
+    records = runner.store.records_of(page.resting)
+    attempts_of = runner.engine.book.ladder.attempts
+    return {
+        "schema": report.SCHEMA,
+        "tapes": listing.documents_at_rest(records, page, attempts_of),
+        "next": None if page.next is None else str(page.next),
+    }
 
 
 async def _stop(runner: Runner, request: Cancel | Hold, user: str) -> list[str]:
@@ -155,6 +179,12 @@ def question(runner: Runner, request: EngineRequest, user: str) -> Question:
             return partial(_direct, book, request, user)
         case History() | Copies():
             return lambda _: _look_up(runner.store, request)
+        case Tapes(states, pools, target, unprotected, after):
+            named = tuple(state for text in states for state in states_named(text))
+            asked = listing.TapesWanted(named, pools, target, unprotected, after)
+            return lambda now: listing.tapes_page(book, asked, runner.progress, now)
+        case Queue(target, most):
+            return lambda now: listing.queue(runner.engine, target, most, runner.progress, now)
         case Cancel(tape, because, target):
             wanted = stopping.StopWanted(tape, because, target)
             return lambda now: stopping.cancel(book, wanted, user, now)

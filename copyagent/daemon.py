@@ -4,16 +4,15 @@ import gc
 import json
 import logging
 import os
-import random
+import signal
 import time
-from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from pwd import getpwnam
 
 import trio
 
 from copyagent import edition
-from copyagent.access import dial_of, link_of, open_wire
 from copyagent.answers import answer, status_of
 from copyagent.control.admission import Doorkeeper
 from copyagent.control.protocol import Request
@@ -24,12 +23,12 @@ from copyagent.core.history import History
 from copyagent.core.licence import Permission
 from copyagent.core.time import Moment
 from copyagent.coverage import Coverage
-from copyagent.ems.host_writer import HostWriter
-from copyagent.ems.link import run_link
-from copyagent.ems.link_settings import LinkSettings, LinkTally
 from copyagent.licence.desk import LicenceDesk
 from copyagent.licence.place import find_licence, licence_path
+from copyagent.pruning import keep_bounded
 from copyagent.runner import Runner
+from copyagent.settings_desk import SettingsDesk
+from copyagent.settings_parts import SettingsParts
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.connections import open_connections
 from copyagent.ssh.sftp import connect
@@ -39,12 +38,11 @@ from copyagent.transfer.resuming import StageNotes
 from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError
-from vtsfs.contract.messages import Message
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.eventlog import EventLog
 from vtsfs.runtime.files import group_id, lock_file, private_directory, write_atomic
-from vtsfs.runtime.peers import Peer
+from vtsfs.runtime.peers import Peer, user_name
 from vtsfs.runtime.systemd import Notifier
 from vtsfs.runtime.tasks import run_until_signalled
 
@@ -64,8 +62,8 @@ def now() -> Moment:
     return Moment(trio.current_time(), at_ns, time.localtime(at_ns // 1_000_000_000).tm_gmtoff)
 
 
-def run_agent(settings: Settings) -> None:
-    """Run the agent in the foreground until SIGTERM or SIGINT.
+def run_agent(settings: Settings, source: Path) -> None:
+    """Run the agent in the foreground until SIGTERM or SIGINT; at SIGHUP it reads *source* again.
 
     Raises `AgentBusy` when another agent works on the same state, `StateError` when the state
     cannot be used, `SettingsError` for a password file that cannot be read.
@@ -80,15 +78,16 @@ def run_agent(settings: Settings) -> None:
             if aside is not None:
                 log.critical("the agent's state was damaged; it is kept as %s for inspection, and "
                              "every tape is compared again", aside)  # fmt: skip
-            trio.run(_run, settings, store, strict_exception_groups=True)
+            trio.run(_run, settings, source, store, strict_exception_groups=True)
         finally:
             store.close()
 
 
-async def _run(settings: Settings, store: Store) -> None:
+async def _run(settings: Settings, source: Path, store: Store) -> None:
     event_log = EventLog(settings.paths.event_log, settings.system, program="copyagent")
     notifier = Notifier.from_environment(os.environ, os.getpid())
     runner = _assemble(settings, store, event_log)
+    _note_settings(runner, source)
     # A hundred thousand records live as long as the agent: looking through them for rubbish again
     # and again would take a third of the time that a flood of host events is decided in.
     gc.collect()
@@ -108,7 +107,7 @@ async def _run(settings: Settings, store: Store) -> None:
         detail = f"by an error: {error!r}"
         raise
     finally:
-        runner.save_news()
+        runner.save_news(detail)
         event_log.write(messages.AGENT_STOPPED, detail=detail)
         event_log.close()
 
@@ -143,64 +142,41 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
     return runner
 
 
+def _note_settings(runner: Runner, source: Path) -> None:
+    """Put on record under which settings the agent starts, and where they are from."""
+    settings, at_ns = runner.engine.book.settings, wall_ns()
+    user = user_name(os.geteuid())
+    runner.settings_file.path = str(source)
+    runner.settings_file.taken(user, at_ns)
+    runner.engine.book.history.loaded(
+        settings.digest, settings.text, how="start", user=user, at_ns=at_ns
+    )
+
+
 async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None:
     async def handle(request: Request, peer: Peer) -> object:
         return await answer(runner, request, peer.user)
 
-    links = {name: link_of(settings, name) for name in settings.ems.hosts}
+    parts = SettingsParts(runner)
     # Before the runner: what it finds unwritten at its start is told as well.
-    runner.writers.update(_writers(settings, links, runner))
-    async with open_bridge(), open_connections() as connections, trio.open_nursery() as nursery:
-        runner.connect = connections.connect
-        await nursery.start(runner.run)
-        for writer in runner.writers.values():
-            nursery.start_soon(writer.run)
-        for name, link in links.items():
-            tally = runner.tallies[name] = LinkTally()
-            run = partial(
-                run_link,
-                link,
-                dial=dial_of(link),
-                chance=random.random,
-                tally=tally,
-                memory=runner.engine.book.links[name].memory.copy(),
-                heartbeat=runner.writers.get(name),
-            )
-            nursery.start_soon(run, runner.post_heard, runner.post)
-        await nursery.start(serve, settings.control_socket(), handle, _doorkeeper(settings))
-        nursery.start_soon(_keep_snapshot, settings, runner)
-        nursery.start_soon(Coverage(lambda: runner.engine.book.settings, runner.post).run)
-        nursery.start_soon(_collect_maps, settings, runner)
-        if settings.metrics.place is not None:
-            # Nobody else has to wait for the library's import.
-            from copyagent.metrics.service import offer_figures
-
-            nursery.start_soon(offer_figures, settings, runner)
-        notifier.ready("watching")
-        if notifier.watchdog_interval is not None:
-            nursery.start_soon(_stay_alive, notifier, runner)
-
-
-def _writers(
-    settings: Settings, links: Mapping[str, LinkSettings], runner: Runner
-) -> dict[str, HostWriter]:
-    def report(message: Message, **fields: str) -> None:
-        runner.event_log.write(message, now_ns=None, once=False, **fields)
-
-    return {
-        name: HostWriter(
-            links[name],
-            host.notify,
-            system=settings.system.name,
-            dial=open_wire,
-            report=report,
-            chance=random.random,
-            vaults=host.vaults,
-            stays=host.keep_alive > 0,
-        )
-        for name, host in settings.ems.hosts.items()
-        if host.notify is not None
-    }
+    run_parts = await parts.begin(settings)
+    desk = SettingsDesk(Path(runner.settings_file.path), runner, notifier, parts.prepare)
+    # SIGHUP would end us until somebody waits for it, so from here on somebody does.
+    with trio.open_signal_receiver(signal.SIGHUP) as hang_ups:
+        async with open_bridge(), open_connections() as connections, trio.open_nursery() as nursery:
+            runner.connect = connections.connect
+            await nursery.start(runner.run)
+            await run_parts(nursery)
+            runner.reload = desk.asked
+            await nursery.start(serve, settings.control_socket(), handle, _doorkeeper(settings))
+            nursery.start_soon(_keep_snapshot, settings, runner)
+            nursery.start_soon(_collect_maps, settings, runner)
+            nursery.start_soon(keep_bounded, runner)
+            nursery.start_soon(Coverage(lambda: runner.engine.book.settings, runner.post).run)
+            nursery.start_soon(desk.follow_signals, hang_ups)
+            notifier.ready("watching")
+            if notifier.watchdog_interval is not None:
+                nursery.start_soon(_stay_alive, notifier, runner)
 
 
 async def _keep_snapshot(settings: Settings, runner: Runner) -> None:

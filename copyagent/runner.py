@@ -26,6 +26,7 @@ from copyagent.core.commands import (
     SweepVault,
 )
 from copyagent.core.copying import CopyFailed, CopyJob, CopyOutcome, CopyStopped, PublishedCopy
+from copyagent.core.dates import iso
 from copyagent.core.engine import Engine
 from copyagent.core.events import (
     AgentStarted,
@@ -96,6 +97,35 @@ class _Posted:
 
 
 @dataclass(slots=True)
+class SettingsFile:
+    """How the settings in force stand to their file, for the operator.
+
+    *trouble* is why the file on disk is not in force, *waiting* what only a restart brings in.
+    """
+
+    path: str = ""
+    user: str = ""
+    since_ns: int = 0
+    trouble: str = ""
+    waiting: tuple[str, ...] = ()
+
+    def taken(self, user: str, at_ns: int) -> None:
+        """Note who had the file taken over, and when."""
+        self.user, self.since_ns = user, at_ns
+
+    def document(self, digest: str) -> dict[str, object]:
+        """Return what ``copyagent status --json`` says of it."""
+        return {
+            "file": self.path,
+            "sha256": digest,
+            "since": iso(self.since_ns),
+            "by": self.user,
+            "not_in_force": self.trouble or None,
+            "waiting_for_restart": list(self.waiting),
+        }
+
+
+@dataclass(slots=True)
 class Runner:
     """Runs one engine over its store; *connect* opens a connection to a target."""
 
@@ -111,6 +141,9 @@ class Runner:
     writers: dict[str, HostWriter] = field(default_factory=dict)
     #: Where the licence is changed; None where nothing can be installed.
     licence_desk: LicenceDesk | None = None
+    #: Reads the settings file again, for this user and reason, or tells only what that would mean.
+    reload: Callable[[str, str, bool], Awaitable[object]] | None = None
+    settings_file: SettingsFile = field(default_factory=SettingsFile)
     #: Counts up with every change of what is known.
     commits: int = 0
     #: Set, and replaced by another, when something was heard that can be told.
@@ -173,11 +206,15 @@ class Runner:
             while True:
                 await self._process(await self._next_batch())
 
-    def save_news(self) -> None:
-        """Save what waited for a commit with another reason; blocks, and is for the very end."""
+    def save_news(self, how: str = "") -> None:
+        """Save what waited for a commit with another reason, and that the agent ends, and *how*.
+
+        Blocks, and is for the very end.
+        """
         changes = Changes()
         self._put_news(changes, math.inf, along=True)
         try:
+            changes.put_history(self.store.ending(self.engine.book.history, wall_ns(), how))
             if not changes.empty:
                 self.store.commit(changes)
         except StateError as error:

@@ -1,6 +1,7 @@
 """Every ``copyagent`` command. What a state means is decided in the agent; here it is only asked."""
 
 import json
+import logging
 import os
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import click
 from rich.live import Live
 
+from copyagent.checking import look_at
 from copyagent.cli.asking import as_json_option, tell
 from copyagent.cli.audit import audit
 from copyagent.cli.console import LOOK_S, console, print_document
@@ -25,10 +27,11 @@ from copyagent.cli.history import history
 from copyagent.cli.import_config import import_vts_config
 from copyagent.cli.keys import keys
 from copyagent.cli.licence import licence
+from copyagent.cli.listings import queue, tapes
+from copyagent.cli.reload import reload
 from copyagent.cli.report import report
 from copyagent.cli.snapshot import last_known
 from copyagent.cli.stopping import cancel, hold
-from copyagent.cli.target_names import unknown_algorithms
 from copyagent.cli.traffic import pause, resume, sync
 from copyagent.cli.verify import verify
 from copyagent.control.client import ask
@@ -42,7 +45,6 @@ from vtsfs import __version__
 from vtsfs.contract.errors import AgentUnreachable, SettingsError, UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
-from vtsfs.contract.settings_check import check_settings_file
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.logs import configure_logging
 
@@ -71,9 +73,12 @@ def run(config: Path) -> None:
     # The SSH library takes most of a second to import, which no other command should wait for.
     from copyagent.daemon import run_agent
 
-    settings = read_settings(config)
     configure_logging(sys.stderr, os.environ, quiet=("asyncssh",))
-    run_agent(settings)
+    checked = look_at(config)
+    settings = checked.sound()
+    for trouble in checked.away:
+        logging.getLogger(__name__).warning("%s", trouble)
+    run_agent(settings, config)
 
 
 @copyagent.command()
@@ -131,9 +136,9 @@ def check(config: Path) -> None:
 
     All problems are told at once; nothing is changed and nothing connected to.
     """
-    settings, problems = check_settings_file(config)
-    if settings is not None:
-        problems = tuple(f"{config}: {problem}" for problem in unknown_algorithms(settings))
+    checked = look_at(config)
+    problems = (*checked.problems, *checked.away)
+    settings = checked.settings
     if settings is None or problems:
         raise SettingsError("\n".join(problems), problems)
     pools = len(settings.autocopy)
@@ -166,7 +171,7 @@ copyagent.add_command(events)
 copyagent.add_command(ems)
 for command in (release, relocate, adopt, rollback, fence, unfence, take_over):
     copyagent.add_command(command)
-for command in (sync, pause, resume, cancel, hold):
+for command in (sync, pause, resume, cancel, hold, tapes, queue):
     copyagent.add_command(command)
 copyagent.add_command(import_vts_config)
 copyagent.add_command(keys)
@@ -178,3 +183,4 @@ copyagent.add_command(report)
 copyagent.add_command(fetch)
 copyagent.add_command(generations)
 copyagent.add_command(audit)
+copyagent.add_command(reload)

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -32,6 +32,12 @@ def print_document(document: Any, shown: Any, *, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=1))
     else:
         console().print(shown)
+
+
+def print_lines(document: Any, lines: Iterable[str], *, as_json: bool) -> None:
+    """Print *document* as JSON, or *lines*, each as it is, for people."""
+    for line in [json.dumps(document, indent=1)] if as_json else lines:
+        click.echo(line)
 
 
 def print_answers(answers: Sequence[str], *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate
 from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.licences import InstallLicence, LicenceChange, RemoveLicence, ShowLicence
 from copyagent.control.listings import Queue, Tapes
+from copyagent.control.reloads import Reload
 from copyagent.control.stopping import Cancel, Hold
 from copyagent.control.traffic import Pause, Resume, Sync
 from vtsfs.contract.errors import FeedError, NameInvalid, RequestFailed, UsageError, VtsError
@@ -94,7 +95,7 @@ EngineRequest = (
     | Queue
     | ShowLicence
 )
-Request = EngineRequest | LicenceChange
+Request = EngineRequest | LicenceChange | Reload
 
 #: The name of each request, which is also the command's on the command line.
 NAMES: Mapping[type[Request], str] = {
@@ -120,6 +121,7 @@ NAMES: Mapping[type[Request], str] = {
     ShowLicence: "licence-show",
     InstallLicence: "licence-install",
     RemoveLicence: "licence-remove",
+    Reload: "reload",
 }
 RIGHTS: Mapping[type[Request], Right] = {
     Status: Right.LOOK,
@@ -144,6 +146,7 @@ RIGHTS: Mapping[type[Request], Right] = {
     ShowLicence: Right.LOOK,
     InstallLicence: Right.ACT,
     RemoveLicence: Right.ACT,
+    Reload: Right.ACT,
 }
 
 
@@ -166,7 +169,7 @@ def encode_request(request: Request) -> bytes:
             args = {"failed": True} if tape is None else {"tape": str(tape)}
         case Sync() | Pause() | Resume() | Cancel() | Hold() | Tapes() | Queue():
             args = request.args()
-        case ShowLicence() | InstallLicence() | RemoveLicence():
+        case ShowLicence() | InstallLicence() | RemoveLicence() | Reload():
             args = request.args()
         case Events():
             args = _events_args(request)
@@ -311,6 +314,7 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Request]] = {
     "licence-show": ShowLicence.read,
     "licence-install": InstallLicence.read,
     "licence-remove": RemoveLicence.read,
+    "reload": Reload.read,
 }
 
 

@@ -35,6 +35,7 @@ from vtsfs.contract.setting_values import (
 from vtsfs.contract.settings_algorithms import Algorithms
 from vtsfs.contract.settings_ems import Ems
 from vtsfs.contract.settings_encryption import Encryption
+from vtsfs.contract.settings_history import HistoryKept
 from vtsfs.contract.settings_metrics import Metrics
 
 DEFAULT_PATH = Path("/etc/vts-autocopy/vts-autocopy.yaml")
@@ -182,12 +183,19 @@ class Settings(Model):
     ems: Ems = Ems()
     encryption: Encryption = Encryption()
     metrics: Metrics = Metrics()
+    history: HistoryKept = HistoryKept()
     _digest: str = PrivateAttr("")
+    _text: str = PrivateAttr("")
 
     @property
     def digest(self) -> str:
         """The SHA-256 of the file they were read from, in hex; empty where there was none."""
         return self._digest
+
+    @property
+    def text(self) -> str:
+        """The text of the file they were read from; empty where there was none."""
+        return self._text
 
     def copies_of(self, pool: PoolId) -> tuple[AutoCopy, ...]:
         """Return the `autocopy` entries that watch *pool*."""
@@ -301,8 +309,9 @@ def examine_settings(text: str, name: str) -> tuple[Settings | None, tuple[str, 
         moot = _NO_HOST if any(e["loc"][:2] == ("ems", "hosts") for e in error.errors()) else None
         settings = _salvaged(data, error)
     if settings is not None:
+        settings._text = text
         settings._digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        problems += [problem for problem in _contradictions(settings) if problem != moot]
+        problems += [problem for problem in contradictions(settings) if problem != moot]
     return settings, behind(name, problems)
 
 
@@ -344,7 +353,7 @@ _NO_HOST = (
 )
 
 
-def _contradictions(settings: Settings) -> list[str]:
+def contradictions(settings: Settings) -> list[str]:
     """Find what is wrong between sections that are each right in themselves."""
     bad_patterns = _bad_patterns(settings)
     return [

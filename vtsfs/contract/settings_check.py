@@ -5,6 +5,7 @@ Read-only: nothing is created, opened for writing or connected to.
 
 import base64
 import errno
+import grp
 import os
 import pwd
 import stat
@@ -40,24 +41,21 @@ def check_files(settings: Settings, name: str) -> tuple[str, ...]:
     Vaults and pools are looked at too: a pool that does not exist is most often a typing error,
     and a watched pool that nobody can write to would look like a very quiet one.
     """
-    return tuple(f"{name}: {problem}" for problem in _problems(settings))
+    problems = (
+        *check_storage(settings),
+        *check_users(settings),
+        *check_private_files(settings),
+    )
+    return tuple(f"{name}: {problem}" for problem in problems)
 
 
-def _problems(settings: Settings) -> Iterator[str]:
+def check_storage(settings: Settings) -> Iterator[str]:
+    """Return what is wrong with vaults and watched pools; it may be away, and come back."""
     for vault, entry in settings.vaults.items():
         if not entry.backing.is_dir():
             yield f"vaults.{vault}.backing: {entry.backing} is not a directory"
         if not _is_directory_or_dead_mount(entry.mountpoint):
             yield f"vaults.{vault}.mountpoint: {entry.mountpoint} is not a directory; create it"
-    for target_name, target in settings.targets.items():
-        yield from _key(f"targets.{target_name}.key", target.key)
-        yield from _readable(f"targets.{target_name}.known_hosts", target.known_hosts)
-    for key, path in settings.ems.secret_files().items():
-        yield from (_key if key.endswith(".key") else _password)(key, path)
-    for host_name, host in settings.ems.hosts.items():
-        if host.known_hosts is not None:
-            yield from _readable(f"ems.hosts.{host_name}.known_hosts", host.known_hosts)
-    yield from _encryption(settings.encryption)
     for index, copy in enumerate(settings.autocopy):
         vault_settings = settings.vaults.get(copy.pool.vault)
         if vault_settings is None:
@@ -65,6 +63,45 @@ def _problems(settings: Settings) -> Iterator[str]:
         directory = vault_settings.backing / copy.pool.pool
         if vault_settings.backing.is_dir() and not directory.is_dir():
             yield f"autocopy.{index}.pool: there is no pool {copy.pool} ({directory})"
+
+
+def check_users(settings: Settings) -> Iterator[str]:
+    """Return which users and groups of the settings this system does not have."""
+    service = settings.service
+    if service.user is not None and not _is_user(service.user):
+        yield f"service.user: there is no user {service.user!r}"
+    for key in ("group", "operators"):
+        name = getattr(service, key)
+        if name is not None and not _is_group(name):
+            yield f"service.{key}: there is no group {name!r}"
+    for user in settings.encryption.engine_users or ():
+        if isinstance(user, str) and not _is_user(user):
+            yield f"encryption.engine_users: there is no user {user!r}"
+
+
+def check_private_files(settings: Settings) -> Iterator[str]:
+    """Return what is wrong with the keys, passwords and lists that the settings name.
+
+    Looked at by root, they have to belong to the user that the agent runs under.
+    """
+    owner = _agent(settings)
+    for target_name, target in settings.targets.items():
+        yield from _key(f"targets.{target_name}.key", target.key, owner)
+        yield from _readable(f"targets.{target_name}.known_hosts", target.known_hosts)
+    for key, path in settings.ems.secret_files().items():
+        yield from (_key if key.endswith(".key") else _password)(key, path, owner)
+    for host_name, host in settings.ems.hosts.items():
+        if host.known_hosts is not None:
+            yield from _readable(f"ems.hosts.{host_name}.known_hosts", host.known_hosts)
+    yield from _encryption(settings.encryption)
+
+
+def _agent(settings: Settings) -> int:
+    """Return the user whose files they have to be: ours, or for root the agent's."""
+    user = settings.service.user
+    if os.geteuid() != 0 or user is None or not _is_user(user):
+        return os.geteuid()
+    return pwd.getpwnam(user).pw_uid
 
 
 def _encryption(encryption: Encryption) -> Iterator[str]:
@@ -75,9 +112,6 @@ def _encryption(encryption: Encryption) -> Iterator[str]:
             "encryption.key_servers: there is none, so every encrypted tape is refused; "
             "add one, or say enabled: false"
         )
-    for user in encryption.engine_users or ():
-        if isinstance(user, str) and not _is_user(user):
-            yield f"encryption.engine_users: there is no user {user!r}"
     for name, entry in encryption.key_servers.items():
         yield from _key_list(f"encryption.key_servers.{name}.file", entry.file)
 
@@ -85,6 +119,14 @@ def _encryption(encryption: Encryption) -> Iterator[str]:
 def _is_user(name: str) -> bool:
     try:
         pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _is_group(name: str) -> bool:
+    try:
+        grp.getgrnam(name)
     except KeyError:
         return False
     return True
@@ -137,8 +179,8 @@ def _readable(key: str, path: Path) -> Iterator[str]:
         os.close(fd)
 
 
-def _key(key: str, path: Path) -> Iterator[str]:
-    problems = list(_secret(key, path))
+def _key(key: str, path: Path, owner: int) -> Iterator[str]:
+    problems = list(_secret(key, path, owner))
     yield from problems
     if any("cannot be read" in problem or "regular file" in problem for problem in problems):
         return
@@ -169,8 +211,8 @@ def _wants_passphrase(content: bytes) -> bool:
     return raw.startswith(magic) and not raw[len(magic) :].startswith(b"\0\0\0\x04none")
 
 
-def _password(key: str, path: Path) -> Iterator[str]:
-    yield from _secret(key, path)
+def _password(key: str, path: Path, owner: int) -> Iterator[str]:
+    yield from _secret(key, path, owner)
     if any(_readable(key, path)):
         return  # told already
     try:
@@ -179,7 +221,7 @@ def _password(key: str, path: Path) -> Iterator[str]:
         yield f"{key}: {path} {error}"
 
 
-def _secret(key: str, path: Path) -> Iterator[str]:
+def _secret(key: str, path: Path, owner: int) -> Iterator[str]:
     problems = list(_readable(key, path))
     yield from problems
     if problems:
@@ -187,5 +229,7 @@ def _secret(key: str, path: Path) -> Iterator[str]:
     found = path.stat()
     if stat.S_IMODE(found.st_mode) & 0o077:
         yield f"{key}: {path} can be read by others; run: chmod 600 {path}"
-    if found.st_uid not in (0, os.geteuid()):
-        yield f"{key}: {path} belongs to another user (uid {found.st_uid})"
+    if found.st_uid == owner or (found.st_uid == 0 and owner == os.geteuid()):
+        return
+    whose = "root, not to the agent's user" if found.st_uid == 0 else "another user"
+    yield f"{key}: {path} belongs to {whose} (uid {found.st_uid}); run: chown {owner} {path}"

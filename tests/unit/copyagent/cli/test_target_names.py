@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from copyagent.cli.target_names import target_named, unknown_algorithms
+from copyagent.checking import unknown_algorithms
+from copyagent.cli.target_names import target_named
 from tests.support.example_settings import EXAMPLE, example_settings
 from vtsfs.contract.errors import UsageError
 

@@ -69,10 +69,10 @@ def test_every_missing_thing_is_told_by_its_key(site: Path) -> None:
     keys = [problem.split(": ")[1] for problem in problems]
     assert keys == [
         "vaults.VAULT00.mountpoint",
+        "autocopy.0.pool",
         "targets.drsite.key",
         "targets.drsite.known_hosts",
         "ems.hosts.DEV2.password_file",
-        "autocopy.0.pool",
     ]
 
 
