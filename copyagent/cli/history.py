@@ -12,7 +12,6 @@ import click
 from copyagent.cli import csv_rows
 from copyagent.cli.console import LOOK_S, console, is_screen, printable
 from copyagent.cli.display import folded, how_proven
-from copyagent.cli.history_verify import show_settings, verify_history
 from copyagent.cli.spans import span_of, span_options
 from copyagent.control.client import ask
 from copyagent.control.inquiries import History
@@ -71,12 +70,18 @@ def history(
     settings: str | None,
 ) -> None:
     """Show what became of copies: when, how, how much was sent, how it was proven."""
-    if verify:
-        return verify_history(config, file=file, event_log=event_log, known=known, as_json=as_json)
+    if verify or settings is not None:
+        from copyagent.cli import history_verify
+
+        if verify:
+            history_verify.verify_history(
+                config, file=file, event_log=event_log, known=known, as_json=as_json
+            )
+        else:
+            history_verify.show_settings(config, settings or "")
+        return
     if known or file is not None or event_log is not None:
         raise UsageError("--known, --file and --event-log belong to --verify")
-    if settings is not None:
-        return show_settings(config, settings)
     if as_json and as_csv:
         raise UsageError("--json and --csv are two forms of the same; choose one")
     span = span_of(since=since, begin=begin, end=end, local=local)

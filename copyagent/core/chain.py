@@ -20,7 +20,8 @@ START: Final = "0" * 64
 #: How many digits of a value stand where there is little room, as in the event log.
 SHORT: Final = 16
 
-_MARK: Final = re.compile(r"history (\d{1,18}):([0-9a-f]{16,64})(?![0-9a-f])")
+#: At the end alone: what stands before it can be an operator's words.
+_MARK: Final = re.compile(r"history (\d{1,18}):([0-9a-f]{16,64})\]\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,10 @@ def link(previous: str, text: str) -> str:
     return sha256(f"{previous}\n{text}".encode()).hexdigest()
 
 
-def marks_in(text: str) -> list[Mark]:
-    """Return the marks that stand in *text*, lines of the event log for instance."""
-    return [Mark(int(number), value) for number, value in _MARK.findall(text)]
+def marks_at_end(line: str) -> list[Mark]:
+    """Return the mark at the end of a *line* of the event log, if there is one."""
+    found = _MARK.search(line)
+    return [] if found is None else [Mark(int(found[1]), found[2])]
 
 
 def parse_mark(text: str) -> Mark | None:

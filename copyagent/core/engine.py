@@ -34,6 +34,7 @@ from copyagent.core.judging import Judge
 from copyagent.core.licensing import Licensing
 from copyagent.core.links import Links
 from copyagent.core.monitored import tell_what_left
+from copyagent.core.noting import Noting
 from copyagent.core.records import TapeRecord
 from copyagent.core.requests_of_hosts import HostRequests
 from copyagent.core.sightings import changed
@@ -58,6 +59,7 @@ class Engine:
     targets: Targets = field(init=False)
     traffic: Traffic = field(init=False)
     behind: Behind = field(init=False)
+    noting: Noting = field(init=False)
     licensing: Licensing = field(init=False)
     requests: HostRequests = field(init=False)
     clock: ClockWatch = field(default_factory=ClockWatch)
@@ -71,6 +73,7 @@ class Engine:
         self.targets = Targets(self.book)
         self.traffic = Traffic(self.book, self.targets)
         self.behind = Behind(self.book)
+        self.noting = Noting(self.book)
         self.licensing = Licensing(self.book)
         self.requests = HostRequests(self.book, self.names)
 
@@ -121,6 +124,7 @@ class Engine:
         self.traffic.due(now)
         self.targets.probe_due(now)
         self.behind.due(now)
+        self.noting.due(now)
         commands = put_on_record(self.book.history, self.book.take_commands(), now)
         return self.book.floods.pass_on(commands, now)
 

@@ -26,10 +26,6 @@ from vtsfs.contract.redaction import redacted
 
 Scalar = str | int | float | bool | None
 
-#: How long entries are kept, in seconds, and how many at the most.
-KEPT_S: Final = 400 * 86_400
-KEPT_MOST: Final = 1_000_000
-
 #: Characters kept of a text.
 LONGEST_TEXT: Final = 1000
 
@@ -78,6 +74,21 @@ class Entry:
     settings: str
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     chain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The oldest entries, *first* to *last*: the last is of *last_ns*, and *value* is its chain's."""
+
+    first: int
+    last: int
+    last_ns: int
+    value: str
+
+    @property
+    def count(self) -> int:
+        """How many they are: numbers have no gaps."""
+        return self.last - self.first + 1
 
 
 @dataclass(slots=True)
@@ -217,6 +228,18 @@ class History:
         sum_of_kept = sha256(kept.encode()).hexdigest()
         said = {"how": how, "user": user, "redacted": sum_of_kept, **facts}
         self._enter(Kind.LOADED, at_ns, ("", "", 0), digest, said)
+
+    def prune(self, cut: Cut, at_ns: int) -> None:
+        """Write down that the entries of *cut* are kept no longer; with that entry they go."""
+        self.add(
+            Kind.PRUNED,
+            at_ns,
+            count=cut.count,
+            first=cut.first,
+            last=cut.last,
+            until=iso(cut.last_ns),
+            value=cut.value,
+        )
 
     def news_of_settings(self) -> dict[str, str]:
         """Hand over the settings that are not saved yet."""

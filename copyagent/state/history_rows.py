@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from copyagent.core.chain import START, link
-from copyagent.core.history import Entry, History, Kind, text_of
+from copyagent.core.history import Cut, Entry, History, Kind, text_of
 from copyagent.state.encoding import decode
 
 #: The rows that belong to no present tape or target stay: evidence outlives both. ``chain`` is the
@@ -60,11 +60,36 @@ def row_of(entry: Entry) -> Row:
 
 
 def put(database: sqlite3.Connection, rows: list[Row]) -> None:
-    """Write *rows* in the transaction that is open; the last of them is the head from now on."""
+    """Write *rows* in the transaction that is open; the last of them is the head from now on.
+
+    What one of them says was pruned goes with it: neither is there without the other.
+    """
     if not rows:
         return
     database.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?)", rows)
     _put_head(database, rows[-1][0], rows[-1][5])
+    for row in rows:
+        if row[2] == Kind.PRUNED:
+            last = decode(ENTRY, row[4], "an entry of the history").facts["last"]
+            database.execute("DELETE FROM history WHERE number <= ?", (last,))
+
+
+def prunable(
+    database: sqlite3.Connection, before_ns: int, up_to: int, most: int
+) -> Cut | None:
+    """Return the oldest entries that are of before *before_ns*, or numbered up to *up_to*.
+
+    At most *most*, so that the commit in which they go is a short one; None if there are none.
+    """
+    rows = database.execute(
+        "SELECT number, at_ns, chain FROM history ORDER BY number LIMIT ?", (most,)
+    )
+    first, last = None, None
+    for number, at_ns, chain in rows:
+        if at_ns >= before_ns and number > up_to:
+            break
+        first, last = first or number, (number, at_ns, chain)
+    return None if first is None or last is None else Cut(first, *last)
 
 
 def put_settings(database: sqlite3.Connection, texts: Mapping[str, str]) -> None:

@@ -28,7 +28,7 @@ a thread, one at a time.
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,7 @@ from copyagent.core.chain import START
 from copyagent.core.commands import Say
 from copyagent.core.floods import Floods
 from copyagent.core.gates import Pause
-from copyagent.core.history import Cut
+from copyagent.core.history import Cut, History, Kind
 from copyagent.core.history import Entry as HistoryEntry
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import KEPT, Entry, Journal, Report, Reports
@@ -330,10 +330,12 @@ class Store:
         with self._reader() as database:
             return find_copies(database, where, after, most)
 
-    def history_end(self) -> tuple[int, str]:
-        """Return number and chain value of the newest entry that is durable."""
+    def ending(self, history: History, at_ns: int, how: str) -> list[HistoryEntry]:
+        """Return the entry that the agent ends: behind what is durable of *history*, not behind all."""
         with _translated("read"):
-            return history_rows.newest(self._db)
+            last = History(history.settings, *history_rows.newest(self._db))
+        last.add(Kind.STOPPED, at_ns, how=how)
+        return last.news()
 
     def prunable(self, before_ns: int, up_to: int, most: int) -> Cut | None:
         """Return which entries of the history may go; see `history_rows`."""
@@ -344,6 +346,16 @@ class Store:
         """Return digest and redacted text of settings that were in force; see `history_rows`."""
         with self._reader() as database:
             return history_rows.settings_text(database, digest)
+
+    def records_of(self, tapes: Collection[TapeId]) -> dict[TapeId, TapeRecord]:
+        """Return the records of *tapes* as they are saved; may be called beside everything else."""
+        with self._reader() as database:
+            rows = [
+                (tape, database.execute("SELECT record FROM tapes WHERE tape = ?", (str(tape),)))
+                for tape in tapes
+            ]
+            texts = [(tape, row[0]) for tape, found in rows for row in found.fetchall()]
+        return {tape: decode(encoding.RECORD, text, str(tape)) for tape, text in texts}
 
     def find_history(self, wanted: HistoryWanted) -> list[HistoryEntry]:
         """Return a page of the history; may be called beside everything else."""

@@ -356,6 +356,12 @@ SWEPT = Message(
     "Vault {vault} swept: {tapes} tapes, {changed} changed, {gone} gone, {ignored} not tapes",
     "Nothing to do. If tapes are counted as not tapes, for their names: see naming: in the settings.",
 )
+HISTORY_NOTED = Message(
+    224185,
+    "The history of copies has reached entry {number} [{mark}]",
+    "Nothing to do. The mark in brackets stands for all entries up to its number: copyagent history "
+    "--verify compares the two.",
+)
 UNSYNCED = Message(
     424176,
     "{pool}: {count} tapes were there before AutoCopy and have no copy",

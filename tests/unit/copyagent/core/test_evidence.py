@@ -2,7 +2,7 @@
 
 import pytest
 
-from copyagent.core.chain import Mark, marks_in
+from copyagent.core.chain import Mark, marks_at_end
 from copyagent.core.commands import ProbeTarget, Say
 from copyagent.core.evidence import is_alarm, put_on_record
 from copyagent.core.history import History, Kind
@@ -37,7 +37,7 @@ def test_an_act_is_an_entry_and_the_event_carries_its_mark() -> None:
         "root: release /VAULT00/BILL/X00001 to drsite: I looked "
         f"[held (conflict) -> queued; history 42:{entry.chain[:16]}]"
     )
-    assert marks_in(text) == [Mark(42, entry.chain[:16])]
+    assert marks_at_end(text) == [Mark(42, entry.chain[:16])]
 
 
 def test_the_mark_outlasts_a_long_reason() -> None:
@@ -47,7 +47,7 @@ def test_the_mark_outlasts_a_long_reason() -> None:
     assert isinstance(said, Say)
     text = said.message.render(said.fields)
     assert len(text) <= messages.TEXT_LIMIT
-    assert marks_in(text) == [Mark(history.newest, history.chain[:16])]
+    assert marks_at_end(text) == [Mark(history.newest, history.chain[:16])]
     assert history.news()[0].facts["old"] == "x" * 200
 
 

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from copyagent.core.history import KEPT_MOST, KEPT_S, Entry, Kind
+from copyagent.core.history import Cut, Entry, History, Kind
+from copyagent.state.history_check import check_file
 from copyagent.state.history_rows import HistoryWanted
 from copyagent.state.store import Changes, Store, open_store
 from vtsfs.contract.errors import StateError
-
-DAY_NS = 86_400_000_000_000
 
 
 def entry(
@@ -76,13 +75,51 @@ def test_every_condition_and_every_page(path: Path) -> None:
     store.close()
 
 
-def test_what_is_too_old_or_too_much_is_dropped(path: Path) -> None:
+def chained(store: Store, *times_ns: int) -> History:
+    history = History()
+    for at_ns in times_ns:
+        history.add(Kind.FAILED, at_ns)
+    saved(store, *history.news())
+    return history
+
+
+def test_what_is_too_old_or_too_much_may_go_from_the_oldest_on(path: Path) -> None:
     store, _ = open_store(path, "now")
-    saved(store, entry(1, at_ns=DAY_NS), entry(2, at_ns=DAY_NS + 1))
-    saved(store, entry(3, at_ns=DAY_NS + 1 + KEPT_S * 1_000_000_000))
-    assert numbers(store) == [2, 3]
-    saved(store, entry(3 + KEPT_MOST, at_ns=10 * KEPT_S * 1_000_000))
-    assert numbers(store) == [3 + KEPT_MOST]
+    assert store.prunable(2**62, 0, 10) is None
+    history = chained(store, 10, 20, 5, 40, 15)
+    values = [entry.chain for entry in store.find_history(HistoryWanted())]
+    assert store.prunable(10, 0, 10) is None
+    assert store.prunable(11, 0, 10) == Cut(1, 1, 10, values[0])
+    assert store.prunable(40, 0, 10) == Cut(1, 3, 5, values[2]), "what is behind a young one stays"
+    assert store.prunable(0, 4, 10) == Cut(1, 4, 40, values[3])
+    assert store.prunable(2**62, 0, 2) == Cut(1, 2, 20, values[1])
+    cut = store.prunable(40, 0, 10)
+    assert cut is not None
+    history.prune(cut, 50)
+    saved(store, *history.news())
+    assert numbers(store) == [4, 5, 6]
+    (entry,) = store.find_history(HistoryWanted(kinds=(Kind.PRUNED,)))
+    assert entry.facts == {
+        "count": 3,
+        "first": 1,
+        "last": 3,
+        "until": "1970-01-01T00:00:00Z",
+        "value": values[2],
+    }
+    store.close()
+    assert check_file(path).faults == []
+
+
+def test_the_end_of_a_run_comes_behind_what_is_durable(path: Path) -> None:
+    store, _ = open_store(path, "now")
+    history = chained(store, 10)
+    history.add(Kind.FAILED, 11)
+    saved(store, *store.ending(history, 12, "by SIGTERM"))
+    store.close()
+    assert check_file(path).faults == []
+    store, _ = open_store(path, "now")
+    (_, ended) = store.find_history(HistoryWanted())
+    assert (ended.number, ended.kind, ended.facts) == (2, Kind.STOPPED, {"how": "by SIGTERM"})
     store.close()
 
 

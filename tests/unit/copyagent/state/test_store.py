@@ -204,7 +204,7 @@ def test_every_commit_survives_a_power_cut(tmp_path: Path) -> None:
     assert database.execute("PRAGMA synchronous").fetchone() == (2,)
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     store.close()
-    assert store_module.SCHEMA == 1
+    assert store_module.SCHEMA == 2
 
 
 def test_what_hosts_said_comes_back_and_only_the_newest_is_kept(tmp_path: Path) -> None:
