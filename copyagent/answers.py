@@ -9,7 +9,15 @@ from typing import Any
 
 import trio
 
-from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
+from copyagent.control.errands import (
+    Adopt,
+    AtTarget,
+    Drilled,
+    Errand,
+    Release,
+    Relocate,
+    RollBack,
+)
 from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.licences import InstallLicence, LicenceChange, RemoveLicence, ShowLicence
 from copyagent.control.listings import Queue, Tapes
@@ -195,7 +203,7 @@ def question(runner: Runner, request: EngineRequest, user: str) -> Question:
             return lambda now: {"schema": report.SCHEMA} | runner.engine.licensing.document(now)
         case Doubt(word):
             return lambda now: doubts.doubt(book, word, user, now)
-        case Release() | Relocate() | Adopt() | RollBack() | AtTarget():
+        case Release() | Relocate() | Adopt() | RollBack() | AtTarget() | Drilled():
             return partial(_run_errand, book, request, user)
         case Events():
             return lambda now: host_report.find(
@@ -227,6 +235,9 @@ def _run_errand(book: Book, request: Errand, user: str, now: Moment) -> list[str
         case RollBack(tape, generation, because, target):
             wanted = errands.FormerGeneration(tape, generation, target)
             return errands.roll_back(book, wanted, because, user, now)
+        case Drilled(target, because, digests):
+            act = errands.Act("drill", target, because, digests)
+            return errands.done_at_target(book, act, user, now)
         case AtTarget(action, target, because):
             return errands.done_at_target(book, errands.Act(action, target, because), user, now)
 

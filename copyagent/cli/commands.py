@@ -12,11 +12,12 @@ import click
 from rich.live import Live
 
 from copyagent.checking import look_at
-from copyagent.cli.asking import as_json_option, tell
+from copyagent.cli.asking import as_json_option, settings_to_ask_by, tell
 from copyagent.cli.audit import audit
 from copyagent.cli.console import LOOK_S, console, print_document
 from copyagent.cli.display import explanation, overview
 from copyagent.cli.doctor import doctor
+from copyagent.cli.drill import drill
 from copyagent.cli.ems import ems
 from copyagent.cli.errands import adopt, release, relocate, rollback
 from copyagent.cli.events import events
@@ -45,7 +46,6 @@ from vtsfs import __version__
 from vtsfs.contract.errors import AgentUnreachable, SettingsError, UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
-from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.logs import configure_logging
 
 #: How often ``status --watch`` looks again, in seconds.
@@ -87,7 +87,7 @@ def run(config: Path) -> None:
 @click.pass_obj
 def status(config: Path, watch: bool, as_json: bool) -> None:
     """Show what is protected, what is not, since when and why."""
-    settings = read_settings(config)
+    settings = settings_to_ask_by(config)
     if watch and as_json:
         raise UsageError("--watch shows a screen and --json prints a document; choose one")
     if watch:
@@ -146,7 +146,7 @@ def check(config: Path) -> None:
 
 
 def _ask(config: Path, request: Request) -> Any:
-    return ask(read_settings(config).control_socket(), request)
+    return ask(settings_to_ask_by(config).control_socket(), request)
 
 
 def _show_old(known: Any, *, as_json: bool) -> None:
@@ -180,6 +180,7 @@ copyagent.add_command(verify)
 copyagent.add_command(history)
 copyagent.add_command(licence)
 copyagent.add_command(report)
+copyagent.add_command(drill)
 copyagent.add_command(fetch)
 copyagent.add_command(generations)
 copyagent.add_command(audit)

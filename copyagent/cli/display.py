@@ -20,6 +20,7 @@ def overview(document: Document, width: int) -> RenderableType:
     """Show a status document, *width* columns wide: pools, links, copies, what needs attention."""
     parts: list[RenderableType] = [
         Text(f"{document['system']}  {document['at']}  copyagent {document['version']}"),
+        *_settings(document.get("settings", {})),
         _pools(document["pools"]),
         _links(document),
     ]
@@ -33,6 +34,20 @@ def overview(document: Document, width: int) -> RenderableType:
     elif not any(vault.get("unread_pools") for vault in document["vaults"]):
         parts.append(Text("Every known tape of the watched pools is protected.", style="green"))
     return Group(*_spaced(parts))
+
+
+def _settings(document: Document) -> list[RenderableType]:
+    """Say what of the settings file is not in force; usually there is nothing to say."""
+    lines = []
+    if document.get("not_in_force"):
+        lines.append(
+            f"The settings file on disk is not in force: {document['not_in_force']}. "
+            "Mend it (copyagent check), then: copyagent reload"
+        )
+    if document.get("waiting_for_restart"):
+        keys = ", ".join(document["waiting_for_restart"])
+        lines.append(f"Not in force before the agent is started again: {keys}")
+    return [Text(line, style="yellow") for line in lines]
 
 
 def explanation(document: Document, width: int) -> RenderableType:
@@ -194,7 +209,7 @@ def _attention(entries: list[Document], left_out: int, width: int) -> Text:
     lines = ["Not protected"]
     for entry in entries[:MOST_LISTED]:
         why = f": {entry['why']}" if entry["why"] else ""
-        lines.append(f"  {entry['tape']} to {entry['target']}: {_state(entry)}{why}")
+        lines.append(f"  {entry['tape']} to {entry['target']}: {state_of(entry)}{why}")
         lines.append(f"      next: {entry['next']}")
     more = max(len(entries) - MOST_LISTED, 0) + left_out
     if more:
@@ -202,7 +217,7 @@ def _attention(entries: list[Document], left_out: int, width: int) -> Text:
     return Text("\n".join(folded(line, width) for line in lines))
 
 
-def _state(copy: Document) -> str:
+def state_of(copy: Document) -> str:
     """Name a copy's state, and of a failure whether it can pass by itself."""
     trouble = copy.get("trouble")
     return f"{copy['state']}, {trouble}" if trouble in {"transient", "permanent"} else copy["state"]
@@ -263,7 +278,7 @@ def how_proven(verified: str) -> str:
 
 def _copy(copy: Document) -> list[str]:
     why = f": {copy['why']}" if copy["why"] else ""
-    lines = [f"  {copy['target']}: {_state(copy)}{why}", f"    next: {copy['next']}"]
+    lines = [f"  {copy['target']}: {state_of(copy)}{why}", f"    next: {copy['next']}"]
     if copy.get("asked"):
         lines.append(f"    asked for: {copy['asked']}")
     published = copy.get("published")

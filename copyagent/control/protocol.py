@@ -16,7 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from copyagent.control.admission import Right
-from copyagent.control.errands import Adopt, AtTarget, Errand, Release, Relocate, RollBack
+from copyagent.control.errands import (
+    Adopt,
+    AtTarget,
+    Drilled,
+    Errand,
+    Release,
+    Relocate,
+    RollBack,
+)
 from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.licences import InstallLicence, LicenceChange, RemoveLicence, ShowLicence
 from copyagent.control.listings import Queue, Tapes
@@ -110,6 +118,7 @@ NAMES: Mapping[type[Request], str] = {
     Adopt: "adopt",
     RollBack: "rollback",
     AtTarget: "at-target",
+    Drilled: "drill",
     Events: "events",
     History: "history",
     Copies: "copies",
@@ -135,6 +144,7 @@ RIGHTS: Mapping[type[Request], Right] = {
     Adopt: Right.ACT,
     RollBack: Right.ACT,
     AtTarget: Right.ACT,
+    Drilled: Right.ACT,
     Events: Right.LOOK,
     History: Right.LOOK,
     Copies: Right.LOOK,
@@ -159,7 +169,7 @@ def encode_request(request: Request) -> bytes:
     """Write *request* as a line with its end; raise `UsageError` for a text that is not UTF-8."""
     args: Mapping[str, object] = {}
     match request:
-        case Release() | Relocate() | Adopt() | RollBack() | AtTarget():
+        case Release() | Relocate() | Adopt() | RollBack() | AtTarget() | Drilled():
             args = request.args()
         case History() | Copies() | Doubt():
             args = request.args()
@@ -303,6 +313,7 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Request]] = {
     "adopt": Adopt.read,
     "rollback": RollBack.read,
     "at-target": AtTarget.read,
+    "drill": Drilled.read,
     "events": _events,
     "history": History.read,
     "copies": Copies.read,

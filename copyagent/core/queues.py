@@ -87,6 +87,12 @@ class Queues:
             heapq.heappush(self._due[way], entry)
         return found
 
+    def of(self, target: str) -> Iterator[tuple[Entry, bool]]:
+        """Go through all that is pending at *target*, in no order; each with whether it comes later."""
+        for key, entry in self._entries.items():
+            if key[1] == target:
+                yield entry, key in self._waiting
+
     def due(self, way: Way) -> Iterator[CopyKey]:
         """Go through all that are due on *way*, in no order."""
         return ((e[1], e[2]) for e in list(self._due.get(way, ())) if self._is_due(e))

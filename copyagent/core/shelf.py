@@ -11,6 +11,7 @@ Nobody has to know: the shelf is a mapping of all records. Whoever wants to look
 when what is saved of it is the record as it is, so that nothing can be lost by it.
 """
 
+import heapq
 import struct
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping
@@ -354,6 +355,18 @@ class Shelf(MutableMapping[TapeId, TapeRecord]):
             for pool in (PoolId.parse(path),)
         }
         return sorted(found | self._odd.get(label, set()) | self._called.get(label, set()))
+
+    def following(
+        self, path: str, after: str, most: int, wanted: Callable[[Shape], bool]
+    ) -> list[tuple[str, Shape]]:
+        """Return the first *most* tapes at rest after *after* in the pool *path*, by label."""
+        shapes = {n: s for n, s in enumerate(self._shapes) if self._counts[path, s] and wanted(s)}
+        labels = self._pools.get(path, {}) if shapes else {}
+        found = ((label, int.from_bytes(packed[:4], "little")) for label, packed in labels.items()
+                 if label > after)  # fmt: skip
+        fitting = (label for label, number in found if number in shapes)
+        return [(label, shapes[int.from_bytes(labels[label][:4], "little")])
+                for label in heapq.nsmallest(most, fitting)]  # fmt: skip
 
     def labels(self, path: str) -> list[str]:
         """Return the labels of all tapes in the pool *path*, in no order."""

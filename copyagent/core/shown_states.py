@@ -15,6 +15,8 @@ from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.gates import Closed, Obstacle
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.time import Moment
+from vtsfs.contract.errors import NameUnknown
+from vtsfs.contract.near_names import hint, listed
 from vtsfs.contract.signals import Access
 
 _NS: Final = 1_000_000_000
@@ -55,6 +57,39 @@ REASONS: Final[Mapping[Word, tuple[str, ...]]] = {
     Word.HELD: tuple(each.value for each in HoldReason),
     Word.KEPT: ("erased", "deleted"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class StateWanted:
+    """A state that somebody looks for: a word, and with a *reason* that one alone."""
+
+    word: Word
+    reason: str = ""
+
+    def fits(self, word: Word, reason: str) -> bool:
+        """Tell whether that is it."""
+        return self.word is word and self.reason in ("", reason)
+
+
+def states_named(text: str) -> tuple[StateWanted, ...]:
+    """Read a state as it is printed, or one of its words, such as ``held``, ``held (conflict)``, ``conflict``.
+
+    Raises `NameUnknown` for anything else.
+    """
+    known: dict[str, tuple[StateWanted, ...]] = {
+        "mounted": (StateWanted(Word.READ_ONLY), StateWanted(Word.READ_WRITE))
+    }
+    for word, reasons in REASONS.items():
+        for reason in reasons:
+            wanted = StateWanted(word, reason)
+            known[reason] = (*known.get(reason, ()), wanted)
+            known[f"{word} ({reason})"] = (wanted,)
+    known |= {word.value: (StateWanted(word),) for word in Word}
+    found = known.get(" ".join(text.split()).lower())
+    if found is None:
+        words = listed([word.value for word in Word], len(Word))
+        raise NameUnknown(f"there is no state {text!r} ({words}){hint(text.lower(), known)}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

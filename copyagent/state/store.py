@@ -9,7 +9,8 @@ Tables (schema version 2, in ``meta``):
                tapes were all seen once), ``behind`` (of which pools it was told that they have
                fallen behind), ``links`` (how far each host was heard, and what was told of its link),
                ``pauses`` (what operators have paused), ``floods`` (messages that are counted to be
-               told together), ``uncovered`` (vaults of which it was told that they are not covered)
+               told together), ``uncovered`` (vaults of which it was told that they are not covered),
+               ``calls`` (what the site's own command is still to be told)
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
 ``reported``   what the overlays reported lately, JSON by number, with the time of its arrival
 ``history``    what became of copies, JSON by number, chained (`copyagent.state.history_rows`)
@@ -38,6 +39,7 @@ from pydantic import TypeAdapter
 
 from copyagent.core.book import Acknowledged
 from copyagent.core.chain import START
+from copyagent.core.calls import Calls
 from copyagent.core.commands import Say
 from copyagent.core.floods import Floods
 from copyagent.core.gates import Pause
@@ -104,6 +106,7 @@ class Remembered:
     pauses: dict[str, Pause] = field(default_factory=dict)
     licence: LicenceMemory = field(default_factory=LicenceMemory)
     floods: Floods = field(default_factory=Floods)
+    calls: Calls = field(default_factory=Calls)
     uncovered: dict[str, CoverAlarm] = field(default_factory=dict)
     history_newest: int = 0
     history_chain: str = START
@@ -185,6 +188,10 @@ class Changes:
         """Save which vaults are not covered, and when that was told."""
         self.knowledge["uncovered"] = encode(encoding.UNCOVERED, dict(alarms))
 
+    def put_calls(self, calls: Calls) -> None:
+        """Save what the site's own command is still to be told."""
+        self.knowledge["calls"] = encode(encoding.CALLS, calls)
+
     def put_floods(self, floods: Floods) -> None:
         """Save which messages are counted to be told together."""
         self.knowledge["floods"] = encode(encoding.FLOODS, list(floods.runs.items()))
@@ -250,6 +257,7 @@ class Store:
             pauses=_known(knowledge, "pauses", encoding.PAUSES, {}),
             licence=_known(knowledge, "licence", encoding.LICENCE, LicenceMemory()),
             uncovered=_known(knowledge, "uncovered", encoding.UNCOVERED, {}),
+            calls=_known(knowledge, "calls", encoding.CALLS, Calls()),
             floods=Floods(dict(floods)),
             history_newest=history_newest,
             history_chain=history_chain,

@@ -37,8 +37,8 @@ def hint(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
     return f"; did you mean {found}?" if found else otherwise
 
 
-def listed(known: Sequence[str]) -> str:
-    """Return the names in *known* as a text, the first of very many."""
-    left_out = len(known) - MOST_LISTED
-    names = ", ".join(known[:MOST_LISTED]) or "none"
+def listed(known: Sequence[str], most: int = MOST_LISTED) -> str:
+    """Return the names in *known* as a text, the first *most* of very many."""
+    left_out = len(known) - most
+    names = ", ".join(known[:most]) or "none"
     return f"{names} and {left_out} more" if left_out > 0 else names

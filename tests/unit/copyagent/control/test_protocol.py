@@ -9,6 +9,7 @@ from copyagent.control.admission import Right
 from copyagent.control.errands import MAX_REASON, Adopt, AtTarget, Release, Relocate, RollBack
 from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.licences import InstallLicence, RemoveLicence, ShowLicence
+from copyagent.control.listings import Queue, Tapes
 from copyagent.control.protocol import (
     NAMES,
     RIGHTS,
@@ -69,6 +70,10 @@ REQUESTS: list[Request] = [
     Cancel(TAPE, "not tonight"),
     Cancel(TAPE, "not there", "drsite"),
     Hold(TAPE, "a disk is looked at", "drsite"),
+    Tapes(),
+    Tapes(("held (conflict)", "failed"), (TAPE.pool_id,), "drsite", unprotected=True, after=TAPE),
+    Queue(),
+    Queue("drsite", 7),
 ]
 
 
@@ -253,7 +258,7 @@ def test_a_tape_or_a_pool() -> None:
             parse_where(text)
 
 
-LOOKING = (Status, Explain, Events, History, Copies, ShowLicence)
+LOOKING = (Status, Explain, Events, History, Copies, Tapes, Queue, ShowLicence)
 
 
 @pytest.mark.parametrize("kind", get_args(Request), ids=lambda kind: kind.__name__)
