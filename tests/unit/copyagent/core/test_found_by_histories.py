@@ -88,6 +88,18 @@ def test_a_mount_heard_too_late_does_not_take_the_blame_from_one_without_ring(
     assert isinstance(world.state_of(TAPE), Held)
 
 
+def test_no_mount_of_several_takes_the_blame_from_one_without_ring(world: TrueWorld) -> None:
+    """All is heard when it is over, the host first: any of the mounts can be the session's."""
+    for _ in range(4):
+        whole_mount(world, Ring.WITH_RING, wrote=None)
+    whole_mount(world, Ring.NO_RING, wrote=True)
+    world.ask(TAPE, Ring.WITH_RING, scratch=False)
+    world.hear_host(HOST, 99)
+    world.hear_feed(9)
+    world.calm_down()
+    assert isinstance(world.state_of(TAPE), Held)
+
+
 def test_a_mount_that_is_over_is_not_substituted() -> None:
     """The word 1518 is about a later request; the volume that is used got no ring from the mount."""
     play = Playbook(make_engine())
