@@ -131,6 +131,7 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
             known.licence,
         ),
         floods=known.floods,
+        calls=known.calls,
         uncovered=known.uncovered,
         history=History(settings.digest, known.history_newest, known.history_chain),
     )
@@ -172,6 +173,7 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
             nursery.start_soon(_keep_snapshot, settings, runner)
             nursery.start_soon(_collect_maps, settings, runner)
             nursery.start_soon(keep_bounded, runner)
+            nursery.start_soon(runner.hook.run)
             nursery.start_soon(Coverage(lambda: runner.engine.book.settings, runner.post).run)
             nursery.start_soon(desk.follow_signals, hang_ups)
             notifier.ready("watching")

@@ -37,6 +37,7 @@ from copyagent.core.events import (
     VaultSwept,
     WakeupDue,
 )
+from copyagent.core.hook_queue import HookQueue
 from copyagent.core.host_events import HostEvent
 from copyagent.core.queues import CopyKey
 from copyagent.core.time import Moment
@@ -45,6 +46,7 @@ from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link_settings import LinkTally
 from copyagent.feed_client import FeedClient
 from copyagent.licence.desk import LicenceDesk
+from copyagent.notify import Hook
 from copyagent.state.mount_rows import MountRows
 from copyagent.state.store import Changes, Store
 from copyagent.sweep import sweep_vault
@@ -150,6 +152,8 @@ class Runner:
     heard: trio.Event = field(default_factory=trio.Event)
     #: Set, and replaced by another, when copies have ended and what became of them is durable.
     ended: trio.Event = field(default_factory=trio.Event)
+    #: Who runs the site's own command for alarms.
+    hook: Hook = field(init=False)
     #: The bandwidth limits, which all copies share.
     paces: Paces = field(init=False)
     _told: int = 0
@@ -168,6 +172,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._saved_mounts = MountRows.of(self.engine.book.mounts)
+        self.hook = Hook(HookQueue(self.engine.book), self.ask)
         self.paces = Paces.of(self.engine.book.settings)
         self._send, self._receive = trio.open_memory_channel[_Posted](1000)
         self._make_feeds()
@@ -283,8 +288,8 @@ class Runner:
         self.engine.book.put_away(saved)
         for say in says:
             self.event_log.write(say.message, now_ns=now.wall_ns, once=False, **say.fields)
-            self._tell_hosts(say)
-        await self._commit(Changes(written=numbers))
+            self._tell_others(say, now.wall_ns)
+        await self._commit(self._told_of(numbers))
         self._acknowledge()
         self._tell_listeners()
         for command in commands:
@@ -299,9 +304,18 @@ class Runner:
             self.ended = trio.Event()
         self.engine.book.counters.batches.add(self.clock().mono - now.mono)
 
-    def _tell_hosts(self, say: Say) -> None:
+    def _tell_others(self, say: Say, at_ns: int) -> None:
         for writer in self.writers.values():
             writer.tell(say.message, say.fields)
+        self.hook.offer(say, at_ns)
+
+    def _told_of(self, numbers: list[int]) -> Changes:
+        """One transaction: these messages are written, and who is still to be told of them."""
+        changes = Changes(written=numbers)
+        if self.engine.book.calls.dirty:
+            changes.put_calls(self.engine.book.calls)
+            self.engine.book.calls.dirty = False
+        return changes
 
     def _tell_listeners(self) -> None:
         if self.engine.book.journal.newest != self._told:
@@ -341,6 +355,8 @@ class Runner:
         if book.licence.dirty:
             changes.put_licence(book.licence.memory)
             book.licence.dirty = False
+        if book.calls.dirty:
+            changes.put_calls(book.calls)
         if book.uncovered_dirty:
             changes.put_uncovered(book.uncovered)
         if book.floods.dirty:
@@ -353,7 +369,7 @@ class Runner:
         book.dirty.clear()
         book.dropped.clear()
         book.mounts_dirty = book.links_dirty = book.behind_dirty = book.pauses_dirty = False
-        book.floods.dirty = book.uncovered_dirty = False
+        book.floods.dirty = book.uncovered_dirty = book.calls.dirty = False
         return changes
 
     def _put_news(self, changes: Changes, mono: float, *, along: bool) -> None:
@@ -388,8 +404,8 @@ class Runner:
             self.event_log.write(
                 message.say.message, now_ns=message.at_ns, once=True, **message.say.fields
             )
-            self._tell_hosts(message.say)
-        await self._commit(Changes(written=[message.number for message in left]))
+            self._tell_others(message.say, message.at_ns)
+        await self._commit(self._told_of([message.number for message in left]))
 
     def _execute(self, command: Command) -> None:
         match command:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from copyagent.core import tape as states
+from copyagent.core.calls import Calls
 from copyagent.core.commands import Command, Say, StopCopy
 from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.counters import Counters
@@ -96,6 +97,7 @@ class Book:
     history: History = field(default_factory=History)
     licence: Permission = field(default_factory=Permission)
     floods: Floods = field(default_factory=Floods)
+    calls: Calls = field(default_factory=Calls)
     counters: Counters = field(default_factory=Counters)
 
     owed: Owed = field(default_factory=Owed)

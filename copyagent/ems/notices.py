@@ -35,6 +35,7 @@ _KINDS: Final[Mapping[NotifyKind, tuple[Message, ...]]] = {
         messages.COPY_WRONG,
         messages.POOL_UNREADABLE,
         messages.NOT_COVERED,
+        messages.MORE_FAILED,
     ),
     "held": (
         messages.CONFLICT,
@@ -47,6 +48,7 @@ _KINDS: Final[Mapping[NotifyKind, tuple[Message, ...]]] = {
         messages.LABEL_ELSEWHERE,
         messages.SAME_STORAGE,
         messages.NOT_EQUAL,
+        messages.MORE_HELD,
     ),
     "behind": (messages.FALLEN_BEHIND, messages.CAUGHT_UP),
     "copied": (messages.COPIED,),

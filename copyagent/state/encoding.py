@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from copyagent.core.book import Acknowledged
+from copyagent.core.calls import Calls
 from copyagent.core.floods import Matter, Run
 from copyagent.core.gates import Pause
 from copyagent.core.host_mounts import HostMounts
@@ -33,6 +34,7 @@ BEHIND: TypeAdapter[list[tuple[PoolId, str, BehindAlarm]]] = TypeAdapter(
 )
 PAUSES: TypeAdapter[dict[str, Pause]] = TypeAdapter(dict[str, Pause])
 UNCOVERED: TypeAdapter[dict[str, CoverAlarm]] = TypeAdapter(dict[str, CoverAlarm])
+CALLS: TypeAdapter[Calls] = TypeAdapter(Calls)
 FLOODS: TypeAdapter[list[tuple[Matter, Run]]] = TypeAdapter(list[tuple[Matter, Run]])
 LICENCE: TypeAdapter[LicenceMemory] = TypeAdapter(LicenceMemory)
 FIELDS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])

@@ -223,6 +223,7 @@ def book_again(old: Book, records: Shelf) -> Book:
         ),
         uncovered=again(UNCOVERED, old.uncovered),
         uncovered=again(encoding.UNCOVERED, old.uncovered),
+        calls=again(encoding.CALLS, old.calls),
         floods=Floods(dict(floods)),
     )
 

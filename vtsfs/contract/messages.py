@@ -309,6 +309,18 @@ MORE_WARNINGS = Message(
     "{where}: {count} more with {id} ({cause}): {tapes}",
     "See the message that was told with that ID. copyagent status lists the tapes that lack a copy.",
 )
+HOOK_FAILED = Message(
+    424153,
+    "The notify command failed, {waiting} messages wait for it: {cause}",
+    "Every message is in the event log all the same. Try the command by hand as the agent's user; what "
+    "it is given is told under notify in vts-autocopy.yaml(5). Each message is tried three times.",
+)
+HOOK_WORKS = Message(224157, "The notify command works again", "Nothing to do.")
+HOOK_LEFT_OUT = Message(
+    424158,
+    "{count} messages were not told by the notify command, because it failed or too many waited",
+    "Read them in the event log.",
+)
 PAUSE_OVER = Message(
     224152, "The pause of {about} by {user} is over, copies go on", "Nothing to do."
 )

@@ -37,6 +37,7 @@ from vtsfs.contract.settings_ems import Ems
 from vtsfs.contract.settings_encryption import Encryption
 from vtsfs.contract.settings_history import HistoryKept
 from vtsfs.contract.settings_metrics import Metrics
+from vtsfs.contract.settings_notify import AlarmHook
 
 DEFAULT_PATH = Path("/etc/vts-autocopy/vts-autocopy.yaml")
 ENVIRONMENT = "VTS_AUTOCOPY_CONFIG"
@@ -183,6 +184,7 @@ class Settings(Model):
     ems: Ems = Ems()
     encryption: Encryption = Encryption()
     metrics: Metrics = Metrics()
+    notify: AlarmHook = AlarmHook()
     history: HistoryKept = HistoryKept()
     _digest: str = PrivateAttr("")
     _text: str = PrivateAttr("")
