@@ -47,7 +47,7 @@ from copyagent.ems.link_settings import LinkTally
 from copyagent.feed_client import FeedClient
 from copyagent.licence.desk import LicenceDesk
 from copyagent.notify import Hook
-from copyagent.state.mount_rows import MountRows
+from copyagent.saving import Saving
 from copyagent.state.store import Changes, Store
 from copyagent.sweep import sweep_vault
 from copyagent.transfer.attempt import Route
@@ -154,6 +154,8 @@ class Runner:
     ended: trio.Event = field(default_factory=trio.Event)
     #: Who runs the site's own command for alarms.
     hook: Hook = field(init=False)
+    #: What of the book is not in the state yet.
+    saving: Saving = field(init=False)
     #: The bandwidth limits, which all copies share.
     paces: Paces = field(init=False)
     _told: int = 0
@@ -163,15 +165,12 @@ class Runner:
     _sweeping: set[str] = field(default_factory=set)
     _again: dict[str, str] = field(default_factory=dict)
     _acked: dict[str, Acknowledged] = field(default_factory=dict)
-    _saved_acks: dict[str, Acknowledged] = field(default_factory=dict)
-    _saved_baselines: set[str] = field(default_factory=set)
-    _saved_mounts: MountRows = field(init=False)
     _nursery: trio.Nursery = field(init=False)
     _send: trio.MemorySendChannel[_Posted] = field(init=False)
     _receive: trio.MemoryReceiveChannel[_Posted] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._saved_mounts = MountRows.of(self.engine.book.mounts)
+        self.saving = Saving(self.engine.book)
         self.hook = Hook(HookQueue(self.engine.book), self.ask)
         self.paces = Paces.of(self.engine.book.settings)
         self._send, self._receive = trio.open_memory_channel[_Posted](1000)
@@ -217,7 +216,7 @@ class Runner:
         Blocks, and is for the very end.
         """
         changes = Changes()
-        self._put_news(changes, math.inf, along=True)
+        self.saving.put_news(changes, math.inf, along=True)
         try:
             changes.put_history(self.store.ending(self.engine.book.history, wall_ns(), how))
             if not changes.empty:
@@ -284,12 +283,12 @@ class Runner:
         commands = self.engine.due(now)
         saved = set(self.engine.book.dirty)
         says = [command for command in commands if isinstance(command, Say)]
-        numbers = await self._commit(self._changes(says, now))
+        numbers = await self._commit(self.saving.changes(says, now))
         self.engine.book.put_away(saved)
         for say in says:
             self.event_log.write(say.message, now_ns=now.wall_ns, once=False, **say.fields)
             self._tell_others(say, now.wall_ns)
-        await self._commit(self._told_of(numbers))
+        await self._commit(self.saving.told(numbers))
         self._acknowledge()
         self._tell_listeners()
         for command in commands:
@@ -309,14 +308,6 @@ class Runner:
             writer.tell(say.message, say.fields)
         self.hook.offer(say, at_ns)
 
-    def _told_of(self, numbers: list[int]) -> Changes:
-        """One transaction: these messages are written, and who is still to be told of them."""
-        changes = Changes(written=numbers)
-        if self.engine.book.calls.dirty:
-            changes.put_calls(self.engine.book.calls)
-            self.engine.book.calls.dirty = False
-        return changes
-
     def _tell_listeners(self) -> None:
         if self.engine.book.journal.newest != self._told:
             self._told = self.engine.book.journal.newest
@@ -333,50 +324,6 @@ class Runner:
                 posted.answer = posted.question(now)
             except Exception as error:  # noqa: BLE001  # it belongs to whoever asked
                 posted.error = error
-
-    def _changes(self, says: list[Say], now: Moment) -> Changes:
-        book, changes = self.engine.book, Changes()
-        for tape in book.dirty:
-            changes.put_record(book.records[tape])
-        for tape in book.dropped:
-            changes.drop_record(tape)
-        if book.mounts_dirty:
-            changes.put_mounts(book.mounts, self._saved_mounts)
-        if book.links_dirty:
-            changes.put_links(book.links)
-        if book.acks != self._saved_acks or book.baselines != self._saved_baselines:
-            self._saved_acks, self._saved_baselines = dict(book.acks), set(book.baselines)
-            changes.put_acks(book.acks)
-            changes.put_baselines(book.baselines)
-        if book.behind_dirty:
-            changes.put_behind(book.behind)
-        if book.pauses_dirty:
-            changes.put_pauses(book.pauses)
-        if book.licence.dirty:
-            changes.put_licence(book.licence.memory)
-            book.licence.dirty = False
-        if book.calls.dirty:
-            changes.put_calls(book.calls)
-        if book.uncovered_dirty:
-            changes.put_uncovered(book.uncovered)
-        if book.floods.dirty:
-            changes.put_floods(book.floods)
-        for say in says:
-            changes.put_message(say, now.wall_ns)
-        changes.put_history(book.history.news())
-        changes.put_settings(book.history.news_of_settings())
-        self._put_news(changes, now.mono, along=not changes.empty)
-        book.dirty.clear()
-        book.dropped.clear()
-        book.mounts_dirty = book.links_dirty = book.behind_dirty = book.pauses_dirty = False
-        book.floods.dirty = book.uncovered_dirty = book.calls.dirty = False
-        return changes
-
-    def _put_news(self, changes: Changes, mono: float, *, along: bool) -> None:
-        """Save what was heard, if there is a commit anyway, or if it is much or has waited long."""
-        book = self.engine.book
-        changes.put_heard(book.journal.news(mono, along=along))
-        changes.put_reported(book.reports.news(mono, along=along))
 
     async def _commit(self, changes: Changes) -> list[int]:
         """Nothing is done before it is recorded: a full disk makes the agent wait, not forget."""
@@ -405,7 +352,7 @@ class Runner:
                 message.say.message, now_ns=message.at_ns, once=True, **message.say.fields
             )
             self._tell_others(message.say, message.at_ns)
-        await self._commit(self._told_of([message.number for message in left]))
+        await self._commit(self.saving.told([message.number for message in left]))
 
     def _execute(self, command: Command) -> None:
         match command:
