@@ -179,10 +179,10 @@ def question(runner: Runner, request: EngineRequest, user: str) -> Question:
             return status_of(runner)
         case Explain(tape):
             return partial(report.explain, runner.engine, tape, progress=runner.progress)
-        case Retry(TapeId() as tape):
-            return lambda now: operator.retry(book, tape, user, now)
-        case Retry():
-            return lambda now: operator.retry_failed(book, user, now)
+        case Retry(TapeId() as tape, because):
+            return lambda now: operator.retry(book, tape, user, now, because=because)
+        case Retry(because=because):
+            return lambda now: operator.retry_failed(book, user, now, because=because)
         case Sync() | Pause() | Resume():
             return partial(_direct, book, request, user)
         case History() | Copies():
@@ -213,15 +213,15 @@ def question(runner: Runner, request: EngineRequest, user: str) -> Question:
 
 def _direct(book: Book, request: Sync | Pause | Resume, user: str, now: Moment) -> list[str]:
     match request:
-        case Sync(where, which, target, dry_run):
+        case Sync(where, which, target, dry_run, because):
             targets = frozenset({target}) if target else None
-            wanted = SyncWanted(where, Which(which), targets, dry_run=dry_run)
+            wanted = SyncWanted(where, Which(which), targets, dry_run=dry_run, because=because)
             return sync(book, wanted, user, now)
         case Pause(about, because, until_ns, for_s, finish):
             asked = pausing.PauseWanted(about, because, until_ns, for_s, finish)
             return pausing.pause(book, asked, user, now)
-        case Resume(about):
-            return pausing.resume(book, about, user, now)
+        case Resume(about, because):
+            return pausing.resume(book, about, user, now, because=because)
 
 
 def _run_errand(book: Book, request: Errand, user: str, now: Moment) -> list[str]:
@@ -230,8 +230,8 @@ def _run_errand(book: Book, request: Errand, user: str, now: Moment) -> list[str
             return operator.release(book, tape, because, user, now, overwrite_target=overwrite)
         case Relocate(tape, because):
             return errands.relocate(book, tape, because, user, now)
-        case Adopt(where, target):
-            return errands.adopt(book, where, target, user, now)
+        case Adopt(where, target, because):
+            return errands.adopt(book, where, target, user, now, because=because)
         case RollBack(tape, generation, because, target):
             wanted = errands.FormerGeneration(tape, generation, target)
             return errands.roll_back(book, wanted, because, user, now)

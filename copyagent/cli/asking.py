@@ -12,12 +12,33 @@ from copyagent.cli.patience import patience
 from copyagent.control.client import ask
 from copyagent.control.protocol import Request, command_of
 from vtsfs.contract.errors import NotConfirmed
-from vtsfs.contract.settings_file import read_settings
+from vtsfs.contract.settings import Settings
+from vtsfs.contract.settings_file import settings_as_far_as_known
 
 #: Every command that acts can say what came of it as a document.
 as_json_option: Callable[[Any], Any] = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document instead."
 )
+
+
+#: An act of an operator that needs no reason can be given one all the same.
+because_option: Callable[[Any], Any] = click.option(
+    "--because", default="", metavar="TEXT", help="Why; it goes on record."
+)
+
+
+def settings_to_ask_by(config: Path) -> Settings:
+    """Return the settings, as far as they are needed to reach the agent; say if they are wrong.
+
+    What is wrong with the file by now must not keep an operator from asking the agent that runs.
+    """
+    settings, problems = settings_as_far_as_known(config)
+    if problems:
+        told = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        click.echo(
+            f"{config} has {told} and cannot be in force as it is; see: copyagent check", err=True
+        )
+    return settings
 
 
 def tell(config: Path, request: Request, *, as_json: bool) -> None:
@@ -28,7 +49,7 @@ def tell(config: Path, request: Request, *, as_json: bool) -> None:
 
 def asked(config: Path, request: Request) -> Any:
     """Return the agent's answer to *request*; on a terminal it is shown that it takes long."""
-    socket = read_settings(config).control_socket()
+    socket = settings_to_ask_by(config).control_socket()
     with patience(f"{command_of(request)}: the agent is at it"):
         return ask(socket, request)
 

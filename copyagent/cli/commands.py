@@ -12,7 +12,7 @@ import click
 from rich.live import Live
 
 from copyagent.checking import look_at
-from copyagent.cli.asking import as_json_option, settings_to_ask_by, tell
+from copyagent.cli.asking import as_json_option, because_option, settings_to_ask_by, tell
 from copyagent.cli.audit import audit
 from copyagent.cli.console import LOOK_S, console, print_document
 from copyagent.cli.display import explanation, overview
@@ -120,13 +120,15 @@ def explain(config: Path, tape: str, as_json: bool) -> None:
 @copyagent.command()
 @click.argument("tape", required=False)
 @click.option("--failed", is_flag=True, help="Every copy that has used up its attempts.")
+@because_option
 @as_json_option
 @click.pass_obj
-def retry(config: Path, tape: str | None, *, failed: bool, as_json: bool) -> None:
+def retry(config: Path, tape: str | None, *, failed: bool, because: str, as_json: bool) -> None:
     """Start a new ladder of attempts for TAPE, or for all that failed."""
     if (tape is None) != failed:
         raise UsageError("name either one TAPE or --failed")
-    tell(config, Retry(TapeId.parse(tape) if tape is not None else None), as_json=as_json)
+    named = TapeId.parse(tape) if tape is not None else None
+    tell(config, Retry(named, because), as_json=as_json)
 
 
 @copyagent.command()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from copyagent.cli.asking import as_json_option, confirm, tell
+from copyagent.cli.asking import as_json_option, because_option, confirm, tell
 from copyagent.control.errands import Adopt, Release, Relocate, RollBack
 from copyagent.control.protocol import parse_where
 from vtsfs.contract.naming import TapeId
@@ -54,15 +54,16 @@ def relocate(config: Path, tape: str, because: str, *, yes: bool, as_json: bool)
 @click.command()
 @click.argument("where", metavar="TAPE|POOL")
 @_TARGET
+@because_option
 @as_json_option
 @click.pass_obj
-def adopt(config: Path, where: str, target: str | None, *, as_json: bool) -> None:
+def adopt(config: Path, where: str, target: str | None, *, because: str, as_json: bool) -> None:
     """Take what the target has as the copy of TAPE, or of all tapes of POOL, if it is equal.
 
     For a target that got its first tapes on disks or by another program. Nothing is sent; what is
     not equal is held.
     """
-    tell(config, Adopt(parse_where(where), target), as_json=as_json)
+    tell(config, Adopt(parse_where(where), target, because), as_json=as_json)
 
 
 @click.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from copyagent.cli.asking import as_json_option, tell
+from copyagent.cli.asking import as_json_option, because_option, tell
 from copyagent.control.protocol import parse_where
 from copyagent.control.traffic import Pause, Resume, Sync
 from vtsfs.contract.errors import UsageError
@@ -24,17 +24,26 @@ from vtsfs.contract.units import parse_duration
 )
 @click.option("--target", default="", metavar="TARGET", help="To this target alone.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be queued, and its bytes.")
+@because_option
 @as_json_option
 @click.pass_obj
 def sync(
-    config: Path, where: str, which: str | None, target: str, *, dry_run: bool, as_json: bool
+    config: Path,
+    where: str,
+    which: str | None,
+    target: str,
+    *,
+    dry_run: bool,
+    because: str,
+    as_json: bool,
 ) -> None:
     """Copy what has no copy yet: a TAPE, or a whole POOL.
 
     For tapes that were there before AutoCopy, and to mend what an audit found; the same bytes are not
     sent twice.
     """
-    tell(config, Sync(parse_where(where), which or "", target, dry_run), as_json=as_json)
+    wanted = Sync(parse_where(where), which or "", target, dry_run, because)
+    tell(config, wanted, as_json=as_json)
 
 
 @click.command()
@@ -73,11 +82,12 @@ def pause(
 
 @click.command()
 @click.argument("about", metavar="POOL|TARGET")
+@because_option
 @as_json_option
 @click.pass_obj
-def resume(config: Path, about: str, *, as_json: bool) -> None:
+def resume(config: Path, about: str, *, because: str, as_json: bool) -> None:
     """Let a paused POOL or TARGET go on before its time."""
-    tell(config, Resume(about), as_json=as_json)
+    tell(config, Resume(about, because), as_json=as_json)
 
 
 def moment_of(text: str, now: float) -> int:

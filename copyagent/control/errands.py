@@ -15,6 +15,9 @@ from vtsfs.contract.naming import PoolId, TapeId
 #: Longest reason, in characters; the event log has no room for more anyway.
 MAX_REASON = 500
 
+#: Longest list of digests of a drill's files, in characters: some eighty for each vault.
+MAX_DIGESTS = 8000
+
 #: What can have been done at a target.
 ACTIONS = ("fence", "unfence", "take-over")
 
@@ -73,10 +76,12 @@ class Adopt:
 
     where: TapeId | PoolId
     target: str | None = None
+    because: str = ""
 
     def args(self) -> Mapping[str, object]:
         """Return the arguments as they are carried."""
-        return {"where": str(self.where), "target": self.target or ""}
+        args = {"where": str(self.where), "target": self.target or ""}
+        return args | because_args(self.because)
 
     @classmethod
     def read(cls, args: dict[str, Any]) -> Self:
@@ -85,7 +90,7 @@ class Adopt:
         where = given.where()
         if where is None:
             raise UsageError("adopt needs where, a tape or a pool")
-        made = cls(where, given.text("target", "") or None)
+        made = cls(where, given.text("target", "") or None, reason_if_given(given))
         given.end()
         return made
 
@@ -146,11 +151,45 @@ class AtTarget:
         return made
 
 
-Errand = Release | Relocate | Adopt | RollBack | AtTarget
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """Tell that *target* was given a drill's files; *digests* are of those, by vault."""
+
+    target: str
+    because: str
+    digests: str
+
+    def args(self) -> Mapping[str, object]:
+        """Return the arguments as they are carried."""
+        return {"target": self.target, "because": self.because, "digests": self.digests}
+
+    @classmethod
+    def read(cls, args: dict[str, Any]) -> Self:
+        """Read what `args` returned."""
+        given = Given(args, "drill")
+        digests = given.text("digests")
+        if len(digests) > MAX_DIGESTS or not digests.isprintable():
+            raise UsageError(f"drill takes digests of at most {MAX_DIGESTS} plain characters")
+        made = cls(given.text("target"), reason_of(given), digests)
+        given.end()
+        return made
+
+
+Errand = Release | Relocate | Adopt | RollBack | AtTarget | Drilled
 
 
 def _tape(given: Given) -> TapeId:
     return TapeId.parse(given.text("tape"))
+
+
+def because_args(because: str) -> dict[str, str]:
+    """Return the arguments that carry a reason which need not be given."""
+    return {"because": because} if because else {}
+
+
+def reason_if_given(given: Given) -> str:
+    """Take the reason that an operator gave, if any; raise as `reason_of` does for a bad one."""
+    return reason_of(given) if "because" in given.args else ""
 
 
 def reason_of(given: Given) -> str:

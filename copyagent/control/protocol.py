@@ -24,8 +24,10 @@ from copyagent.control.errands import (
     Release,
     Relocate,
     RollBack,
+    because_args,
+    reason_if_given,
 )
-from copyagent.control.inquiries import Copies, Doubt, History
+from copyagent.control.inquiries import Copies, Doubt, Given, History
 from copyagent.control.licences import InstallLicence, LicenceChange, RemoveLicence, ShowLicence
 from copyagent.control.listings import Queue, Tapes
 from copyagent.control.reloads import Reload
@@ -63,6 +65,7 @@ class Retry:
     """Start a new ladder for one tape, or for every failed one when *tape* is None."""
 
     tape: TapeId | None
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +178,9 @@ def encode_request(request: Request) -> bytes:
             args = request.args()
         case Explain(tape):
             args = {"tape": str(tape)}
-        case Retry(tape):
+        case Retry(tape, because):
             args = {"failed": True} if tape is None else {"tape": str(tape)}
+            args = {**args, **because_args(because)}
         case Sync() | Pause() | Resume() | Cancel() | Hold() | Tapes() | Queue():
             args = request.args()
         case ShowLicence() | InstallLicence() | RemoveLicence() | Reload():
@@ -268,13 +272,12 @@ def _explain(args: dict[str, Any]) -> Request:
 
 
 def _retry(args: dict[str, Any]) -> Request:
-    if args.get("failed") is True:
-        del args["failed"]
-        _nothing_left(args, "retry")
-        return Retry(None)
-    tape = TapeId.parse(_text(args, "tape", "retry"))
-    _nothing_left(args, "retry")
-    return Retry(tape)
+    given = Given(args, "retry")
+    failed = args.get("failed") is True and given.flag("failed")
+    tape = None if failed else TapeId.parse(given.text("tape"))
+    made = Retry(tape, reason_if_given(given))
+    given.end()
+    return made
 
 
 def _events(args: dict[str, Any]) -> Request:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from copyagent.control.errands import MAX_REASON
+from copyagent.control.errands import MAX_REASON, because_args, reason_if_given
 from copyagent.control.inquiries import Given
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.messages import one_line
@@ -31,12 +31,14 @@ class Sync:
     which: str = ""
     target: str = ""
     dry_run: bool = False
+    because: str = ""
 
     def args(self) -> Mapping[str, object]:
         """Return the arguments as they are carried."""
         args: dict[str, object] = {"where": str(self.where)}
         more = {"which": self.which, "target": self.target, "dry_run": self.dry_run}
-        return args | {name: value for name, value in more.items() if value}
+        given = {name: value for name, value in more.items() if value}
+        return args | given | because_args(self.because)
 
     @classmethod
     def read(cls, args: dict[str, Any]) -> Self:
@@ -45,7 +47,13 @@ class Sync:
         where = given.where()
         if where is None:
             raise UsageError("sync needs where, a tape or a pool")
-        made = cls(where, given.text("which", ""), given.text("target", ""), given.flag("dry_run"))
+        made = cls(
+            where,
+            given.text("which", ""),
+            given.text("target", ""),
+            given.flag("dry_run"),
+            reason_if_given(given),
+        )
         given.end()
         if made.which not in WHICH:
             raise UsageError(f"sync can be of {', '.join(WHICH[1:])}, not of {made.which!r}")
@@ -98,15 +106,16 @@ class Resume:
     """Let a paused pool or target go on."""
 
     about: str
+    because: str = ""
 
     def args(self) -> Mapping[str, object]:
         """Return the arguments as they are carried."""
-        return {"about": self.about}
+        return {"about": self.about} | because_args(self.because)
 
     @classmethod
     def read(cls, args: dict[str, Any]) -> Self:
         """Read what `args` returned."""
         given = Given(args, "resume")
-        made = cls(given.text("about"))
+        made = cls(given.text("about"), reason_if_given(given))
         given.end()
         return made

@@ -20,7 +20,7 @@ from copyagent.core.copying import (
     WaitReason,
     Wish,
 )
-from copyagent.core.operator import hopeless, known, known_pool, known_target, record_action
+from copyagent.core.operator import Deed, hopeless, known, known_pool, known_target, record_action
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.time import Moment
 from vtsfs.contract.errors import RequestFailed
@@ -63,43 +63,61 @@ def ends_errand(wish: Wish | None, outcome: CopyOutcome) -> bool:
 def relocate(book: Book, tape: TapeId, because: str, user: str, now: Moment) -> list[str]:
     """Have the file with the label of *tape* moved to its place at every target that held it so."""
     record = known(book, tape)
-    answers = []
-    for target, copy in record.copies.items():
-        held = copy.state
-        if not isinstance(held, states.Held) or held.reason is not HoldReason.LABEL_ELSEWHERE:
-            continue
-        if copy.hold is not None:
-            raise RequestFailed(hopeless(record, target))
-        if not held.place:
-            raise RequestFailed(
-                f"{held.detail}: in more than one place, so nobody can tell which is this tape's "
-                f"copy; rename or remove the others at {target}, then: copyagent retry {tape}"
-            )
-        wish = Wish(Errand.RELOCATE, place=held.place, asked=record.generation)
-        _send(book, record, target, wish, now)
-        _note(book, record, target, f"relocate from {held.place}", (user, because), now)
-        answers.append(f"{tape} to {target}: {held.place} will be moved, then compared")
-    if not answers:
+    found = {
+        target: copy.state.place
+        for target, copy in record.copies.items()
+        if isinstance(copy.state, states.Held)
+        and copy.state.reason is HoldReason.LABEL_ELSEWHERE
+        and _can_be_moved(record, target, copy.state)
+    }
+    if not found:
         raise RequestFailed(f"{tape} is not held for its label; see: copyagent explain {tape}")
+    answers, deed = [], Deed(book)
+    for target, place in found.items():
+        wish = Wish(Errand.RELOCATE, place=place, asked=record.generation)
+        with deed.upon(record, target):
+            _send(book, record, target, wish, now)
+        record.note(now.wall_ns, f"{user} at {target}: relocate from {place}: {because}")
+        answers.append(f"{tape} to {target}: {place} will be moved, then compared")
+    places = ", ".join(dict.fromkeys(found.values()))
+    deed.put_on_record(user, f"relocate from {places}:", "", because)
     return answers
 
 
+def _can_be_moved(record: TapeRecord, target: str, held: states.Held) -> bool:
+    """Raise `RequestFailed` where the file that is to be moved cannot be told, or must stay."""
+    if record.copies[target].hold is not None:
+        raise RequestFailed(hopeless(record, target))
+    if not held.place:
+        raise RequestFailed(
+            f"{held.detail}: in more than one place, so nobody can tell which is this tape's "
+            f"copy; rename or remove the others at {target}, then: copyagent retry {record.tape}"
+        )
+    return True
+
+
 def adopt(
-    book: Book, where: TapeId | PoolId, target: str | None, user: str, now: Moment
+    book: Book,
+    where: TapeId | PoolId,
+    target: str | None,
+    user: str,
+    now: Moment,
+    *,
+    because: str = "",
 ) -> list[str]:
     """Take what lies at the target as the copy of *where* if it is equal, and send nothing."""
-    answers = []
+    answers, deed = [], Deed(book)
     for record, name, copy in _copies(book, where, target):
         if record.identity is not None and record.identity.size == 0:
             continue
         if _can_be_adopted(copy):
-            _send(book, record, name, Wish(Errand.ADOPT, asked=record.generation), now)
+            with deed.upon(record, name):
+                _send(book, record, name, Wish(Errand.ADOPT, asked=record.generation), now)
             record.note(now.wall_ns, f"{user} asked to adopt what {name} has")
             answers.append(f"{record.tape} to {name}: is compared with what is there")
         elif isinstance(where, TapeId):
             answers.append(f"{record.tape} to {name}: {copy.state.kind}, nothing to adopt")
-    if answers:
-        record_action(book, user, "adopt", str(where), f"{len(answers)} copies, if equal")
+    deed.put_on_record(user, "adopt", str(where), because)
     return answers or [f"{where}: nothing to adopt"]
 
 
@@ -114,11 +132,15 @@ class FormerGeneration:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What somebody has done at a target: *action* is fence, unfence or take-over."""
+    """What somebody has done at a target: *action* is fence, unfence, take-over or drill.
+
+    *new* is what is there since then, as far as that is worth the record.
+    """
 
     action: str
     target: str
     because: str
+    new: str = ""
 
 
 def roll_back(
@@ -136,13 +158,16 @@ def roll_back(
             f"no generation {generation} of {tape} is kept{_at(target)}; see: copyagent "
             f"generations {tape}"
         )
-    answers = []
-    for record, name, copy in found:
-        _expect_idle(record, name, copy)
+    for each in found:
+        _expect_idle(*each)
+    answers, deed, what = [], Deed(book), f"rollback to generation {generation}"
+    for record, name, _ in found:
         wish = Wish(Errand.ROLL_BACK, generation=generation, asked=record.generation)
-        _send(book, record, name, wish, now)
-        _note(book, record, name, f"roll back to generation {generation}", (user, because), now)
+        with deed.upon(record, name):
+            _send(book, record, name, wish, now)
+        record.note(now.wall_ns, f"{user} at {name}: {what}: {because}")
         answers.append(f"{tape} to {name}: will be generation {generation} again, and held so")
+    deed.put_on_record(user, f"{what}:", "", because)
     return answers
 
 
@@ -150,7 +175,7 @@ def done_at_target(book: Book, act: Act, user: str, now: Moment) -> list[str]:
     """Take note of *act*, which *user* has carried out; what waited for it goes on."""
     target = act.target
     known_target(book, target)
-    record_action(book, user, act.action, target, act.because)
+    record_action(book, user, act.action, target, act.because, new=act.new)
     reason = CLEARED_BY.get(act.action)
     if reason is None:
         return []
@@ -167,14 +192,6 @@ def _send(book: Book, record: TapeRecord, target: str, wish: Wish, now: Moment) 
     record.copies[target].wish = wish
     book.dirty.add(record.tape)
     book.apply(record, target, states.RetryAsked(record.generation), now)
-
-
-def _note(
-    book: Book, record: TapeRecord, target: str, what: str, why: tuple[str, str], now: Moment
-) -> None:
-    user, because = why
-    record.note(now.wall_ns, f"{user} at {target}: {what}: {because}")
-    record_action(book, user, what, f"{record.tape} at {target}", because)
 
 
 def _copies(

@@ -4,6 +4,11 @@ Each question is answered with one sentence per tape; nothing is ever copied ove
 `release` that names a reason.
 """
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
 from copyagent.core import tape as states
 from copyagent.core.book import Book
 from copyagent.core.copying import HoldReason
@@ -13,6 +18,9 @@ from vtsfs.contract import messages
 from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.near_names import hint, listed, near
+
+#: What stands on record where an operator gave no reason, and need not.
+NO_REASON = "no reason given"
 
 #: Holds for a file at the target, which only an explicit word lets us replace.
 _AT_TARGET = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN, HoldReason.NOT_EQUAL)
@@ -28,11 +36,11 @@ _LOOKED_AT_AGAIN = (
 _NOT_RELEASED = (HoldReason.LABEL_ELSEWHERE, HoldReason.SAME_STORAGE)
 
 
-def retry(book: Book, tape: TapeId, user: str, now: Moment) -> list[str]:
+def retry(book: Book, tape: TapeId, user: str, now: Moment, *, because: str = "") -> list[str]:
     """Start a new ladder for *tape* at once; raise `RequestFailed` if that cannot help."""
     record = known(book, tape)
     refuse_if_all_hopeless(record)
-    answers = []
+    answers, deed = [], Deed(book)
     for target, copy in record.copies.items():
         if reason := hopeless(record, target):
             answers.append(reason)
@@ -43,22 +51,23 @@ def retry(book: Book, tape: TapeId, user: str, now: Moment) -> list[str]:
         if isinstance(copy.state, states.Copying):
             answers.append(f"{tape} to {target}: is being copied now")
             continue
-        book.apply(record, target, states.RetryAsked(record.generation), now)
+        with deed.upon(record, target):
+            book.apply(record, target, states.RetryAsked(record.generation), now)
         answers.append(f"{tape} to {target}: queued")
-        record_action(book, user, "retry", f"{tape} to {target}", "asked for")
+    deed.put_on_record(user, "retry", "", because)
     return answers
 
 
-def retry_failed(book: Book, user: str, now: Moment) -> list[str]:
+def retry_failed(book: Book, user: str, now: Moment, *, because: str = "") -> list[str]:
     """Start a new ladder for every copy that has used up its attempts."""
-    answers = []
+    answers, deed = [], Deed(book)
     for record in book.active():
         for target, copy in record.copies.items():
             if isinstance(copy.state, states.Failed):
-                book.apply(record, target, states.RetryAsked(record.generation), now)
+                with deed.upon(record, target):
+                    book.apply(record, target, states.RetryAsked(record.generation), now)
                 answers.append(f"{record.tape} to {target}: queued")
-    if answers:
-        record_action(book, user, "retry", f"{len(answers)} failed copies", "asked for")
+    deed.put_on_record(user, "retry --failed", "all pools", because)
     return answers or ["no copy has failed"]
 
 
@@ -194,6 +203,52 @@ def _mended_elsewhere(held: states.Held) -> bool:
     return in_the_way or held.reason in _LOOKED_AT_AGAIN
 
 
+@dataclass(slots=True)
+class Deed:
+    """What one command does to copies: their states before and after, for its one record."""
+
+    book: Book
+    _old: list[str] = field(default_factory=list)
+    _new: list[str] = field(default_factory=list)
+    _copies: list[tuple[TapeId, str]] = field(default_factory=list)
+
+    @contextmanager
+    def upon(self, record: TapeRecord, target: str) -> Iterator[None]:
+        """Do something to one copy; if it is done, it belongs to the deed."""
+        before = state_in_words(record, target)
+        yield
+        self._old.append(before)
+        self._new.append(state_in_words(record, target))
+        self._copies.append((record.tape, target))
+
+    def put_on_record(self, user: str, action: str, where: str, because: str) -> None:
+        """Write the record, unless nothing was done; *where* names what more than one tape was of."""
+        if not self._copies:
+            return
+        tapes = {tape for tape, _ in self._copies}
+        if len(tapes) == 1:
+            targets = dict.fromkeys(target for _, target in self._copies)
+            about = f"{self._copies[0][0]} to {', '.join(targets)}"
+        else:
+            about = f"{where}, {len(self._copies)} copies of {len(tapes)} tapes"
+        old, new = counted(self._old), counted(self._new)
+        record_action(self.book, user, action, about, because, old=old, new=new)
+
+
+def state_in_words(record: TapeRecord, target: str) -> str:
+    """Name the state of a copy, with its reason where it has one."""
+    state = record.copies[target].state
+    reason = state.reason if isinstance(state, states.Held | states.Waiting) else ""
+    return f"{state.kind} ({reason})" if reason else state.kind
+
+
+def counted(words: Sequence[str]) -> str:
+    """Return *words*, how often each: ``failed`` for one, ``3 failed, 1 held (conflict)`` for more."""
+    if len(words) == 1:
+        return words[0]
+    return ", ".join(f"{count} {word}" for word, count in Counter(words).items())
+
+
 def record_action(
     book: Book,
     user: str,
@@ -210,6 +265,7 @@ def record_action(
     before and stands now, where that can be said. The entry is made with the rest of the batch
     (`core.evidence`), and the event in the log carries its number.
     """
+    because = because or NO_REASON
     book.say(
         messages.OPERATOR_ACTION,
         user=user,

@@ -41,12 +41,13 @@ def pause(book: Book, wanted: PauseWanted, user: str, now: Moment) -> list[str]:
     if until_ns and until_ns <= now.wall_ns:
         raise RequestFailed(f"a pause until {iso(until_ns)} would be over already")
     replaced = wanted.about in book.pauses
+    old = "paused" if replaced else "not paused"
     book.pauses[wanted.about] = Pause(
         wanted.about, user, wanted.because, now.wall_ns, until_ns, wanted.for_s, wanted.finish
     )
     book.pauses_dirty = True
     until = f" until {iso(until_ns)}" if until_ns else ""
-    record_action(book, user, f"pause{until}", wanted.about, wanted.because)
+    record_action(book, user, "pause", wanted.about, wanted.because, old=old, new=f"paused{until}")
     again = ", instead of the pause before" if replaced else ""
     ends = until or f" until: copyagent resume {wanted.about}"
     answer = [f"{wanted.about} is paused{ends}{again}"]
@@ -57,7 +58,7 @@ def pause(book: Book, wanted: PauseWanted, user: str, now: Moment) -> list[str]:
     return answer
 
 
-def resume(book: Book, about: str, user: str, now: Moment) -> list[str]:
+def resume(book: Book, about: str, user: str, now: Moment, *, because: str = "") -> list[str]:
     """End a pause before its time; raise `RequestFailed` if there is none."""
     _known(book, about)
     ended = book.pauses.pop(about, None)
@@ -65,7 +66,8 @@ def resume(book: Book, about: str, user: str, now: Moment) -> list[str]:
         paused = ", ".join(sorted(book.pauses)) or "nothing"
         raise RequestFailed(f"{about} is not paused (paused: {paused})")
     book.pauses_dirty = True
-    record_action(book, user, "resume", about, f"paused since {iso(ended.since_ns)}")
+    old = f"paused since {iso(ended.since_ns)}"
+    record_action(book, user, "resume", about, because, old=old, new="not paused")
     still = [
         f"{about} is still waiting: {closed.why}"
         for way in book.gates

@@ -12,11 +12,11 @@ from copyagent.core import tape as states
 from copyagent.core.book import Book
 from copyagent.core.changes import changed_since
 from copyagent.core.operator import (
+    Deed,
     hopeless,
     known,
     known_pool,
     known_target,
-    record_action,
     refuse_if_all_hopeless,
 )
 from copyagent.core.records import CopyRecord, TapeRecord
@@ -59,6 +59,7 @@ class SyncWanted:
     targets: frozenset[str] | None = None
     cautiously: bool = False
     dry_run: bool = False
+    because: str = ""
 
 
 def sync(book: Book, wanted: SyncWanted, user: str, now: Moment) -> list[str]:
@@ -67,7 +68,7 @@ def sync(book: Book, wanted: SyncWanted, user: str, now: Moment) -> list[str]:
     Raises `NameUnknown` for what is not known here, `RequestFailed` for what it cannot help.
     """
     _check_targets(book, wanted.targets)
-    lines, count, size = [], 0, 0
+    lines, count, size, deed = [], 0, 0, Deed(book)
     for record, target, copy in list(_chosen(book, wanted)):
         about = f"{record.tape} to {target}"
         count += 1
@@ -78,7 +79,8 @@ def sync(book: Book, wanted: SyncWanted, user: str, now: Moment) -> list[str]:
             continue
         record.note(now.wall_ns, f"{user} asked for a copy to {target}")
         book.dirty.add(record.tape)
-        book.apply(record, target, states.RetryAsked(record.generation), now)
+        with deed.upon(record, target):
+            book.apply(record, target, states.RetryAsked(record.generation), now)
         closed = book.closed(record.tape, target, now)
         lines.append(f"{about}: queued" + (f"; waits ({closed.words})" if closed else ""))
     if not count:
@@ -88,7 +90,7 @@ def sync(book: Book, wanted: SyncWanted, user: str, now: Moment) -> list[str]:
     if wanted.dry_run:
         return [*lines, f"{count} copies would be queued, at most {format_size(size)} in all"]
     which = f"sync --{wanted.which}" if wanted.which else "sync"
-    record_action(book, user, which, str(wanted.where), f"{count} queued")
+    deed.put_on_record(user, which, str(wanted.where), wanted.because)
     return lines
 
 
