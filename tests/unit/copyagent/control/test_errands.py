@@ -11,6 +11,7 @@ from copyagent.control.errands import (
     MAX_REASON,
     Adopt,
     AtTarget,
+    Drilled,
     Release,
     Relocate,
     RollBack,
@@ -21,16 +22,24 @@ from vtsfs.contract.naming import TapeId
 
 TAPE = TapeId("VAULT00", "BILL", "X00001")
 NAME = {"tape": str(TAPE)}
+DRILLED = {"target": "t", "because": "x", "digests": "DRILL.sha256 of VAULT00: aa"}
 
 
 def test_all_of_them_act() -> None:
-    assert {RIGHTS[kind] for kind in (Release, Relocate, Adopt, RollBack, AtTarget)} == {Right.ACT}
+    assert {RIGHTS[kind] for kind in (Release, Relocate, Adopt, RollBack, AtTarget, Drilled)} == {
+        Right.ACT
+    }
 
 
 def test_reasons_are_one_line() -> None:
     assert Relocate.read(NAME | {"because": " a\n b "}) == Relocate(TAPE, "a b")
     asked = parse_request(encode_request(RollBack(TAPE, 3, "a  b", "drsite"))[:-1])
     assert asked == RollBack(TAPE, 3, "a b", "drsite")
+
+
+def test_a_drill_says_what_was_written() -> None:
+    asked = Drilled("drsite", "yearly", "DRILL.sha256 of VAULT00: aa")
+    assert parse_request(encode_request(asked)[:-1]) == asked
 
 
 def test_a_release_says_overwrite_only_if_it_means_it() -> None:
@@ -58,6 +67,10 @@ def test_what_was_done_at_a_target_is_one_of_a_few(action: str) -> None:
         (RollBack.read, NAME | {"because": "x", "generation": -1}, "has to be from 0"),
         (AtTarget.read, {"action": "burn", "target": "t", "because": "x"}, "not 'burn'"),
         (AtTarget.read, {"action": "fence", "because": "x"}, "at-target needs target"),
+        (Drilled.read, {"target": "t", "because": "x"}, "drill needs digests"),
+        (Drilled.read, DRILLED | {"because": ""}, "drill needs a reason"),
+        (Drilled.read, DRILLED | {"digests": "x" * 8001}, "at most 8000"),
+        (Drilled.read, DRILLED | {"digests": "\x1b[2J"}, "plain characters"),
     ],
 )
 def test_what_says_too_little_or_too_much_is_refused(
