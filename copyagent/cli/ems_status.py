@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
+from copyagent.cli.asking import settings_to_ask_by
 from copyagent.cli.console import LOOK_S, console, is_screen, printable
 from copyagent.cli.display import folded
 from copyagent.cli.snapshot import last_known
 from copyagent.control.client import ask
 from copyagent.control.protocol import Status
 from vtsfs.contract.errors import AgentUnreachable
-from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_duration
 
 #: How many of the latest lines that were no events are shown.
@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 def show_links(config: Path, *, as_json: bool) -> None:
     """Show the links of the agent that runs, or the last known ones; then the status is 40."""
-    settings = read_settings(config)
+    settings = settings_to_ask_by(config)
     try:
         document = ask(settings.control_socket(), Status(), timeout=LOOK_S)
     except AgentUnreachable as error:

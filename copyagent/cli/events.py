@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from copyagent.cli.asking import settings_to_ask_by
 from copyagent.cli.console import LOOK_S, console, is_screen, printable
 from copyagent.cli.display import folded
 from copyagent.cli.hosts import host_named
@@ -19,7 +20,6 @@ from copyagent.core.readings import signal_in_words
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
-from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.signals import Signal
 from vtsfs.contract.units import parse_duration
 
@@ -54,7 +54,7 @@ def events(
     """Show what the NonStop hosts said, and how each event was read."""
     if overlay and follow:
         raise UsageError("--overlay shows what is kept, --follow what comes; choose one")
-    settings = read_settings(config)
+    settings = settings_to_ask_by(config)
     usual = MAX_EVENTS if since else USUAL_BEFORE if follow else USUAL
     request = Events(
         host=None if host is None else host_named(settings, host),

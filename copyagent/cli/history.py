@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from copyagent.cli import csv_rows
+from copyagent.cli.asking import settings_to_ask_by
 from copyagent.cli.console import LOOK_S, console, is_screen, printable
 from copyagent.cli.display import folded, how_proven
 from copyagent.cli.spans import span_of, span_options
@@ -18,7 +19,6 @@ from copyagent.control.inquiries import History
 from copyagent.control.protocol import parse_where
 from vtsfs.contract.errors import AgentUnreachable, StateError, UsageError
 from vtsfs.contract.settings import Settings
-from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_duration, format_size
 
 #: Shown unless something else is asked for.
@@ -95,7 +95,7 @@ def history(
     width = console().width if is_screen() else None
     if as_csv:
         click.echo(csv_rows.header(COLUMNS), nl=False)
-    for entry in map(span.show, entries(read_settings(config), request)):
+    for entry in map(span.show, entries(settings_to_ask_by(config), request)):
         if as_csv:
             click.echo(csv_rows.row(entry, COLUMNS), nl=False)
         else:

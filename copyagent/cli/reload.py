@@ -45,8 +45,7 @@ def lines_of(document: dict[str, Any]) -> Iterator[str]:
     """Write what the agent answered to a reload for people."""
     yield f"{document['file']}: {_RESULTS.get(document['result'], document['result'])}"
     for change in document["changes"]:
-        old, new = _value(change["old"]), _value(change["new"])
-        yield f"  {change['key']}: {old} -> {new} ({change['takes_effect']})"
+        yield f"  {change['key']}: {_words(change)} ({change['takes_effect']})"
     if document["consequences"]:
         yield "What that means:"
     for line in document["consequences"]:
@@ -59,6 +58,13 @@ def lines_of(document: dict[str, Any]) -> Iterator[str]:
 def _is_told(name: str, document: dict[str, Any]) -> bool:
     host = name.rpartition(" to ")[2]
     return any(f"host {host} " in f"{line} " for line in document["consequences"])
+
+
+def _words(change: dict[str, Any]) -> str:
+    old, new = change["old"], change["new"]
+    if isinstance(old, dict) or isinstance(new, dict):
+        return "gone" if isinstance(old, dict) else "new"
+    return f"{_value(old)} -> {_value(new)}"
 
 
 def _value(value: object) -> str:

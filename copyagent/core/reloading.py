@@ -170,7 +170,7 @@ def _of_ways(old: Settings, new: Settings, counts: _Counts) -> Iterator[str]:
         )
         if pool not in _pools(new):
             to = f" ({target})" if len(old.copies_of(pool)) > 1 else ""
-            tapes = _number(left, "unprotected tape")
+            tapes = _number(left, "unprotected tape") if left else "no unprotected tape"
             yield f"pool {pool} leaves AutoCopy with {tapes}{to}{stopped}"
         else:
             yield (
@@ -287,7 +287,7 @@ def _of_vaults(old: Settings, new: Settings) -> Iterator[str]:
 
 def _of_rules(changes: list[Changed]) -> Iterator[str]:
     """Say from when on rules count that are looked at now and then only."""
-    changes = [c for c in changes if c.key[0] != "autocopy" or not _comes_or_goes(c)]
+    changes = [change for change in changes if not change.comes_or_goes]
     sections = {change.key[0] for change in changes}
     if "cross_check" in sections:
         yield "cross_check counts from the next verdict on; what is held stays held"
@@ -315,17 +315,9 @@ def _of_what_waits(changes: list[Changed]) -> Iterator[str]:
             f"not before the agent is started again: {', '.join(waiting)}; when it suits: "
             "systemctl restart copyagent"
         )
-    # A pool that comes without companions, or goes, is none of the overlay's business.
-    attach = [c.name for c in changes if c.means.attach and (c.new or not _comes_or_goes(c))]
-    attach = [name for name in attach if name not in waiting]
+    attach = [c.name for c in changes if c.means.attach and c.name not in waiting]
     if attach:
         yield (
             f"the overlay keeps what it was attached with: {', '.join(attach)}; when no tape is open, "
             "for each vault: vtsfs detach VAULT, then vtsfs attach VAULT"
         )
-
-
-def _comes_or_goes(change: Changed) -> bool:
-    """Tell whether not the value is another, but the vault, or the entry, is new or gone."""
-    named = change.key[0] in ("vaults", "autocopy")
-    return named and (change.old is None or change.new is None)

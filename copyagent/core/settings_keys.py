@@ -104,9 +104,16 @@ class Changed:
         return ".".join(self.key)
 
     @property
+    def comes_or_goes(self) -> bool:
+        """Whether it is all of an entry that is new, or gone."""
+        return isinstance(self.old, dict) or isinstance(self.new, dict)
+
+    @property
     def means(self) -> Means:
-        """What the change takes."""
-        return means_of(self.key)
+        """What the change takes. A pool that comes with companions the overlay has to know of."""
+        if not self.comes_or_goes:
+            return means_of(self.key)
+        return Means(attach=isinstance(self.new, dict) and bool(self.new.get("companions")))
 
 
 def means_of(key: Key) -> Means:
@@ -140,14 +147,31 @@ def _flatten(key: Key, value: Any, found: dict[Key, Any]) -> None:
 
 
 def difference(old: Settings, new: Settings) -> list[Changed]:
-    """Return every key that has another value in *new*, in the order of the file's sections."""
+    """Return every key that has another value in *new*, in the order of the file's sections.
+
+    A target, vault, host or way that is new or gone is one change, whose value is all of it.
+    """
     before, after = flat(old), flat(new)
+    for mine, other in ((before, after), (after, before)):
+        there = {_entry_of(key) for key in other}
+        for key in list(mine):
+            entry = _entry_of(key)
+            if entry is not None and entry not in there:
+                mine.setdefault(entry, {})[".".join(key[len(entry) :])] = mine.pop(key)
     keys = list(dict.fromkeys((*before, *after)))
     return [
         Changed(key, before.get(key), after.get(key))
         for key in keys
         if before.get(key) != after.get(key)
     ]
+
+
+def _entry_of(key: Key) -> Key | None:
+    """Return the named entry that *key* is part of, None if of none."""
+    for section in (("vaults",), ("targets",), ("autocopy",), ("ems", "hosts")):
+        if key[: len(section)] == section and len(key) > len(section):
+            return key[: len(section) + 1]
+    return None
 
 
 def without_restart(old: Settings, new: Settings) -> Settings:
@@ -168,12 +192,8 @@ def without_restart(old: Settings, new: Settings) -> Settings:
 
 
 def awaiting_restart(changes: list[Changed]) -> list[Changed]:
-    """Return those of *changes* that a restart alone brings in; a vault that comes or goes is none."""
-    return [c for c in changes if c.means.restart and (c.key[0] != "vaults" or _in_both(c))]
-
-
-def _in_both(change: Changed) -> bool:
-    return change.old is not None and change.new is not None
+    """Return those of *changes* that a restart alone brings in."""
+    return [change for change in changes if change.means.restart]
 
 
 def ways_of(settings: Settings) -> frozenset[tuple[PoolId, str]]:
