@@ -21,6 +21,7 @@ def overview(document: Document, width: int) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{document['system']}  {document['at']}  copyagent {document['version']}"),
         *_settings(document.get("settings", {})),
+        *_licence(document.get("licence", {})),
         _pools(document["pools"]),
         _links(document),
     ]
@@ -48,6 +49,16 @@ def _settings(document: Document) -> list[RenderableType]:
         keys = ", ".join(document["waiting_for_restart"])
         lines.append(f"Not in force before the agent is started again: {keys}")
     return [Text(line, style="yellow") for line in lines]
+
+
+def _licence(document: Document) -> list[RenderableType]:
+    """Say how it stands with the licence where somebody has to act; usually there is nothing to say."""
+    if not document or document["standing"] in ("not required", "valid"):
+        return []
+    if not document["copying"]:
+        text = f"NOTHING IS COPIED: {document['why']}. {document['next']}"
+        return [Text(text, style="bold red")]
+    return [Text(f"Licence: {document['why']}. {document['next']}", style="yellow")]
 
 
 def explanation(document: Document, width: int) -> RenderableType:

@@ -98,6 +98,19 @@ def test_a_pool_that_has_fallen_behind_stands_out() -> None:
     assert "1h 01m BEHIND" in shown(overview(late, 160))
 
 
+def test_a_licence_is_spoken_of_where_somebody_has_to_act() -> None:
+    licence = {"copying": True, "why": "valid until 2027-01-01", "next": "Nothing to do."}
+    assert "icence" not in shown(overview(STATUS, 200))
+    for quiet in ("valid", "not required"):
+        document = STATUS | {"licence": licence | {"standing": quiet}}
+        assert "icence" not in shown(overview(document, 200))
+    soon = STATUS | {"licence": licence | {"standing": "expires soon"}}
+    assert "Licence: valid until 2027-01-01" in shown(overview(soon, 200))
+    gone = licence | {"standing": "missing", "copying": False, "why": "no licence is installed"}
+    text = shown(overview(STATUS | {"licence": gone}, 200))
+    assert "NOTHING IS COPIED: no licence is installed" in text
+
+
 def test_a_long_list_is_cut_and_counted() -> None:
     many = STATUS | {"attention": STATUS["attention"] * (MOST_LISTED + 5)}
     assert "and 5 more (--json lists all)" in shown(overview(many, 160))

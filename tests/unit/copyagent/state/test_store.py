@@ -20,6 +20,7 @@ from copyagent.core.host_events import (
 )
 from copyagent.core.host_mounts import HostMounts
 from copyagent.core.journal import KEPT, Journal, Reports
+from copyagent.core.licence import LicenceMemory
 from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
@@ -114,6 +115,8 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
     changes.put_behind(behind)
     pauses = {"drsite": Pause("drsite", "root", "line works", 5, 9, 4.0, finish=True)}
     changes.put_pauses(pauses)
+    licence = LicenceMemory(5, "digest", "serial 1", "2026-01-01", "2026-11-23", unlicensed=True)
+    changes.put_licence(licence)
     links = {"DEV2": heard_link()}
     changes.put_links(links)
     store.commit(changes)
@@ -126,6 +129,7 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
     assert known.mounts == mounts
     assert known.acks == {"VAULT00": Acknowledged("box", 17)}
     assert known.baselines == {"VAULT00"}
+    assert known.licence == licence
     assert known.behind == behind
     assert known.pauses == pauses
     assert known.links == links
