@@ -59,8 +59,9 @@ def find_in_file(path: Path, wanted: HistoryWanted) -> list[Entry]:
 def copies_in_file(path: Path, where: TapeId | PoolId) -> Iterator[OnRecord]:
     """Go through what is on record of the copies of *where* in *path*, by name."""
     following: str | None = ""
-    with open_read_only(path) as database:
-        while following is not None:
+    while following is not None:
+        # Opened for each page: whoever goes through them may do so in one thread after the other.
+        with open_read_only(path) as database:
             page = find_copies(database, where, following, _PAGE)
-            yield from page.copies
-            following = page.next
+        yield from page.copies
+        following = page.next

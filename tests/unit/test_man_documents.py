@@ -6,11 +6,12 @@ from pathlib import Path
 
 from copyagent.cli.audit_run import finding_document, summary_document
 from copyagent.cli.doctor_run import doctor_document
+from copyagent.cli.drill_run import drill_document
 from copyagent.cli.ems_replay import replay_document
 from copyagent.cli.ems_trial import trial_document
 from copyagent.cli.generations_run import generation_document
 from copyagent.cli.verify_run import document as verify_document
-from copyagent.core import history
+from copyagent.core import drill_list, history
 from copyagent.core.audit import Audit, Flaw, Found
 from copyagent.core.copying import CopyDone, PublishedCopy, TargetStamp
 from copyagent.core.host_events import LinkUp
@@ -116,6 +117,14 @@ def test_the_keys_of_an_audit() -> None:
 def test_the_keys_of_a_generation() -> None:
     document = generation_document("drsite", COPY)
     assert keys_between(".It Ic generations", ".It Ic fetch") == set(document)
+
+
+def test_the_keys_of_a_drill() -> None:
+    assert keys_between(".It Ic drill", ".It Ic report") == set(drill_document("", "", []))
+    text = PAGE.read_text(encoding="ascii")
+    text = text[text.index(".It Ic drill") : text.index(".It Ic report")]
+    assert all(word.value in text for word in (*drill_list.How, *drill_list.Flaw))
+    assert all(name in text for name in (drill_list.LIST, drill_list.CHECK))
 
 
 def test_the_keys_of_a_report() -> None:
