@@ -290,6 +290,13 @@ def how_proven(verified: str) -> str:
 def _copy(copy: Document) -> list[str]:
     why = f": {copy['why']}" if copy["why"] else ""
     lines = [f"  {copy['target']}: {state_of(copy)}{why}", f"    next: {copy['next']}"]
+    if copy.get("since"):
+        lines.append(f"    so since: {copy['since']}")
+    if copy.get("kept_back"):
+        kept = copy["kept_back"]
+        lines.append(f"    kept back by {kept['by']} since {kept['since']}: {kept['because']}")
+    if copy.get("commands"):
+        lines.append(f"    commands that do something now: {', '.join(copy['commands'])}")
     if copy.get("asked"):
         lines.append(f"    asked for: {copy['asked']}")
     published = copy.get("published")

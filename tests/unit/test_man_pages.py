@@ -14,9 +14,12 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from copyagent.cli.commands import copyagent
+from copyagent.core.command_table import EFFECTS
+from copyagent.core.shown_states import REASONS, Word
 from copyagent.core.tape import State
 from copyagent.core.witness import Verdict
 from copyagent.ems.original_config import PARAMETERS
+from tests.support import command_rows
 from vtsfs.cli import cli as vtsfs
 from vtsfs.contract.messages import CATALOGUE, Message
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings, parse_settings
@@ -158,7 +161,8 @@ def test_every_option_and_argument_of_a_command(program: str, name: str) -> None
         if isinstance(argument, click.Argument):
             for word in (argument.metavar or str(argument.name).upper()).split("|"):
                 assert re.search(rf"\b{word}\b", title), word
-    for flag in wanted:
+    for_all = options(section(f"{program}.8", "COMMANDS").split("\n.Bl ")[0])
+    for flag in wanted - for_all:
         assert re.search(rf"^\.Fl -?{flag[1:]}\b", listed[title], re.MULTILINE) or (
             flag == "--because"
         ), f"{flag} is named and not explained"
@@ -307,8 +311,18 @@ def test_every_verdict_is_explained() -> None:
 
 def test_every_state_is_explained() -> None:
     kinds = {state.__dataclass_fields__["kind"].default for state in get_args(State)}
-    shown = {"mounted (read only)", "mounted (read/write)", "settling", "awaiting host"}
-    assert set(items(section(CONCEPTS, "STATES"), "Sy")) == kinds | shown
+    explained = items(section(CONCEPTS, "STATES"), "Sy")
+    assert kinds <= set(explained)
+    assert set(explained) == {word.value for word in Word}
+    for word, reasons in REASONS.items():
+        if word is Word.HELD:
+            text = " ".join(explained[word].split())
+            meant = {"held by settings": "a setting that says hold"}
+            assert [r for r in reasons if meant.get(r, r) not in text] == []
+
+
+def test_the_manual_has_the_table_of_commands() -> None:
+    assert command_rows.as_page(EFFECTS) in source(CONCEPTS)
 
 
 def as_documented(message: Message) -> str:
