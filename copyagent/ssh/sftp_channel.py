@@ -5,7 +5,7 @@ here a request is some bytes and whoever waits for its answer.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import asyncssh
@@ -14,6 +14,7 @@ import trio
 
 from copyagent.ssh import sftp_packets as packets
 from copyagent.ssh.bridge import in_asyncio
+from copyagent.ssh.express import Way, express_of
 from copyagent.ssh.sftp_packets import Answer, BadAnswer, Refusal, Request
 
 #: The longest packet a server may send: its answer to the longest READ, or many names.
@@ -37,6 +38,10 @@ Trouble = Refusal | ChannelLost | BadAnswer
 Answered = Callable[[bytes | None, ChannelLost | None], None]
 
 
+#: The bytes of a request, in parts: those of a file are not copied.
+Pieces = Sequence[bytes | memoryview]
+
+
 def _dropped(_packet: bytes | None, _lost: ChannelLost | None) -> None:
     """Nobody waits for this answer any more."""
 
@@ -53,7 +58,8 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         self._arrived = bytearray()
         self._waiting: dict[int, Answered] = {}
         self._number = 0
-        self._outgoing: list[bytes] = []
+        self._outgoing: list[bytes | memoryview] = []
+        self._way: Way | None = None
         self._lost: str | None = None
         self._closed = trio.Event()
         self.offers: dict[bytes, bytes] = {}
@@ -66,7 +72,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         """
         opened = await in_asyncio(cls._start, connection)
         try:
-            hello = await opened._exchange(packets.hello(), _HELLO)
+            hello = await opened._exchange([packets.hello()], _HELLO)
             opened.offers = packets.extensions(hello)
         except BaseException:
             opened.close()
@@ -76,9 +82,12 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
     @classmethod
     async def _start(cls, connection: asyncssh.SSHClientConnection) -> Self:
         opened = cls()
-        await connection.create_session(
+        channel, _ = await connection.create_session(
             lambda: opened, subsystem="sftp", encoding=None, window=_RECEIVE_WINDOW
         )
+        express = express_of(connection)
+        if express is not None:
+            opened._way = express.way(channel)
         return opened
 
     @property
@@ -93,28 +102,28 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         dropped.
         """
         number = self._take_number()
-        return packets.answer(await self._exchange(request.packet(number), number))
+        return packets.answer(await self._exchange(request.pieces(number), number))
 
     def post(self, request: Request, answered: Answered) -> None:
         """Send a request; *answered* is called, mostly by asyncio, once."""
         number = self._take_number()
-        self._put(request.packet(number), number, answered)
+        self._put(request.pieces(number), number, answered)
 
     def _take_number(self) -> int:
         number = self._number
         self._number = (number + 1) & 0xFFFFFFFF
         return number
 
-    def _put(self, packet: bytes, number: int, answered: Answered) -> None:
+    def _put(self, pieces: Pieces, number: int, answered: Answered) -> None:
         if self._lost is not None:
             answered(None, ChannelLost(self._lost))
             return
         self._waiting[number] = answered
-        self._outgoing.append(packet)
-        if len(self._outgoing) == 1:
+        if not self._outgoing:
             self._loop.call_soon(self._send)
+        self._outgoing += pieces
 
-    async def _exchange(self, packet: bytes, number: int) -> bytes:
+    async def _exchange(self, pieces: Pieces, number: int) -> bytes:
         if self._lost is not None:
             raise ChannelLost(self._lost)
         task = trio.lowlevel.current_task()
@@ -126,7 +135,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
             self._waiting[number] = _dropped
             return trio.lowlevel.Abort.SUCCEEDED
 
-        self._put(packet, number, answered)
+        self._put(pieces, number, answered)
         found: bytes = await trio.lowlevel.wait_task_rescheduled(abandon)
         return found
 
@@ -169,6 +178,8 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(str(exc) or type(exc).__name__ if exc else "the server ended SFTP")
+        if self._way is not None:
+            self._way.leave()
         self._closed.set()
 
     def _send(self) -> None:
@@ -176,8 +187,10 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         if self._channel is None or self._lost is not None:
             return
         try:
-            for packet in outgoing:
-                self._channel.write(packet)
+            if self._way is not None:
+                self._way.send(outgoing)
+            else:
+                self._channel.write(b"".join(outgoing))
         except OSError as error:
             self._end(str(error))
 

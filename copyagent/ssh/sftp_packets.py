@@ -4,7 +4,7 @@ The protocol is draft-ietf-secsh-filexfer-02; what OpenSSH adds to it is in its 
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -84,10 +84,11 @@ class Request(NamedTuple):
     data: bytes | memoryview = b""
     needs: bytes = b""
 
-    def packet(self, number: int) -> bytes:
-        """Compose the bytes on the line."""
+    def pieces(self, number: int) -> Sequence[bytes | memoryview]:
+        """Compose the bytes on the line, in parts; those of the file are not copied."""
         size = 5 + len(self.body) + len(self.data)
-        return b"".join((_HEAD.pack(size, self.kind, number), self.body, self.data))
+        head = _HEAD.pack(size, self.kind, number) + self.body
+        return (head, self.data) if self.data else (head,)
 
 
 class Answer(NamedTuple):

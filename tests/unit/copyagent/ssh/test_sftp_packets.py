@@ -27,7 +27,7 @@ READERS: list[Callable[[Answer], object]] = [
 
 def test_a_write_is_composed_as_the_draft_has_it() -> None:
     request = packets.write(b"hand", 2**40, memoryview(b"tape"))
-    assert request.packet(7) == (
+    assert b"".join(request.pieces(7)) == (
         struct.pack(">IBI", 5 + 8 + 8 + 8, 6, 7) + text(b"hand") + struct.pack(">Q", 2**40)
     ) + text(b"tape")
 
@@ -35,7 +35,7 @@ def test_a_write_is_composed_as_the_draft_has_it() -> None:
 def test_an_extension_says_what_it_needs() -> None:
     request = packets.copy_data(b"a", 1, 2, b"b", 3)
     assert request.needs == b"copy-data"
-    assert request.packet(1)[9:] == (
+    assert b"".join(request.pieces(1))[9:] == (
         text(b"copy-data") + text(b"a") + struct.pack(">QQ", 1, 2) + text(b"b")
     ) + struct.pack(">Q", 3)
 
