@@ -27,12 +27,14 @@ class Flaw(StrEnum):
 #: The state of a copy that waits for an operator, as records tell it.
 HELD = "held"
 
-#: Flaws that a copy mends, with what `copyagent sync` is told for it.
+#: Flaws that the records know of, with what `copyagent sync` is told for them.
 MENDED_BY: Mapping[Flaw, str] = {
     Flaw.MISSING: "--missing",
     Flaw.STALE: "--stale",
-    Flaw.DIFFERENT: "--all",
 }
+
+#: Up to so many tapes that only seem to be copied are named one by one.
+FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,16 @@ class There:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One file that is not as it should be, and why; *held*: its copy is, so no sync mends it."""
+    """One file that is not as it should be, and why.
+
+    *held*: its copy is, so no sync mends it. *unknown*: by what is on record all is well.
+    """
 
     flaw: Flaw
     name: str
     why: str
     held: bool = False
+    unknown: bool = False
 
 
 @dataclass(slots=True)
@@ -75,14 +81,21 @@ class Audit:
     flaws: Counter[Flaw] = field(default_factory=Counter)
     #: Those of the flaws that are of held tapes, which a synchronisation leaves alone.
     held: Counter[Flaw] = field(default_factory=Counter)
+    #: The tapes of which the records say that all is well: a synchronisation has to be told.
+    unknown: dict[str, Flaw] = field(default_factory=dict)
 
     def commands(self, pool: PoolId, target: str) -> list[str]:
         """Return the commands that would mend what was found, as far as copies can."""
-        return [
-            f"copyagent sync {pool} {option} --target {target}"
+        if len(self.unknown) > FEW:
+            return [f"copyagent sync {pool} --all --target {target}"]
+        unknown = Counter(self.unknown.values())
+        wanted = [
+            f"{pool} {option}"
             for flaw, option in MENDED_BY.items()
-            if self.flaws[flaw] > self.held[flaw]
+            if self.flaws[flaw] > self.held[flaw] + unknown[flaw]
         ]
+        wanted += [f"{pool}/{label}" for label in sorted(self.unknown)]
+        return [f"copyagent sync {what} --target {target}" for what in wanted]
 
     def tape(
         self, label: str, here: Here | None, there: There | None, record: OnRecord | None
@@ -102,12 +115,15 @@ class Audit:
             found = replace(found, held=held)
             self.flaws[found.flaw] += 1
             self.held[found.flaw] += held
+            if found.unknown and not held:
+                self.unknown[label] = found.flaw
         return found
 
     def withdraw(self, found: Found) -> None:
         """Take back what was found, to look again: it may have changed meanwhile."""
         self.flaws[found.flaw] -= 1
         self.held[found.flaw] -= found.held
+        self.unknown.pop(found.name, None)
 
     def _erased(self, label: str, there: There | None, record: OnRecord | None) -> Found | None:
         if there is None:
@@ -124,9 +140,11 @@ class Audit:
         if identity is None:
             return Found(Flaw.STRAY, label, "it has a tape's name here and is no plain file")
         if there is None:
-            return Found(Flaw.MISSING, label, _state(record) or "there is no copy")
+            gone = record is not None and record.published is not None
+            why = "its copy is gone" if gone else "there is no copy"
+            return Found(Flaw.MISSING, label, _state(record) or why, unknown=gone)
         if not there.plain:
-            return Found(Flaw.DIFFERENT, label, "it is no plain file there")
+            return Found(Flaw.DIFFERENT, label, "it is no plain file there", unknown=True)
         if record is None:
             why = _unlike(identity, there)
             return Found(_older(identity, there), label, why) if why else None
@@ -142,13 +160,15 @@ class Audit:
                 Flaw.STALE, label, _state(record) or "a newer generation is not copied yet"
             )
         if published.stamp == DOUBTED:
-            return Found(Flaw.DIFFERENT, label, "its content was found to be another one")
+            why = "its content was found to be another one"
+            return Found(Flaw.DIFFERENT, label, why, unknown=True)
         if (there.size, there.mtime) != (published.stamp.size, published.stamp.mtime):
             return Found(
                 Flaw.DIFFERENT,
                 label,
                 f"size and date there are {there.size}, {there.mtime}, published were "
                 f"{published.stamp.size}, {published.stamp.mtime}",
+                unknown=True,
             )
         return None
 
@@ -156,7 +176,8 @@ class Audit:
         """Take in that the content of a tape that counted as good is another one there."""
         self.good -= 1
         self.flaws[Flaw.DIFFERENT] += 1
-        return Found(Flaw.DIFFERENT, label, why)
+        self.unknown[label] = Flaw.DIFFERENT
+        return Found(Flaw.DIFFERENT, label, why, unknown=True)
 
     def companion(self, name: str, here: Here | None, there: There | None) -> Found | None:
         """Take in a tape's companion; what was deleted here stays there."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from copyagent.core.audit import Audit, Flaw, Here, There
+from copyagent.core.audit import FEW, Audit, Flaw, Here, There
 from copyagent.core.copying import PublishedCopy, TargetStamp
 from copyagent.core.on_record import DOUBTED, OnRecord
 from vtsfs.contract.naming import PoolId, TapeId
@@ -98,8 +98,22 @@ def test_the_commands_that_mend() -> None:
     assert audit.commands(pool, "drsite") == [
         "copyagent sync /VAULT00/BILL --missing --target drsite",
         "copyagent sync /VAULT00/BILL --stale --target drsite",
-        "copyagent sync /VAULT00/BILL --all --target drsite",
+        "copyagent sync /VAULT00/BILL/X00003 --target drsite",
     ]
+
+
+def test_what_only_seems_to_be_copied_is_named_while_it_is_little() -> None:
+    audit, pool = Audit(), PoolId("VAULT00", "BILL")
+    for number in range(FEW):
+        audit.tape(f"X{number:05}", HERE, None, RECORD)
+    commands = audit.commands(pool, "drsite")
+    assert commands[0] == "copyagent sync /VAULT00/BILL/X00000 --target drsite"
+    assert len(commands) == FEW
+    found = audit.tape("X99999", HERE, None, RECORD)
+    assert audit.commands(pool, "drsite") == ["copyagent sync /VAULT00/BILL --all --target drsite"]
+    assert found is not None
+    audit.withdraw(found)
+    assert audit.commands(pool, "drsite") == commands
 
 
 def test_no_sync_is_named_for_what_is_held_for_it_would_leave_that_alone() -> None:
