@@ -238,8 +238,9 @@ def _run_errand(book: Book, request: Errand, user: str, now: Moment) -> list[str
         case Drilled(target, because, digests):
             act = errands.Act("drill", target, because, digests)
             return errands.done_at_target(book, act, user, now)
-        case AtTarget(action, target, because):
-            return errands.done_at_target(book, errands.Act(action, target, because), user, now)
+        case AtTarget(action, target, because, about):
+            act = errands.Act(action, target, because, about=about, words=request.words)
+            return errands.done_at_target(book, act, user, now)
 
 
 def _look_up(store: Store, request: History | Copies) -> report.Document:

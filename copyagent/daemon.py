@@ -32,7 +32,9 @@ from copyagent.settings_parts import SettingsParts
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.connections import open_connections
 from copyagent.ssh.sftp import connect
+from copyagent.state.late_acts import place_of
 from copyagent.state.store import Store, open_store
+from copyagent.taking_up import keep_taking_up
 from copyagent.transfer.maps import MapStore
 from copyagent.transfer.resuming import StageNotes
 from vtsfs import __version__
@@ -173,6 +175,7 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
             nursery.start_soon(_keep_snapshot, settings, runner)
             nursery.start_soon(_collect_maps, settings, runner)
             nursery.start_soon(keep_bounded, runner)
+            nursery.start_soon(keep_taking_up, runner, place_of(settings))
             nursery.start_soon(runner.hook.run)
             nursery.start_soon(Coverage(lambda: runner.engine.book.settings, runner.post).run)
             nursery.start_soon(desk.follow_signals, hang_ups)

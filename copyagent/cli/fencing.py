@@ -4,24 +4,21 @@ They are done from here, over a connection of their own, and told to the agent a
 runs: a target can be fenced without it.
 """
 
-import os
 import time
 from pathlib import Path
-from pwd import getpwuid
 
 import click
 
 from copyagent.cli.asking import as_json_option, confirm
 from copyagent.cli.console import print_answers
+from copyagent.cli.done_already import own_name, put_on_record
 from copyagent.cli.patience import patience
 from copyagent.cli.target_names import target_named
-from copyagent.control.client import ask
-from copyagent.control.errands import NO_REASON, AtTarget
-from vtsfs.contract.errors import AgentUnreachable
+from copyagent.control.errands import AtTarget
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
 
-_BECAUSE = click.option("--because", default=NO_REASON, metavar="TEXT", help="Why; on record.")
+_BECAUSE = click.option("--because", required=True, metavar="TEXT", help="Why; it goes on record.")
 
 
 @click.command()
@@ -76,19 +73,9 @@ def _carry_out(settings: Settings, act: AtTarget, *, as_json: bool) -> None:
 
     at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     with patience(f"{act.action}: {act.target} is asked"):
-        done = do_there(settings, act, f"{at}, {_user()}: {act.because}\n")
+        done = do_there(settings, act, f"{at}, {own_name()}: {act.because}\n")
     answers = list(done.lines)
     if done.changed:
         # What changed nothing is no act: it is neither told nor on record.
-        try:
-            answers += ask(settings.control_socket(), act)
-        except AgentUnreachable as error:
-            click.echo(f"done, but not in the event log: {error}", err=True)
+        answers += put_on_record(settings, act)
     print_answers(answers, as_json=as_json)
-
-
-def _user() -> str:
-    try:
-        return getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"

@@ -1,7 +1,6 @@
 """``copyagent fetch``: which copy, from where, to where, and what keeps it from a tape in use."""
 
 import os
-import pwd
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from pathlib import Path
 import click
 
 from copyagent.cli.console import printable
+from copyagent.cli.done_already import put_on_record
 from copyagent.cli.ledger import Ledger
 from copyagent.cli.own_line import own_line, run_with_asyncio
 from copyagent.cli.progress_line import ProgressLine
 from copyagent.cli.target_names import target_named
+from copyagent.control.errands import AtTarget
 from copyagent.core.copying import PublishedCopy
 from copyagent.core.on_record import OnRecord
 from copyagent.transfer.fetching import Place
@@ -22,13 +23,11 @@ from copyagent.transfer.fetching import fetch as fetch_file
 from copyagent.transfer.lease import is_closed
 from copyagent.transfer.published import Reader
 from copyagent.transfer.source import SourceMissing, SourceProblem, open_tape
-from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed, UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_size
-from vtsfs.runtime.eventlog import EventLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,24 +216,6 @@ def _expect_closed(backing: Path, tape: TapeId) -> None:
 
 
 def _record(settings: Settings, wanted: Wanted, chosen: Chosen) -> None:
-    """Put the operator's deed into the event log, as what goes through the agent is."""
-    event_log = EventLog(settings.paths.event_log, settings.system, program="copyagent")
-    try:
-        event_log.write(
-            messages.OPERATOR_ACTION,
-            user=_user(),
-            action="fetch --replace",
-            object=f"{wanted.tape} generation {chosen.copy.generation} from {chosen.target}",
-            because=wanted.because,
-            mark="by the command itself",
-        )
-    finally:
-        event_log.close()
-
-
-def _user() -> str:
-    """Name who runs this as the control socket would, whatever the environment says."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
+    """Put the operator's deed on record, as what goes through the agent is."""
+    about = f"{wanted.tape} generation {chosen.copy.generation} from {chosen.target}"
+    put_on_record(settings, AtTarget("fetch", chosen.target, wanted.because, about))

@@ -8,8 +8,8 @@ import click
 
 from copyagent.cli.asking import as_json_option, asked
 from copyagent.cli.console import print_lines
-from copyagent.control.errands import NO_REASON
 from copyagent.control.reloads import Reload
+from copyagent.core.copying import NO_REASON
 from vtsfs.contract.errors import SettingsError
 
 _RESULTS = {

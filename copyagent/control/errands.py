@@ -18,11 +18,13 @@ MAX_REASON = 500
 #: Longest list of digests of a drill's files, in characters: some eighty for each vault.
 MAX_DIGESTS = 8000
 
-#: What can have been done at a target.
-ACTIONS = ("fence", "unfence", "take-over")
-
-#: Without a reason, what stands in the event log in its place.
-NO_REASON = "no reason given"
+#: What can have been done by a command itself, and how that is put on record.
+ACTIONS = {
+    "fence": "fence",
+    "unfence": "unfence",
+    "take-over": "take-over",
+    "fetch": "fetch --replace",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +131,25 @@ class RollBack:
 
 @dataclass(frozen=True, slots=True)
 class AtTarget:
-    """Tell that an operator has carried out *action*, one of `ACTIONS`, at a target."""
+    """Tell that an operator has carried out *action*, one of `ACTIONS`, at a target, or from it.
+
+    *about* is what it was done to, if that is not the target.
+    """
 
     action: str
     target: str
     because: str
+    about: str = ""
+
+    @property
+    def words(self) -> str:
+        """The action as it is put on record."""
+        return ACTIONS[self.action]
 
     def args(self) -> Mapping[str, object]:
         """Return the arguments as they are carried."""
-        return {"action": self.action, "target": self.target, "because": self.because}
+        args = {"action": self.action, "target": self.target, "because": self.because}
+        return args | ({"about": self.about} if self.about else {})
 
     @classmethod
     def read(cls, args: dict[str, Any]) -> Self:
@@ -146,7 +158,10 @@ class AtTarget:
         action = given.text("action")
         if action not in ACTIONS:
             raise UsageError(f"at-target takes {', '.join(ACTIONS)}, not {action!r}")
-        made = cls(action, given.text("target"), reason_of(given))
+        about = given.text("about", "")
+        if about and (action != "fetch" or len(about) > MAX_REASON or not about.isprintable()):
+            raise UsageError("at-target takes about, a short text, for fetch alone")
+        made = cls(action, given.text("target"), reason_of(given), about)
         given.end()
         return made
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from copyagent.control.errands import MAX_REASON, NO_REASON
+from copyagent.control.errands import MAX_REASON
 from copyagent.control.inquiries import Given
+from copyagent.core.copying import NO_REASON
 from vtsfs.contract.errors import UsageError
 
 

@@ -14,6 +14,9 @@ from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Identity
 from vtsfs.contract.units import format_size
 
+#: What stands on record where somebody who wants something gave no reason, and need not.
+NO_REASON = "no reason given"
+
 
 @dataclass(frozen=True, slots=True)
 class TargetStamp:

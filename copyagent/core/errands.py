@@ -29,6 +29,13 @@ from vtsfs.contract.naming import PoolId, TapeId
 #: What is put right by what an operator did at a target.
 CLEARED_BY = {"unfence": WaitReason.FENCED, "take-over": WaitReason.FOREIGN_AGENT}
 
+#: What an act makes of a target: what it was before, and is then.
+STATES_OF_TARGET = {
+    "fence": ("in reach", "fenced"),
+    "unfence": ("fenced", "in reach"),
+    "take-over": ("another agent's", "this agent's"),
+}
+
 _TO_ADOPT = (
     states.Clean,
     states.Unsynced,
@@ -132,15 +139,18 @@ class FormerGeneration:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What somebody has done at a target: *action* is fence, unfence, take-over or drill.
+    """What somebody has done at a target, or from it: *action* is fence, unfence, take-over...
 
-    *new* is what is there since then, as far as that is worth the record.
+    *new* is what is there since then, as far as that is worth the record. *about* is what it was done
+    to, if not the target; *words* are the action as it is put on record, if that is not its name.
     """
 
     action: str
     target: str
     because: str
     new: str = ""
+    about: str = ""
+    words: str = ""
 
 
 def roll_back(
@@ -175,7 +185,9 @@ def done_at_target(book: Book, act: Act, user: str, now: Moment) -> list[str]:
     """Take note of *act*, which *user* has carried out; what waited for it goes on."""
     target = act.target
     known_target(book, target)
-    record_action(book, user, act.action, target, act.because, new=act.new)
+    old, new = STATES_OF_TARGET.get(act.action, ("", act.new))
+    about = act.about or target
+    record_action(book, user, act.words or act.action, about, act.because, old=old, new=new)
     reason = CLEARED_BY.get(act.action)
     if reason is None:
         return []

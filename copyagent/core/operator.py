@@ -11,16 +11,13 @@ from dataclasses import dataclass, field
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
-from copyagent.core.copying import HoldReason
+from copyagent.core.copying import NO_REASON, HoldReason
 from copyagent.core.records import TapeRecord
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.near_names import hint, listed, near
-
-#: What stands on record where an operator gave no reason, and need not.
-NO_REASON = "no reason given"
 
 #: Holds for a file at the target, which only an explicit word lets us replace.
 _AT_TARGET = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN, HoldReason.NOT_EQUAL)

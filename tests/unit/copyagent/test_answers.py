@@ -182,10 +182,11 @@ async def test_the_evidence_is_asked_of_what_is_durable(
 
         page = await ask(History(TAPE.pool_id, failed=True, most=3))
         assert [entry["number"] for entry in page["entries"]] == [1, 2, 3]
-        page = await ask(History(TAPE.pool_id, after=page["next"]))
+        page = await ask(History(TAPE.pool_id, kinds=("held",), after=page["next"]))
         assert [entry["kind"] for entry in page["entries"]] == ["held", "held"]
         assert page["next"] is None
-        (entry,) = (await ask(History(tapes[1])))["entries"]
+        entry, alarm = (await ask(History(tapes[1])))["entries"]
+        assert (alarm["kind"], alarm["message"]) == ("alarm", 624120)
         assert (entry["tape"], entry["reason"]) == (str(tapes[1]), "conflict")
         with pytest.raises(RequestFailed, match="nothing is on record"):
             await ask(Doubt(on_record.Doubt(TAPE, "drsite", 1, "bit rot")))

@@ -21,6 +21,8 @@ from vtsfs.contract.errors import FeedError, UsageError
         Pause(str(TAPE.pool_id), "line works", until_ns=5, finish=True),
         Pause("drsite", "line works", for_s=MAX_PAUSE_S),
         Resume("drsite"),
+        Resume("drsite", "repaired"),
+        Sync(TAPE, because="asked by audit"),
     ],
     ids=repr,
 )
@@ -41,7 +43,8 @@ def test_what_is_written_is_read_again(request_: Sync | Pause | Resume) -> None:
         ("pause", {"about": "drsite", "because": "x", "for_s": MAX_PAUSE_S + 1}, "for_s has to be"),
         ("pause", {"because": "x"}, "needs about"),
         ("resume", {}, "needs about"),
-        ("resume", {"about": "drsite", "because": "x"}, "does not take"),
+        ("resume", {"about": "drsite", "reason": "x"}, "does not take"),
+        ("resume", {"about": "drsite", "because": " "}, "needs a reason"),
     ],
 )
 def test_what_is_wrong_is_refused(command: str, args: dict[str, Any], told: str) -> None:

@@ -1,0 +1,47 @@
+"""Puts on record what commands did while no agent ran; see `copyagent.state.late_acts`."""
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from copyagent.core.book import Book
+from copyagent.core.dates import iso
+from copyagent.core.operator import record_action
+from copyagent.core.time import Moment
+from copyagent.runner import Runner
+from copyagent.state.late_acts import LateAct, left
+
+log = logging.getLogger(__name__)
+
+#: How often it is looked whether something was left, in seconds: an agent may have been unreachable.
+EVERY_S: Final = 60.0
+
+
+async def keep_taking_up(runner: Runner, directory: Path) -> None:
+    """Put on record what is left in *directory*, at the start and every minute, until cancelled."""
+    while True:
+        await take_up(runner, directory)
+        await trio.sleep(EVERY_S)
+
+
+async def take_up(runner: Runner, directory: Path) -> None:
+    """Put on record what is left in *directory*: first that, durably, then the file goes."""
+    for path, act in await trio.to_thread.run_sync(lambda: list(left(directory))):
+        try:
+            if act is None:
+                log.warning("%s says of no act that can be read; it is kept as %s.unreadable", path,
+                            path.name)  # fmt: skip
+                path.rename(path.with_name(f"{path.name}.unreadable"))
+                continue
+            await runner.ask(partial(_record, runner.engine.book, act))
+            path.unlink()
+        except OSError as error:
+            log.warning("%s cannot be taken away and will be on record twice: %s", path, error)
+
+
+def _record(book: Book, act: LateAct, _: Moment) -> None:
+    because = f"{act.because} (done at {iso(act.at_ns)}, when no agent answered)"
+    record_action(book, act.user, act.action, act.about, because)
