@@ -35,6 +35,8 @@ _KINDS: Final[Mapping[NotifyKind, tuple[Message, ...]]] = {
         messages.COPY_WRONG,
         messages.POOL_UNREADABLE,
         messages.NOT_COVERED,
+        messages.UNLICENSED,
+        messages.LICENCE_EXPIRED,
         messages.MORE_FAILED,
     ),
     "held": (

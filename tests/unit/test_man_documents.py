@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from datetime import date
 from pathlib import Path
 
 from copyagent.cli.audit_run import finding_document, summary_document
@@ -17,6 +18,8 @@ from copyagent.core.copying import CopyDone, PublishedCopy, TargetStamp
 from copyagent.core.host_events import LinkUp
 from copyagent.core.host_report import event_document, link_document
 from copyagent.core.journal import Journal
+from copyagent.core.licence import Installed, Standing, judge
+from copyagent.core.licence_report import licence_document
 from copyagent.core.link import Link
 from copyagent.core.on_record import OnRecord
 from copyagent.core.rehearsal import Rehearsal
@@ -89,6 +92,16 @@ def test_the_keys_of_a_replay(tmp_path: Path) -> None:
     settings = settings_with_a_host(tmp_path)
     document = replay_document(settings, Rehearsal(settings, []), Recording(), "DEV2")
     assert keys_between(".It Ic ems replay", ".It Ic check") == set(document)
+
+
+def test_the_keys_of_a_licence() -> None:
+    judged = judge(Installed(), "TAPESRV1", date(2026, 11, 23), required=True)
+    document = licence_document(Installed(), judged, "TAPESRV1", 0)
+    assert keys_between(".It Ic licence show", ".It Ic licence install") == set(document)
+    text = PAGE.read_text(encoding="ascii")
+    shown = text[text.index(".It Li standing") : text.index(".It Li copying")]
+    plain = shown.replace(".Li ", "").replace('"', "").replace("\n", " ").replace(" ,", ",")
+    assert all(standing.value in plain for standing in Standing)
 
 
 def test_the_keys_of_an_examination(tmp_path: Path) -> None:
