@@ -118,6 +118,8 @@ def _looks_like(pattern: str, example: str) -> WithJsonSchema:
 
 _PERCENT_PATTERN = r"^\d{1,2}(\.\d+)?\s*%$"
 _DURATION = _looks_like(DURATION_PATTERN, "5m")
+_NO_ZERO = _looks_like(DURATION_PATTERN.replace("^", r"^(?!\s*0+(\.0+)?\s*[a-z])"), "5m")
+_PATH_PATTERN = r"^/(?!(.*/)?\.\.(/|$))[^\u0000]*$"
 _POOL_PATTERN = r"^/[^/]+/[^/]+$"
 
 Percent = Annotated[
@@ -145,12 +147,12 @@ CompanionPattern = Annotated[
     str, BeforeValidator(_companions), WithJsonSchema({"type": "string", "examples": ["{label}.*"]})
 ]
 Seconds = Annotated[
-    float, BeforeValidator(parse_duration), Field(gt=0), PlainSerializer(write_duration), _DURATION
+    float, BeforeValidator(parse_duration), Field(gt=0), PlainSerializer(write_duration), _NO_ZERO
 ]
 SecondsOrNone = Annotated[
     float, BeforeValidator(parse_duration), Field(ge=0), PlainSerializer(write_duration), _DURATION
 ]
-AbsolutePath = Annotated[Path, BeforeValidator(_absolute), _looks_like("^/", "/some/path")]
+AbsolutePath = Annotated[Path, BeforeValidator(_absolute), _looks_like(_PATH_PATTERN, "/some/path")]
 Pool = Annotated[
     PoolId,
     BeforeValidator(_pool),
