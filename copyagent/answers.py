@@ -72,11 +72,26 @@ def status_of(runner: Runner) -> Callable[[Moment], report.Document]:
             host["asked"] = _asked(runner, host["host"])
             host["notify"] = _notify(runner, host["host"])
             host["other_events"] = dict(sorted(tally.others.items()))
+        document["notify"] = _notify_command(runner)
         digest = runner.engine.book.settings.digest
         document["settings"] = runner.settings_file.document(digest)
         return document
 
     return ask
+
+
+def _notify_command(runner: Runner) -> report.Document | None:
+    """Tell how the site's own command for alarms fares; None without one."""
+    queue = runner.hook.queue
+    if not runner.engine.book.settings.notify.run:
+        return None
+    return {
+        "waiting": len(queue.waiting),
+        "told": queue.ran,
+        "failed": queue.failed,
+        "left_out": runner.engine.book.calls.left_out,
+        "trouble": queue.trouble or None,
+    }
 
 
 def _asked(runner: Runner, host: str) -> report.Document:

@@ -14,6 +14,7 @@ from rich.live import Live
 from copyagent.checking import look_at
 from copyagent.cli.asking import as_json_option, because_option, settings_to_ask_by, tell
 from copyagent.cli.audit import audit
+from copyagent.cli.check_health import check_health
 from copyagent.cli.console import LOOK_S, console, print_document
 from copyagent.cli.display import explanation, overview
 from copyagent.cli.doctor import doctor
@@ -186,4 +187,5 @@ copyagent.add_command(drill)
 copyagent.add_command(fetch)
 copyagent.add_command(generations)
 copyagent.add_command(audit)
+copyagent.add_command(check_health)
 copyagent.add_command(reload)

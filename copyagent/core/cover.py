@@ -15,6 +15,7 @@ from typing import Final
 
 from copyagent.core.book import Book
 from copyagent.core.commands import SweepVault
+from copyagent.core.dates import iso
 from copyagent.core.events import Answer, VaultSeen
 from copyagent.core.time import Moment
 from copyagent.core.uncovered import CoverAlarm
@@ -133,6 +134,15 @@ class Cover:
         """Say what is wrong with the cover of *vault* now, told or not; empty if nothing."""
         found = self.looks.get(vault) or self.feeds.get(vault)
         return found.cause if found is not None else ""
+
+    def document(self, vault: str) -> dict[str, str | bool | None]:
+        """Return what ``copyagent status --json`` says of the cover of *vault*."""
+        alarm = self.alarms.get(vault)
+        return {
+            "covered": not self.trouble(vault),
+            "uncovered_why": self.trouble(vault) or None,
+            "uncovered_since": iso(alarm.since_ns) if alarm is not None else None,
+        }
 
     def due(self, now: Moment) -> None:
         """Tell what has become true by now."""

@@ -42,9 +42,13 @@ _NAMED: Final = ("tape", "pool", "target", "vault", "host")
 
 @dataclass(slots=True)
 class HookQueue:
-    """The calls of one book. *rest_until* is when the next may begin (monotonic seconds)."""
+    """The calls of one book. *rest_until* is when the next may begin (monotonic seconds).
+
+    *pause_s* is the pause after a failure.
+    """
 
     book: Book
+    pause_s: float = PAUSE_S
     rest_until: float = 0.0
     trouble: str = ""
     ran: int = 0
@@ -104,7 +108,7 @@ class HookQueue:
         calls = self.book.calls
         self.failed += 1
         self.trouble = cause
-        self.rest_until = now.mono + PAUSE_S
+        self.rest_until = now.mono + self.pause_s
         if call.tries + 1 < TRIES:
             calls.waiting.insert(0, replace(call, tries=call.tries + 1))
         else:

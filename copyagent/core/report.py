@@ -61,6 +61,7 @@ def status(engine: Engine, progress: Progresses, version: str, now: Moment) -> D
             {
                 "vault": name,
                 "attached": feed.up,
+                **engine.vaults.cover.document(name),
                 "since": iso(feed.since_ns),
                 "trouble": feed.trouble,
                 "swept": feed.sweeps > 0,
@@ -186,8 +187,18 @@ def _pool(book: Book, pool: PoolId, target: str, tally: _Tally, now: Moment) -> 
         "unprotected": tally.behind,
         "oldest_unprotected_s": oldest,
         "behind_since": iso(alarm.since_ns) if alarm is not None else None,
+        **_owed(book, (pool, target), now),
         "paused": traffic_report.pause(book.pauses.get(str(pool)), now),
         "states": dict(tally.words),
+    }
+
+
+def _owed(book: Book, way: Way, now: Moment) -> Document:
+    oldest = book.owed.oldest(way)
+    return {
+        "behind_after_s": book.ways[way].behind_after,
+        "owed": book.owed.count(way),
+        "oldest_owed_s": None if oldest is None else max(round(now.mono - oldest[1]), 0),
     }
 
 

@@ -94,6 +94,8 @@ def check_private_files(settings: Settings) -> Iterator[str]:
         if host.known_hosts is not None:
             yield from _readable(f"ems.hosts.{host_name}.known_hosts", host.known_hosts)
     yield from _encryption(settings.encryption)
+    if settings.notify.run:
+        yield from _program("notify.run", Path(settings.notify.run[0]), owner)
 
 
 def _agent(settings: Settings) -> int:
@@ -114,6 +116,23 @@ def _encryption(encryption: Encryption) -> Iterator[str]:
         )
     for name, entry in encryption.key_servers.items():
         yield from _key_list(f"encryption.key_servers.{name}.file", entry.file)
+
+
+def _program(key: str, path: Path, owner: int) -> Iterator[str]:
+    """A command that others could replace would be theirs to choose, and run by the agent's user."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        yield f"{key}: {path} cannot be run: {error.strerror}"
+        return
+    if not stat.S_ISREG(found.st_mode) or not os.access(path, os.X_OK):
+        yield f"{key}: {path} is not a program that this user can run; run: chmod +x {path}"
+    for place in (path, path.parent):
+        mode = place.stat().st_mode
+        if mode & stat.S_IWOTH and not (place != path and mode & stat.S_ISVTX):
+            yield f"{key}: {place} can be written by everybody; run: chmod o-w {place}"
+    if found.st_uid not in {0, owner}:
+        yield f"{key}: {path} belongs to another user (uid {found.st_uid})"
 
 
 def _is_user(name: str) -> bool:
