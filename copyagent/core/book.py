@@ -306,7 +306,7 @@ class Book:
         """Tell whether *message* was not written about the same thing for *quiet_s*; it is now."""
         key = (message.id, str(about))
         last = self.said.get(key)
-        if last is not None and now.mono - last < quiet_s:
+        if last is not None and now.mono < last + quiet_s:
             return False
         self.said[key] = now.mono
         return True

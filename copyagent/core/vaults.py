@@ -291,5 +291,7 @@ class Vaults:
             self.next_sweep = now.mono + self.book.settings.sweep.interval
             vaults = {entry.pool.vault for entry in self.book.settings.autocopy}
             self.book.commands += [SweepVault(vault, "daily") for vault in sorted(vaults)]
+            # What an overlay will tell when it is back can be of any mount since it went away.
+            away = (f.since_ns for name, f in self.feeds.items() if name in vaults and not f.up)
             oldest = FORGET_FACTOR * self.book.settings.cross_check.mounted_max
-            self.book.mounts.drop_older(now.wall_ns - int(oldest * 1e9))
+            self.book.mounts.drop_older(min((now.wall_ns, *away)) - int(oldest * 1e9))

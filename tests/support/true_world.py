@@ -52,6 +52,7 @@ from vtsfs.contract.signals import Access
 
 #: After so many seconds, a host that has a tape is no reason to wait any longer.
 MOUNTED_MAX_S = 86400.0
+DAY_S = 86400.0
 
 #: No two things happen at the same moment, in seconds.
 MOMENT_S = 0.01
@@ -108,8 +109,11 @@ class TrueWorld:
     def wait(self, seconds: float) -> None:
         """Let time pass, the engine being woken whenever it wants to.
 
-        Over a link that is up no word is later than `LATE_S`: the agent relies on that.
+        Over a link that is up no word is later than `LATE_S`: the agent relies on that. Nor does an
+        overlay that is there keep its words for a day.
         """
+        if seconds >= DAY_S:
+            self.hear_feed(len(self.feed))
         for link in self.links.values():
             oldest = max(link.since, link.said[0]) if link.said else self.play.now.mono
             if link.up and self.play.now.mono + seconds - oldest > LATE_S - 1.0:

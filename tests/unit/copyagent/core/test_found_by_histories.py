@@ -2,6 +2,7 @@
 
 import pytest
 
+from copyagent.core.events import FeedLost
 from copyagent.core.host_events import Ring, VolumeSubstituted
 from copyagent.core.tape import Held
 from tests.support.histories import (
@@ -96,6 +97,20 @@ def test_no_mount_of_several_takes_the_blame_from_one_without_ring(world: TrueWo
     world.ask(TAPE, Ring.WITH_RING, scratch=False)
     world.hear_host(HOST, 99)
     world.hear_feed(9)
+    world.calm_down()
+    assert isinstance(world.state_of(TAPE), Held)
+
+
+def test_what_a_host_said_is_remembered_for_as_long_as_an_overlay_is_away(world: TrueWorld) -> None:
+    """Its words, which come days later, are of a mount that the host had told of in time."""
+    whole_mount(world, Ring.NO_RING, wrote=True)
+    told, world.feed = list(world.feed), type(world.feed)()
+    world.hand(FeedLost("VAULT00", "ended"))
+    world.hear_host(HOST, 99)
+    for _ in range(5):
+        world.wait(90_000.0)
+    world.hand(world.overlays["VAULT00"].hello())
+    world.feed.extend(told)
     world.calm_down()
     assert isinstance(world.state_of(TAPE), Held)
 
