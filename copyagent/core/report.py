@@ -19,6 +19,7 @@ from copyagent.core.engine import Engine
 from copyagent.core.gates import Obstacle
 from copyagent.core.host_mount import HostMount
 from copyagent.core.host_report import link_document
+from copyagent.core.owed import Way
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.shown import document, shown
 from copyagent.core.shown_states import shown_state
