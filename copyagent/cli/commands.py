@@ -14,8 +14,10 @@ from rich.live import Live
 from copyagent.checking import look_at
 from copyagent.cli.asking import as_json_option, because_option, settings_to_ask_by, tell
 from copyagent.cli.audit import audit
+from copyagent.cli.check import check
 from copyagent.cli.check_health import check_health
-from copyagent.cli.console import LOOK_S, console, print_document
+from copyagent.cli.config import config_commands
+from copyagent.cli.console import LOOK_S, console, has_colours, print_document
 from copyagent.cli.display import explanation, overview
 from copyagent.cli.doctor import doctor
 from copyagent.cli.drill import drill
@@ -27,6 +29,7 @@ from copyagent.cli.fetch import fetch
 from copyagent.cli.generations import generations
 from copyagent.cli.history import history
 from copyagent.cli.import_config import import_vts_config
+from copyagent.cli.json_schema import json_schema
 from copyagent.cli.keys import keys
 from copyagent.cli.licence import licence
 from copyagent.cli.listings import queue, tapes
@@ -34,6 +37,7 @@ from copyagent.cli.reload import reload
 from copyagent.cli.report import report
 from copyagent.cli.snapshot import last_known
 from copyagent.cli.stopping import cancel, hold
+from copyagent.cli.support_bundle import support_bundle
 from copyagent.cli.traffic import pause, resume, sync
 from copyagent.cli.verify import verify
 from copyagent.control.client import ask
@@ -44,7 +48,7 @@ from copyagent.control.protocol import (
     Status,
 )
 from vtsfs import __version__
-from vtsfs.contract.errors import AgentUnreachable, SettingsError, UsageError
+from vtsfs.contract.errors import AgentUnreachable, UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.runtime.logs import configure_logging
@@ -64,6 +68,8 @@ WATCH_S = 1.0
 @click.pass_context
 def copyagent(ctx: click.Context, config: Path | None) -> None:
     """Copy changed virtual tapes to another system, and tell how they are protected."""
+    # For what is printed by click itself; everything else asks `console`.
+    ctx.color = None if has_colours() else False
     ctx.obj = config or Path(os.environ.get(ENVIRONMENT) or DEFAULT_PATH)
 
 
@@ -132,22 +138,6 @@ def retry(config: Path, tape: str | None, *, failed: bool, because: str, as_json
     tell(config, Retry(named, because), as_json=as_json)
 
 
-@copyagent.command()
-@click.pass_obj
-def check(config: Path) -> None:
-    """Check the settings and the files they name.
-
-    All problems are told at once; nothing is changed and nothing connected to.
-    """
-    checked = look_at(config)
-    problems = (*checked.problems, *checked.away)
-    settings = checked.settings
-    if settings is None or problems:
-        raise SettingsError("\n".join(problems), problems)
-    pools = len(settings.autocopy)
-    click.echo(f"{config}: in order ({len(settings.vaults)} vaults, {pools} watched pools)")
-
-
 def _ask(config: Path, request: Request) -> Any:
     return ask(settings_to_ask_by(config).control_socket(), request)
 
@@ -177,6 +167,7 @@ for command in (release, relocate, adopt, rollback, fence, unfence, take_over):
 for command in (sync, pause, resume, cancel, hold, tapes, queue):
     copyagent.add_command(command)
 copyagent.add_command(import_vts_config)
+copyagent.add_command(json_schema)
 copyagent.add_command(keys)
 copyagent.add_command(doctor)
 copyagent.add_command(verify)
@@ -184,8 +175,11 @@ copyagent.add_command(history)
 copyagent.add_command(licence)
 copyagent.add_command(report)
 copyagent.add_command(drill)
+copyagent.add_command(support_bundle)
 copyagent.add_command(fetch)
 copyagent.add_command(generations)
 copyagent.add_command(audit)
 copyagent.add_command(check_health)
 copyagent.add_command(reload)
+copyagent.add_command(check)
+copyagent.add_command(config_commands)

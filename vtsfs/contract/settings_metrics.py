@@ -5,7 +5,6 @@ let in: it is a loopback address or a Unix socket, and whoever wants more puts a
 """
 
 import ipaddress
-import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -46,7 +45,7 @@ def _listen(value: object) -> object:
 def _socket(value: str) -> str:
     if "\0" in value or ".." in value.split("/") or value.endswith("/"):
         raise ValueError(f"should be the path of a socket, without .., not {value!r}")
-    length = len(os.fsencode(value))
+    length = len(value.encode("utf-8", "surrogateescape"))
     if length > _LONGEST_SOCKET:
         raise ValueError(
             f"has {length} bytes and the kernel allows a socket's path {_LONGEST_SOCKET}"

@@ -26,6 +26,7 @@ from copyagent.control.protocol import (
     parse_response,
     parse_where,
 )
+from copyagent.control.reloads import Reload
 from copyagent.control.stopping import Cancel, Hold
 from copyagent.control.traffic import Pause, Resume, Sync
 from copyagent.core import on_record
@@ -52,6 +53,8 @@ REQUESTS: list[Request] = [
     Sync(TAPE.pool_id),
     Release(TAPE, "checked by hand"),
     Release(TAPE, "seen there", overwrite_target=True),
+    Reload(),
+    Reload("another target", dry_run=True),
     Relocate(TAPE, "it is ours"),
     Adopt(TAPE),
     Adopt(TAPE.pool_id, "drsite"),
