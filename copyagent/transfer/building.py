@@ -168,11 +168,14 @@ async def _fill(attempt: Attempt, decided: Plan, found: Found | None, stage: Sta
         partial(_take, attempt, stage, attempt.layout.destination, decided.keep),
         partial(_resume, attempt, stage, decided.resume, found),
     ]
+    if decided.send.total() >= EVERY_BYTES:
+        # The shell that commands are given to starts meanwhile, not when the copy waits for it.
+        steps.append(partial(_warm_up, attempt, stage))
 
     async def transfer() -> None:
         try:
             had = await together(steps)
-            stage.resumed = had[-1]
+            stage.resumed = had[2]
             missing = ranges.without(ranges.joined(decided.keep, decided.resume), *had)
             if missing:
                 report = attempt.reporter(Phase.SENDING, missing.total())
@@ -224,6 +227,11 @@ async def _resume(
     if found is None or stage.continued:
         return wanted
     return await _take(attempt, stage, found.path, wanted)
+
+
+async def _warm_up(attempt: Attempt, stage: Stage) -> ExtentSet:
+    await attempt.stamp(stage.path)
+    return ranges.exact()
 
 
 async def _finish(attempt: Attempt, stage: Stage, chunk_map: ChunkMap) -> PublishedCopy:

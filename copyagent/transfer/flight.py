@@ -3,6 +3,7 @@
 The first failure ends them all and is the one that is raised; silence for too long is a failure.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,14 @@ from copyagent.transfer.target import LinkLost, TargetError
 
 #: Requests in flight. 64 blocks of 255 KiB fill a line of 1 Gbit/s at a round trip of 130 ms.
 WINDOW = 64
+
+#: Requests in flight to begin with, and on a near line for ever: a server keeps answers that the line
+#: does not take in a buffer that it moves and clears as a whole, which costs it several times as much
+#: as reading them.
+NEAR_WINDOW = 8
+
+#: If even the quickest of the first answers took so many seconds, the line is no near one.
+_FAR_S = 0.005
 
 
 @dataclass(slots=True)
@@ -29,9 +38,11 @@ class Flight:
     free: trio.Semaphore
     failure: TargetError | None = None
     idle: bool = False
+    _answers: int = 0
+    _quickest_s: float = math.inf
 
     @classmethod
-    def begin(cls, patience_s: float, window: int = WINDOW) -> Self:
+    def begin(cls, patience_s: float, window: int = NEAR_WINDOW) -> Self:
         """Begin one in which something must be answered every *patience_s* seconds."""
         scope = trio.CancelScope(deadline=trio.current_time() + patience_s)
         return cls(scope, patience_s, trio.Semaphore(window))
@@ -51,6 +62,14 @@ class Flight:
         """Note that something moved: a slow line is no dead one."""
         if not self.idle:
             self.scope.deadline = trio.current_time() + self.patience_s
+
+    def took(self, seconds: float) -> None:
+        """Note how long an answer took; once there are enough, let more be asked for on a far line."""
+        self._answers += 1
+        self._quickest_s = min(self._quickest_s, seconds)
+        if self._answers == NEAR_WINDOW and self._quickest_s >= _FAR_S:
+            for _ in range(WINDOW - NEAR_WINDOW):
+                self.free.release()
 
     def failed(self, error: TargetError) -> None:
         """End everything for *error*, unless something else was first."""

@@ -49,11 +49,13 @@ async def read_ranges(file: Readable, ranges: Iterable[Range], take: Take, how: 
     )
 
     async def fetch(offset: int, size: int, result: trio.MemorySendChannel[bytes]) -> None:
+        begun = trio.current_time()
         try:
             data = await _read_all(file, offset, size)
         except TargetError as error:
             flight.failed(error)
             return
+        flight.took(trio.current_time() - begun)
         flight.answered()
         result.send_nowait(data)
 

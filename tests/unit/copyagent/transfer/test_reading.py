@@ -4,8 +4,9 @@ import os
 
 import pytest
 import trio
+import trio.testing
 
-from copyagent.transfer.flight import Flight
+from copyagent.transfer.flight import NEAR_WINDOW, WINDOW, Flight
 from copyagent.transfer.reading import Reading, read_ranges
 from copyagent.transfer.target import LinkLost, TargetError
 from tests.support.copy_rig import CopyRig
@@ -108,3 +109,31 @@ async def test_a_flight_that_went_well_raises_nothing() -> None:
     with flight.scope:
         await trio.lowlevel.checkpoint()
     flight.settle()
+
+
+async def most_at_once(delay_s: float) -> int:
+    """Return how many requests were in flight at most over a line with that delay."""
+
+    class Far:
+        asked = most = 0
+
+        async def read(self, offset: int, size: int) -> bytes:
+            self.asked += 1
+            self.most = max(self.most, self.asked)
+            await trio.sleep(delay_s)
+            self.asked -= 1
+            return bytes(size)
+
+    async def take(offset: int, data: bytes) -> None: ...
+
+    far = Far()
+    await read_ranges(far, [(0, 500 * BLOCK)], take, Reading(BLOCK, 10))
+    return far.most
+
+
+async def test_a_long_line_is_filled_and_a_server_nearby_is_not_flooded(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """sshd moves and clears the whole of what it could not send yet: more waiting is slower."""
+    assert await most_at_once(0.001) == NEAR_WINDOW
+    assert await most_at_once(0.1) == WINDOW
