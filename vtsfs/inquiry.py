@@ -61,6 +61,7 @@ class VaultState:
         """Return it as JSON values."""
         told = {"pid": self.holder or None} if self.silent else {}
         return {
+            "schema": 1,
             "vault": self.vault,
             "mountpoint": str(self.mountpoint),
             "backing": str(self.backing),

@@ -1,0 +1,106 @@
+"""The shapes of what acts, and of documents about the set-up: answers, doctor, reload; pure."""
+
+from typing import Final
+
+from copyagent.schemas.shapes import flag, listed, or_null, scalar, text, texts, thing, whole, word
+from copyagent.transfer.findings import Result
+
+#: What every command that acts says.
+ANSWERS: Final = thing({"answers": texts("What was done, and what comes of it, a sentence each")})
+
+DOCTOR: Final = thing(
+    {
+        "ok": flag("Whether nothing is wrong anywhere"),
+        "targets": listed(
+            thing(
+                {
+                    "target": text("The target"),
+                    "host": text("Its host"),
+                    "failed": whole("Steps that failed"),
+                    "steps": listed(
+                        thing(
+                            {
+                                "step": text("What was looked at"),
+                                "result": word(Result, "How it went"),
+                                "detail": text("What was seen"),
+                                "remedy": or_null(text("What to do")),
+                            }
+                        ),
+                        "The steps in their order",
+                    ),
+                }
+            ),
+            "The targets that were examined",
+        ),
+    }
+)
+
+RELOAD: Final = thing(
+    {
+        "result": word(("applied", "unchanged", "dry run"), "What was done"),
+        "file": text("The settings file"),
+        "sha256": text("The SHA-256 of the file as it was read"),
+        "changes": listed(
+            thing(
+                {
+                    "key": text("The dotted key"),
+                    "old": scalar("What it was"),
+                    "new": scalar("What it is to be"),
+                    "takes_effect": text("When it takes effect"),
+                }
+            ),
+            "What differs from what is in force",
+        ),
+        "consequences": texts("What that means"),
+        "waiting": texts("Keys that only a restart brings in"),
+        "left_unprotected": texts("What leaves AutoCopy unprotected"),
+        "begun_anew": texts("Parts of the agent that were begun anew"),
+    }
+)
+
+_TIME_NS: Final = {"type": "integer", "description": "In nanoseconds since the epoch"}
+
+OVERLAY: Final = thing(
+    {
+        "vault": text("The vault"),
+        "mountpoint": text("Where the tape engine finds it"),
+        "backing": text("Where its tapes lie"),
+        "attached": flag("Whether its overlay is there and answers"),
+        "silent": flag("Whether its overlay is there and does not answer"),
+        "dead": flag("Whether a dead overlay covers it"),
+    },
+    {
+        "pid": or_null(whole("The overlay's process")),
+        "since_ns": _TIME_NS,
+        "version": text("The overlay's release"),
+        "open_tapes": listed(
+            thing(
+                {
+                    "tape": text("The tape"),
+                    "access": text("How it is open"),
+                    "since_ns": _TIME_NS,
+                    "pids": listed({"type": "integer"}, "The processes that have it open"),
+                    "bytes_written": whole("Bytes that were written"),
+                    "settling": flag("Whether it is closed and being made durable"),
+                }
+            ),
+            "Tapes that are open",
+        ),
+        "open_files": whole("Files that are open"),
+        "known_files": whole("Files that the kernel knows of"),
+        "unclean": flag("Whether the vault has to be swept"),
+        "subscribers": whole("Agents that listen"),
+        "outbox": thing(
+            {
+                "depth": whole("Signals that wait for the agent"),
+                "failure": or_null(text("Why it cannot be written")),
+                "id": text("Its random name"),
+                "floor": whole("The number up to which the agent has taken them in"),
+                "highest": whole("The number of the last"),
+            },
+            meaning="The signals that must not be lost",
+        ),
+        "encryption": {"type": "object", "description": "Encrypted tapes and their keys"},
+        "unforeseen_errors": {"type": "object", "description": "Errors that nobody foresaw"},
+    },
+)
