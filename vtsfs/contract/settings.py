@@ -183,9 +183,9 @@ class Settings(Model):
     sweep: Sweep = Sweep()
     ems: Ems = Ems()
     encryption: Encryption = Encryption()
+    history: HistoryKept = HistoryKept()
     metrics: Metrics = Metrics()
     notify: AlarmHook = AlarmHook()
-    history: HistoryKept = HistoryKept()
     _digest: str = PrivateAttr("")
     _text: str = PrivateAttr("")
 
