@@ -7,6 +7,7 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 import trio
 
 from copyagent.cli.console import printable
+from copyagent.cli.patience import LifeLine, patience
 from copyagent.cli.target_names import target_named
 from copyagent.ssh.approach import Approach
 from copyagent.ssh.bridge import open_bridge
@@ -24,6 +26,7 @@ from copyagent.transfer.findings import Finding, Findings, Result
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.line_speed import MOST
 from copyagent.transfer.pacing import Paces
+from copyagent.transfer.premises import storages_of
 from copyagent.transfer.questions import Place, Questions
 from copyagent.transfer.target import LoginRefused, TargetError
 from vtsfs.contract.errors import Unprotected, UsageError
@@ -52,12 +55,14 @@ def run_doctor(config: Path, name: str | None, *, as_json: bool) -> None:
     problems = check_files(settings, str(config))
     whole = True
     for target in names:
-        findings = examined[target] = Findings(_silent if as_json else _shown)
         if not as_json:
             click.echo(f"{target}: {settings.targets[target].host}")
-        # The first one is told what is wrong in general.
-        check_settings(findings, problems, target, first=target == names[0])
-        whole = trio.run(examine, settings, target, findings, strict_exception_groups=True)
+        with patience(f"{target}: examined") as line:
+            show = partial(_silent if as_json else _shown, line, target)
+            findings = examined[target] = Findings(show)
+            # The first one is told what is wrong in general.
+            check_settings(findings, problems, target, first=target == names[0])
+            whole = trio.run(examine, settings, target, findings, strict_exception_groups=True)
         if not whole:
             break
     if as_json:
@@ -95,11 +100,12 @@ def doctor_document(settings: Settings, examined: dict[str, Findings]) -> dict[s
     }
 
 
-def _silent(_: Finding) -> None:
-    pass
+def _silent(line: LifeLine, target: str, finding: Finding) -> None:
+    line.now(f"{target}: after {finding.step}")
 
 
-def _shown(finding: Finding) -> None:
+def _shown(line: LifeLine, target: str, finding: Finding) -> None:
+    line.now(f"{target}: after {finding.step}")
     mark = click.style(f"{_MARKS[finding.result]:<4}", fg=_COLOURS.get(finding.result))
     click.echo(f"  {mark}  {finding.step}: {printable(finding.detail)}")
     if finding.remedy:
@@ -160,6 +166,7 @@ async def _go_there(settings: Settings, name: str, findings: Findings, trial: in
                 target=name,
                 trial=trial,
                 pace=Paces.of(settings).to(name),
+                storages=storages_of(settings),
             )
             await Examination(line, questions, findings).run()
     except TargetError as error:

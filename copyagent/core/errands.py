@@ -97,8 +97,8 @@ def _can_be_moved(record: TapeRecord, target: str, held: states.Held) -> bool:
         raise RequestFailed(hopeless(record, target))
     if not held.place:
         raise RequestFailed(
-            f"{held.detail}: in more than one place, so nobody can tell which is this tape's "
-            f"copy; rename or remove the others at {target}, then: copyagent retry {record.tape}"
+            f"{held.detail}: that is for no command to move; put that right at {target} by hand, "
+            f"then: copyagent retry {record.tape}"
         )
     return True
 

@@ -275,6 +275,12 @@ def _held(record: TapeRecord, target: str, state: states.Held) -> str:
     if state.reason is HoldReason.TARGET_UNKNOWN and state.stamp is None:
         # Not a file: nothing that could be replaced in one step, whoever allows it.
         return f"Remove it at the target, then: copyagent retry {record.tape}"
+    if state.reason is HoldReason.LABEL_ELSEWHERE and not state.place:
+        # In several places, or not to be moved in one step: no command of ours can do it.
+        return (
+            f"Put that right at {target} by hand, as the cause says, then: "
+            f"copyagent retry {record.tape}"
+        )
     return messages.next_step(HOLDS[state.reason], fields)
 
 

@@ -4,6 +4,7 @@ The steps are those of a copy, on small files of our own: none has the name of a
 and on a fenced target nothing is written at all.
 """
 
+import posixpath
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from copyagent.transfer import staging
 from copyagent.transfer.capabilities import examine_server, told_by
 from copyagent.transfer.commands import clone_command
 from copyagent.transfer.findings import Findings
-from copyagent.transfer.guards import read_mark
+from copyagent.transfer.guards import read_mark, seen_here
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.line_speed import SpeedTest
 from copyagent.transfer.questions import Place, Questions
@@ -52,8 +53,7 @@ class Examination:
                 where = place.layout.pool
                 if await self._may_write(place.layout):
                     with self.findings.trying(f"writing below {where}"):
-                        await self._write(place)
-                        if not measured:
+                        if await self._write(place) and not measured:
                             measured = True
                             await self._speed(place.layout)
         finally:
@@ -121,8 +121,11 @@ class Examination:
 
     # ---- what a copy does ------------------------------------------------------------------------
 
-    async def _write(self, place: Place) -> None:
-        """Make a file in staging, then publish it under a name that is no tape's, twice."""
+    async def _write(self, place: Place) -> bool:
+        """Make a file in staging, then publish it under a name that is no tape's, twice.
+
+        Tells whether copies there would be any.
+        """
         layout, target = place.layout, self.target
         await self._make_directories(layout)
         await self._remove_leftovers(layout)
@@ -130,6 +133,8 @@ class Examination:
         self.findings.ok(
             f"staging for {layout.pool}", f"written and made durable in {layout.directory}"
         )
+        if not await self._is_other_storage(layout, made):
+            return False
         entry = await target.lstat(made)
         if entry is not None:
             self._clock(layout, entry)
@@ -147,6 +152,22 @@ class Examination:
             await staging.sync(target, layout.pool if there else layout.vault)
             await target.remove(into)
             self.findings.ok(step, "in one step, and durable: staging and pool are one file system")
+        return True
+
+    async def _is_other_storage(self, layout: Layout, made: str) -> bool:
+        """Tell whether what was *made* there does not show up here: a copy onto itself is none."""
+        step, name = f"storage of {layout.vault}", posixpath.basename(made)
+        seen = await trio.to_thread.run_sync(seen_here, self.questions.storages, layout, name)
+        if not seen:
+            self.findings.ok(step, "is another one than that of any vault here")
+            return True
+        self.findings.fail(
+            step,
+            f"{layout.vault} at the target is {seen} of this system, under another name: "
+            "copies would be no second copies, and are held",
+            f"check targets.{self.questions.target}.vaults, and what is mounted there",
+        )
+        return False
 
     async def _second_name(self, layout: Layout, made: str) -> None:
         """What former generations are kept by; not every file system has it."""

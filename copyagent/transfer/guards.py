@@ -6,8 +6,9 @@ its own outcome, whose words name the cause and what lets the copy go on.
 
 import posixpath
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -235,7 +236,8 @@ async def _expect_other_storage(attempt: Attempt) -> None:
     sentinel = await target.create(path)
     try:
         await sentinel.close()
-        seen = await trio.to_thread.run_sync(_seen_here, attempt, name)
+        storages = attempt.route.surroundings.storages
+        seen = await trio.to_thread.run_sync(seen_here, storages, layout, name)
     finally:
         with trio.move_on_after(2, shield=True):
             await target.remove(path)
@@ -247,10 +249,9 @@ async def _expect_other_storage(attempt: Attempt) -> None:
 _SENTINEL = ".sentinel"
 
 
-def _seen_here(attempt: Attempt, name: str) -> str:
-    """Return the storage in which what was made at the target shows up, empty if in none."""
-    layout = attempt.layout
-    for storage in attempt.route.surroundings.storages:
+def seen_here(storages: Iterable[Path], layout: Layout, name: str) -> str:
+    """Return the storage in which *name*, made in staging there, shows up; empty if in none. Blocks."""
+    for storage in storages:
         try:
             (storage / layout.staging / layout.system / name).lstat()
         except OSError:

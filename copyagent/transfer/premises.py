@@ -50,7 +50,7 @@ class Surroundings:
             vaults={name: str(path) for name, path in target.vaults.items()},
             patterns=settings.naming.patterns(),
             twins=twins,
-            storages=_storages(settings),
+            storages=storages_of(settings),
         )
 
     def is_here_too(self, pool: PoolId, label: str) -> bool:
@@ -58,7 +58,7 @@ class Surroundings:
         return any(_is_there(path / label) for path in self.twins.get(pool, ()))
 
 
-def _storages(settings: Settings) -> tuple[Path, ...]:
+def storages_of(settings: Settings) -> tuple[Path, ...]:
     """Name the places here that a target's vault could turn out to be: vaults, pools, what is above."""
     found: dict[Path, None] = {}
     for name, vault in settings.vaults.items():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from copyagent.transfer.agent_mark import AgentMark
 from copyagent.transfer.layout import Layout
@@ -21,7 +22,8 @@ class Questions:
     """What is to be found out: about which *places*, and what the settings ask of the target.
 
     *now* is the wall clock, in seconds since the epoch; *target* is named in remedies. The line's speed is tried with at most
-    *trial* bytes, within the limits of *pace*.
+    *trial* bytes, within the limits of *pace*. *storages* are the directories here in which nothing
+    of the target's must show up.
     """
 
     places: Sequence[Place]
@@ -33,3 +35,4 @@ class Questions:
     patience_s: float = 40.0
     trial: int = 64 * 1024 * 1024
     pace: Pace = UNPACED
+    storages: tuple[Path, ...] = ()

@@ -17,13 +17,14 @@ from copyagent.transfer.target import EntryKind, TargetError, TargetRefused
 async def relocate(attempt: Attempt, place: str) -> None:
     """Move the file at *place*, an absolute path at the target, to the tape's name there.
 
-    Ends the attempt (`CopyHeld`) where that is not one step, or the name is taken.
+    Ends the attempt (`CopyHeld`) where that is not one step, or the name is taken. The hold names
+    the place only where the same order can succeed when something there has been mended.
     """
     target, layout = attempt.target, attempt.layout
     moving = await target.lstat(place)
     there = await target.lstat(layout.destination)
     if moving is None or moving.kind is not EntryKind.FILE:
-        raise _held(f"{place} at the target is no plain file, and is not moved", place)
+        raise _held(f"{place} at the target is no plain file, and is not moved")
     if there is not None:
         both = f"{place} and {layout.destination} are both at the target; remove one of them there"
         raise _held(both, place)
@@ -34,8 +35,7 @@ async def relocate(attempt: Attempt, place: str) -> None:
     except TargetRefused as error:
         raise _held(
             f"{place} at the target cannot be moved in one step ({error}); move it there: "
-            f"mv -n -- {shlex.quote(place)} {shlex.quote(layout.destination)}",
-            place,
+            f"mv -n -- {shlex.quote(place)} {shlex.quote(layout.destination)}"
         ) from error
     try:
         await staging.sync(target, layout.pool)
@@ -72,5 +72,5 @@ def _pool(place: str) -> str:
     return parent(place).rpartition("/")[2]
 
 
-def _held(detail: str, place: str) -> Ended:
+def _held(detail: str, place: str = "") -> Ended:
     return Ended(CopyHeld(HoldReason.LABEL_ELSEWHERE, detail, place=place))

@@ -128,6 +128,7 @@ async def test_a_file_on_another_file_system_is_moved_by_hand(rig: CopyRig) -> N
     held = await rig.copy(replace(rig.job(), wish=wish))
     assert isinstance(held, CopyHeld)
     assert held.reason is HoldReason.LABEL_ELSEWHERE
+    assert not held.place, "asking for the same again cannot help"
     command = held.detail.partition("move it there: ")[2]
     await trio.run_process(["sh", "-c", command])
     done = await rig.copy()

@@ -110,11 +110,20 @@ def test_a_tape_found_elsewhere_is_moved_on_the_operator_s_word(
     assert play.times_said(messages.LABEL_ELSEWHERE) == 1
 
 
-def test_a_label_in_two_other_places_is_for_a_human(play: Playbook, overlay: Overlay) -> None:
+def test_a_label_that_no_command_can_move_is_for_a_human(play: Playbook, overlay: Overlay) -> None:
+    """It is in two other places, or on another file system."""
     with play:
         started(play, overlay)
         ends(play, replace(ELSEWHERE, place=""))
-        with pytest.raises(RequestFailed, match="in more than one place"):
+        told = next_step(play.engine.book, play.record(), TARGET, play.now)
+        assert "relocate" not in told
+        assert told == (
+            f"Put that right at {TARGET} by hand, as the cause says, then: "
+            "copyagent retry /VAULT00/BILL/X00001"
+        )
+        with pytest.raises(
+            RequestFailed, match=r"put that right at .* by hand, then: copyagent retry"
+        ):
             relocate(play)
         with pytest.raises(RequestFailed, match="Mend that, then: copyagent retry"):
             operator.release(play.engine.book, TAPE, "x", "root", play.now)

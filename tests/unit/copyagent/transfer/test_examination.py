@@ -71,6 +71,33 @@ async def test_another_agents_directory_is_left_alone(rig: CopyRig, questions: Q
     assert [path.name for path in mark.parent.iterdir()] == ["AGENT"]
 
 
+@pytest.mark.parametrize("inside", ["", "BILL"])
+async def test_a_target_that_is_the_source_under_another_name_is_found(
+    rig: CopyRig, questions: Questions, inside: str
+) -> None:
+    rig.vault = rig.backing / inside
+    here = replace(
+        questions,
+        places=[Place(rig.layout(), 0o640)],
+        storages=(rig.backing, rig.backing / "BILL"),
+    )
+    before = sorted(rig.backing.rglob("*"))
+    steps = await examined(rig, here)
+    storage = steps[f"storage of {rig.vault}"]
+    assert storage.result is Result.FAILED
+    assert f"is {rig.vault} of this system" in storage.detail
+    assert "targets.drsite.vaults" in storage.remedy
+    assert not any(step.startswith("renaming") for step in steps)
+    assert sorted(rig.backing.rglob("*")) == before
+
+
+async def test_two_storages_of_one_machine_are_told_apart(
+    rig: CopyRig, questions: Questions
+) -> None:
+    steps = await examined(rig, replace(questions, storages=(rig.backing, *rig.backing.parents)))
+    assert steps[f"storage of {rig.vault}"].result is Result.OK
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
 @pytest.mark.parametrize(
     ("options", "step", "words"),

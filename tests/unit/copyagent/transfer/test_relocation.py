@@ -109,6 +109,7 @@ async def test_what_is_no_file_is_not_moved(rig: CopyRig, place: Path) -> None:
     assert isinstance(held, CopyHeld)
     assert "no plain file" in held.detail
     assert place.is_symlink()
+    assert not held.place, "asking for the same again cannot help"
 
 
 async def test_a_fence_and_an_open_tape_forbid_the_move_too(rig: CopyRig, place: Path) -> None:
