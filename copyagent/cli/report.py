@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from copyagent.cli import csv_rows
-from copyagent.cli.console import LOOK_S, console, is_screen, printable
+from copyagent.cli.asking import settings_to_ask_by
+from copyagent.cli.console import LOOK_S, console, is_screen, line_of, printable
 from copyagent.cli.display import folded, how_proven
 from copyagent.cli.history import Document, entries, entry_text
 from copyagent.cli.report_display import figures_shown
@@ -24,7 +25,6 @@ from copyagent.core.service_level import Asked, Goal, ServiceLevel, parse_goal, 
 from vtsfs.contract.errors import Unprotected, UsageError, VtsError
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import Settings
-from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_duration, parse_duration
 
 _T = TypeVar("_T")
@@ -92,7 +92,7 @@ def report(
             None if goal is None else _read("--goal", parse_goal, goal),
         ),
     )
-    settings = read_settings(config)
+    settings = settings_to_ask_by(config)
     if proofs or as_csv:
         _prove(settings, wanted, as_json=as_json, as_csv=as_csv)
     else:
@@ -139,7 +139,7 @@ def _prove(settings: Settings, wanted: Wanted, *, as_json: bool, as_csv: bool) -
             if as_csv:
                 click.echo(csv_rows.row(line, COLUMNS), nl=False)
             else:
-                click.echo(json.dumps(line) if as_json else proof_text(line, width))
+                click.echo(line_of(line) if as_json else proof_text(line, width))
 
 
 def _lines(entry: Document | None, proofs: list[Proof]) -> Iterator[Document]:

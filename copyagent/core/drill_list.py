@@ -145,7 +145,7 @@ def _head(drill: Drill, check_sha256: str) -> list[str]:
     return [
         f"Drill of {drill.system} at {drill.target}, vault {drill.vault}, {iso(drill.at_ns)}",
         "",
-        "How to prove what this vault has, with coreutils alone, as a user who may read it:",
+        "To prove what this vault has with coreutils alone, as root or the user that gets the copies:",
         "",
         "    cd DIRECTORY && sha256sum -c " + CHECK,
         "",

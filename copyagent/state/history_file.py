@@ -65,3 +65,8 @@ def copies_in_file(path: Path, where: TapeId | PoolId) -> Iterator[OnRecord]:
             page = find_copies(database, where, following, _PAGE)
         yield from page.copies
         following = page.next
+
+
+def sqlite_version() -> str:
+    """Return the release of the database that the state is kept in."""
+    return sqlite3.sqlite_version

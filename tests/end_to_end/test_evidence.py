@@ -5,6 +5,7 @@ import io
 import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -179,3 +180,23 @@ def test_another_agents_directory_is_left_alone(world: World, run: Run) -> None:
 def test_what_cannot_be_drilled_is_a_wrong_command_line(run: Run) -> None:
     assert run("drill", "drsit")[0] == 2
     assert run("drill", "drsite", "--pool", "/VAULT00/NONE")[0] == 2
+
+
+def test_the_bundle_holds_no_secret_of_this_world(world: World, run: Run) -> None:
+    world.protect("X00040", b"for the bundle")
+    output = world.root / "bundle.tar.gz"
+    status, _, err = run("support-bundle", "--output", str(output))
+    assert status == 0, err
+    with tarfile.open(output) as tar:
+        found = {
+            entry.name.partition("/")[2]: content.read()
+            for entry in tar.getmembers()
+            if (content := tar.extractfile(entry)) is not None
+        }
+    assert json.loads(found["status.json"])["pools"]
+    assert b"VAULT00" in found["overlays.json"]
+    assert b"X00040" in found["history.jsonl"]
+    assert str(world.site.mountpoint()).encode() in found["mountinfo.txt"]
+    for line in world.sshd.key.read_text().splitlines():
+        assert line.encode() not in b"".join(found.values())
+    assert b"for the bundle" not in b"".join(found.values())

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def test_an_agent_that_is_logged_on_dies_without_a_core_and_tells_nobody(site: S
     written = [path for path in site.root.rglob("*") if path.is_file()]
     assert any(path.name == "agent.sqlite" for path in written)
     assert [path for path in written if PASSWORD.lower() in path.read_bytes().lower()] == []
+
+
+def test_what_is_given_to_helpers_holds_no_secret_of_an_agent_that_is_logged_on(
+    site: Site,
+) -> None:
+    output = site.root / "bundle.tar.gz"
+    site.must("copyagent", "support-bundle", "--output", str(output))
+    with tarfile.open(output) as tar:
+        parts = {e.name: file.read() for e in tar if (file := tar.extractfile(e)) is not None}
+    assert any(b"VTS.EMS" in data or b"DEV2" in data for data in parts.values())
+    assert [name for name, data in parts.items() if PASSWORD.lower() in data.lower()] == []
 
 
 def test_a_program_without_the_locks_would_have_left_one(tmp_path: Path) -> None:
