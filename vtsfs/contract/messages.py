@@ -294,7 +294,7 @@ FALLEN_BEHIND = Message(
 CAUGHT_UP = Message(224151, "{pool} has caught up at {target}, after {took}", "Nothing to do.")
 MORE_FAILED = Message(
     624154,
-    "{where}: {count} more with {id} ({cause}): {tapes}",
+    "{where}: {count} more failed with {id} ({cause}): {tapes}",
     "They have the cause of the one that was told with that ID, or are of the same kind; mend it as it "
     "says there. copyagent status lists the tapes, copyagent history --failed has each of them.",
 )
@@ -306,7 +306,7 @@ MORE_HELD = Message(
 )
 MORE_WARNINGS = Message(
     424156,
-    "{where}: {count} more with {id} ({cause}): {tapes}",
+    "{where}: {count} more warnings {id} ({cause}): {tapes}",
     "See the message that was told with that ID. copyagent status lists the tapes that lack a copy.",
 )
 HOOK_FAILED = Message(

@@ -20,6 +20,8 @@ _SECRET_KEY: Final = re.compile(
 #: Keys whose values are a command: all but the program may be a secret.
 _COMMAND_KEY: Final = re.compile(r"^(run|command|argv)$", re.IGNORECASE)
 
+_TRUTHS: Final = {True: "on", False: "off"}
+
 #: User and password in an address, as in https://user:password@host/.
 _IN_ADDRESS: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
@@ -42,7 +44,10 @@ def redact(value: Any, key: str = "") -> Any:
     if _SECRET_KEY.search(key) and value is not None:
         return LEFT_OUT
     if isinstance(value, dict):
-        return {name: redact(inner, str(name)) for name, inner in value.items()}
+        # YAML 1.1 takes the key on: for true; no key of ours is a truth value.
+        named = {_TRUTHS.get(name, name) if isinstance(name, bool) else name: inner
+                 for name, inner in value.items()}  # fmt: skip
+        return {name: redact(inner, str(name)) for name, inner in named.items()}
     if isinstance(value, list):
         if _COMMAND_KEY.match(key):
             return [redact(each) if at == 0 else LEFT_OUT for at, each in enumerate(value)]

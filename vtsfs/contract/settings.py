@@ -256,6 +256,9 @@ class Settings(Model):
         return self.paths.state / "agent"
 
 
+_BOOL, _TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
     """PyYAML keeps the last of two equal keys without a word; a settings file must not."""
 
@@ -266,6 +269,8 @@ def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[An
     for key_node, _ in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
             continue  # refused below: no list or mapping can be a key
+        if key_node.tag == _BOOL:
+            key_node.tag = _TEXT  # YAML 1.1 takes the key on: for true, and nobody means that
         if key_node.value in seen:
             raise yaml.constructor.ConstructorError(
                 None, None, f"the key {key_node.value!r} stands here twice", key_node.start_mark
