@@ -282,6 +282,14 @@ def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[An
 _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
 
 
+def read_yaml(text: str) -> Any:
+    """Return what the YAML in *text* says: no key twice, and the key ``on`` is a word.
+
+    Raises what PyYAML does.
+    """
+    return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
+
+
 def parse_settings(text: str, name: str) -> Settings:
     """Read the YAML in *text*; raise `SettingsError` with every problem, each behind *name*.
 
@@ -300,7 +308,7 @@ def examine_settings(text: str, name: str) -> tuple[Settings | None, tuple[str, 
     left out and wrong values replaced by their defaults. None, where no default can stand in.
     """
     try:
-        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
+        data = read_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         return None, behind(name, [f"not YAML: {' '.join(str(error).split())}"])
     if not isinstance(data, dict):

@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from vtsfs.contract.settings import Settings
+from vtsfs.contract.settings import Settings, read_yaml
 from vtsfs.contract.settings_schema import models, settings_schema
 
 TREE = Path(__file__).parents[4]
@@ -36,7 +36,7 @@ def wrong_in_shape() -> list[Path]:
     found = []
     for path in sorted((SETTINGS / "invalid").glob("*.yaml")):
         try:
-            data: Any = yaml.safe_load(path.read_text())
+            data: Any = read_yaml(path.read_text())
             Settings.model_validate(data)
         except ValidationError:
             found.append(path)
@@ -51,12 +51,12 @@ def test_the_schema_is_one() -> None:
 
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.name)
 def test_what_the_loader_takes_fits(path: Path) -> None:
-    assert not [e.message for e in SCHEMA.iter_errors(yaml.safe_load(path.read_text()))]
+    assert not [e.message for e in SCHEMA.iter_errors(read_yaml(path.read_text()))]
 
 
 @pytest.mark.parametrize("path", wrong_in_shape(), ids=lambda path: path.name)
 def test_what_is_wrong_in_shape_does_not_fit(path: Path) -> None:
-    fits = SCHEMA.is_valid(yaml.safe_load(path.read_text()))
+    fits = SCHEMA.is_valid(read_yaml(path.read_text()))
     assert fits == (path.name in BEYOND_A_SCHEMA)
 
 
