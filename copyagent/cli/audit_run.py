@@ -4,7 +4,6 @@ One list of names for each side is all that is kept, whatever the number of tape
 is read along in the order of the names.
 """
 
-import json
 import os
 import stat
 from collections import Counter
@@ -17,11 +16,12 @@ from typing import Any
 import click
 import trio
 
-from copyagent.cli.console import printable
+from copyagent.cli.console import line_of, printable
 from copyagent.cli.ledger import Ledger
 from copyagent.cli.own_line import OwnLine, own_line, run_with_asyncio
+from copyagent.cli.patience import patience
 from copyagent.cli.progress_line import ProgressLine
-from copyagent.cli.target_names import target_named
+from copyagent.cli.target_names import copies_named, target_named
 from copyagent.core.audit import Audit, Flaw, Found, Here, There
 from copyagent.core.on_record import OnRecord
 from copyagent.transfer.layout import Layout
@@ -30,7 +30,7 @@ from copyagent.transfer.same_content import differs
 from copyagent.transfer.source import SourceProblem, identity_of, open_tape
 from copyagent.transfer.target import EntryKind, TargetEntry, TargetMissing
 from vtsfs.contract import companions
-from vtsfs.contract.errors import RequestFailed, Unprotected, UsageError
+from vtsfs.contract.errors import RequestFailed, Unprotected
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import AutoCopy, Settings
 from vtsfs.contract.settings_file import read_settings
@@ -62,10 +62,7 @@ def run_audit(config: Path, wanted: Wanted) -> None:
     """Compare; raise `Unprotected` if anything was found."""
     settings = read_settings(config)
     named = None if wanted.target is None else target_named(settings, wanted.target)
-    entries = [e for e in settings.copies_of(wanted.pool) if named in (None, e.target)]
-    if not entries:
-        at = f" to {named}" if named else ""
-        raise UsageError(f"{wanted.pool} is not copied{at}: see autocopy: in the settings")
+    entries = copies_named(settings, wanted.pool, named)
     found = sum(run_with_asyncio(partial(_audit_all, settings, entries, wanted)))
     if found:
         raise Unprotected(f"{found} files are not as they should be")
@@ -100,13 +97,17 @@ class _Auditor:
 
     async def run(self) -> int:
         """Compare everything; return how many files are not as they should be."""
-        here = await trio.to_thread.run_sync(self._here)
-        there = await self._there()
+        self.progress.begin()
+        with patience(f"{self.wanted.pool} is listed here and at {self.entry.target}"):
+            here = await trio.to_thread.run_sync(self._here)
+            there = await self._there()
         if not self.wanted.as_json:
             click.echo(f"{self.wanted.pool} and its copy at {self.entry.target}")
         patterns = self.ledger.settings.patterns_of(self.wanted.pool.vault)
         records = _Records(self.ledger, self.wanted.pool, self.entry.target, self.with_agent)
-        for name in sorted(here.keys() | there.keys()):
+        names = sorted(here.keys() | there.keys())
+        for number, name in enumerate(names):
+            self.progress.count(f"{self.wanted.pool} at {self.entry.target}", number, len(names))
             if patterns.is_label(name):
                 found = await self._tape(name, here.get(name), there.get(name), records)
             elif companions.label_of(name, self.entry.companions, patterns.is_label) is not None:
@@ -212,7 +213,7 @@ class _Auditor:
         self.progress.clear()
         self.shown[found.flaw] += 1
         if self.wanted.as_json:
-            click.echo(json.dumps(finding_document(self.wanted.pool, self.entry.target, found)))
+            click.echo(line_of(finding_document(self.wanted.pool, self.entry.target, found)))
         elif self.shown[found.flaw] <= MOST_LISTED:
             click.echo(printable(f"  {found.flaw}: {found.name}: {found.why}"))
 
@@ -220,7 +221,7 @@ class _Auditor:
         self.progress.clear()
         audit, target = self.audit, self.entry.target
         if self.wanted.as_json:
-            click.echo(json.dumps(summary_document(self.wanted.pool, target, audit)))
+            click.echo(line_of(summary_document(self.wanted.pool, target, audit)))
             return
         for flaw, number in audit.flaws.items():
             left = f" ({number - MOST_LISTED} not listed)" if number > MOST_LISTED else ""

@@ -29,6 +29,7 @@ from copyagent.cli.fetch import fetch
 from copyagent.cli.generations import generations
 from copyagent.cli.history import history
 from copyagent.cli.import_config import import_vts_config
+from copyagent.cli.init import init
 from copyagent.cli.json_schema import json_schema
 from copyagent.cli.keys import keys
 from copyagent.cli.licence import licence
@@ -183,3 +184,4 @@ copyagent.add_command(check_health)
 copyagent.add_command(reload)
 copyagent.add_command(check)
 copyagent.add_command(config_commands)
+copyagent.add_command(init)

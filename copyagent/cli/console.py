@@ -3,8 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TextIO
 
 import click
 from rich.console import Console
@@ -17,8 +17,28 @@ LOOK_S = 10.0
 
 
 def console() -> Console:
-    """A terminal has a width; a pipe has none, and whoever greps wants whole lines."""
-    return Console() if is_screen() else Console(width=PIPE_WIDTH)
+    """A terminal has a width; a pipe has none, and whoever greps wants whole lines.
+
+    What is not a terminal gets neither colours nor other codes, whatever the environment says.
+    """
+    width = None if is_screen() else PIPE_WIDTH
+    system: Literal["auto"] | None = "auto" if has_colours() else None
+    return Console(width=width, color_system=system, force_terminal=sys.stdout.isatty())
+
+
+def has_colours() -> bool:
+    """Tell whether what is printed may be coloured: on a terminal that can, unless NO_COLOR is set."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and not is_dumb()
+
+
+def is_dumb() -> bool:
+    """Tell whether the terminal can only print one character after the other."""
+    return os.environ.get("TERM", "").lower() in {"dumb", "unknown"}
+
+
+def has_progress(stream: TextIO) -> bool:
+    """Tell whether *stream* is a terminal on which a line can be written over another."""
+    return stream.isatty() and not is_dumb()
 
 
 def is_screen() -> bool:
@@ -38,6 +58,11 @@ def print_lines(document: Any, lines: Iterable[str], *, as_json: bool) -> None:
     """Print *document* as JSON, or *lines*, each as it is, for people."""
     for line in [json.dumps(document, indent=1)] if as_json else lines:
         click.echo(line)
+
+
+def line_of(document: Mapping[str, Any]) -> str:
+    """Return *document* as JSON on a line of its own, with the version of its kind."""
+    return json.dumps({"schema": 1, **document})
 
 
 def print_answers(answers: Sequence[str], *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from copyagent.cli.asking import as_json_option
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.naming import TapeId
 
@@ -20,6 +21,7 @@ from vtsfs.contract.naming import TapeId
 )
 @click.option("--replace", is_flag=True, help="Put it in the tape's own place.")
 @click.option("--because", metavar="TEXT", help="Why, with --replace; it goes on record.")
+@as_json_option
 @click.pass_obj
 def fetch(
     config: Path,
@@ -30,6 +32,7 @@ def fetch(
     to: Path | None,
     replace: bool,
     because: str | None,
+    as_json: bool,
 ) -> None:
     """Bring a copy of TAPE back from a target, compared with what was published there."""
     # The SSH library takes most of a second to import.
@@ -40,4 +43,4 @@ def fetch(
     if replace != bool(because and because.strip()):
         raise UsageError("--replace and --because TEXT go together")
     name = TapeId.parse(tape)
-    run_fetch(config, Wanted(name, generation, target, to, because or ""))
+    run_fetch(config, Wanted(name, generation, target, to, because or "", as_json))

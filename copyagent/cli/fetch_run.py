@@ -1,20 +1,23 @@
 """``copyagent fetch``: which copy, from where, to where, and what keeps it from a tape in use."""
 
+import json
 import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from copyagent.cli.console import printable
 from copyagent.cli.done_already import put_on_record
+from copyagent.cli.generations_run import generation_document
 from copyagent.cli.ledger import Ledger
 from copyagent.cli.own_line import own_line, run_with_asyncio
 from copyagent.cli.progress_line import ProgressLine
-from copyagent.cli.target_names import target_named
+from copyagent.cli.target_names import copies_named, target_named
 from copyagent.control.errands import AtTarget
 from copyagent.core.copying import PublishedCopy
 from copyagent.core.on_record import OnRecord
@@ -39,6 +42,7 @@ class Wanted:
     target: str | None
     to: Path | None
     because: str
+    as_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +56,30 @@ class Chosen:
 def run_fetch(config: Path, wanted: Wanted) -> None:
     """Fetch it; raise why it cannot be done, with nothing left here."""
     settings = read_settings(config)
-    targets = [entry.target for entry in settings.copies_of(wanted.tape.pool_id)]
-    if wanted.target is not None:
-        named = target_named(settings, wanted.target)
-        targets = [name for name in targets if name == named]
-    if not targets:
-        at = f" to {wanted.target}" if wanted.target else ""
-        raise UsageError(f"{wanted.tape.pool_id} is not copied{at}: see autocopy: in the settings")
+    named = None if wanted.target is None else target_named(settings, wanted.target)
+    targets = [e.target for e in copies_named(settings, wanted.tape.pool_id, named)]
     place = place_of(settings, wanted)
     chosen, got = run_with_asyncio(partial(_fetch, Ledger(settings), wanted, targets, place))
     size = format_size(chosen.copy.size)
-    click.echo(
-        printable(
-            f"{place.path}: generation {chosen.copy.generation} of {wanted.tape} from "
-            f"{chosen.target}, {size} ({format_size(got)} came over the line), equal to what was "
-            "published"
-        )
+    text = (
+        f"{place.path}: generation {chosen.copy.generation} of {wanted.tape} from {chosen.target}, "
+        f"{size} ({format_size(got)} came over the line), equal to what was published"
     )
+    document = fetched_document(wanted.tape, chosen, place, got)
+    click.echo(json.dumps(document, indent=1) if wanted.as_json else printable(text))
     if wanted.because:
         _record(settings, wanted, chosen)
+
+
+def fetched_document(tape: TapeId, chosen: Chosen, place: Place, got: int) -> dict[str, Any]:
+    """Return what was fetched, as ``copyagent fetch --json`` prints it."""
+    return {
+        "schema": 1,
+        "tape": str(tape),
+        "path": str(place.path),
+        "received": got,
+        **generation_document(chosen.target, chosen.copy),
+    }
 
 
 async def _fetch(

@@ -7,10 +7,11 @@ from typing import Any
 from copyagent.cli.display import how_proven
 from copyagent.cli.ledger import Ledger
 from copyagent.cli.own_line import run_with_asyncio
+from copyagent.cli.target_names import copies_named
 from copyagent.core.copying import PublishedCopy
 from copyagent.core.dates import iso
 from copyagent.core.on_record import DOUBTED, OnRecord
-from vtsfs.contract.errors import RequestFailed, UsageError
+from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_size
@@ -21,9 +22,7 @@ Document = dict[str, Any]
 def generations_of(config: Path, tape: TapeId) -> Document:
     """Return what targets have of *tape*; raises `RequestFailed` if none has anything."""
     ledger = Ledger(read_settings(config))
-    targets = [entry.target for entry in ledger.settings.copies_of(tape.pool_id)]
-    if not targets:
-        raise UsageError(f"{tape.pool_id} is not copied: see autocopy: in the settings")
+    targets = [e.target for e in copies_named(ledger.settings, tape.pool_id, None)]
     found, told = run_with_asyncio(partial(ledger.look_up, tape, targets))
     listed = [each for copy in found for each in _listed(copy)]
     if not listed:

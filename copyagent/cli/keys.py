@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from copyagent.cli.asking import as_json_option
+from vtsfs.contract.errors import UsageError
+
 
 @click.group()
 def keys() -> None:
@@ -26,6 +29,7 @@ def keys() -> None:
     help="Pin the target's host key without asking, if it has this fingerprint.",
 )
 @click.option("--test", "tested", is_flag=True, help="Then examine the target, as doctor does.")
+@as_json_option
 @click.pass_obj
 def init(
     config: Path,
@@ -35,6 +39,7 @@ def init(
     allow_commands: bool,
     accept_fingerprint: str | None,
     tested: bool,
+    as_json: bool,
 ) -> None:
     """Make the key of TARGET unless it is there, show what the target needs, pin its host key.
 
@@ -43,4 +48,6 @@ def init(
     # The SSH library takes most of a second to import.
     from copyagent.cli.keys_init import Wanted, run_init
 
-    run_init(config, Wanted(target, kind, allow_commands, accept_fingerprint, tested))
+    if tested and as_json:
+        raise UsageError("--json prints what was set up, doctor --json what was tried; choose one")
+    run_init(config, Wanted(target, kind, allow_commands, accept_fingerprint, tested, as_json))

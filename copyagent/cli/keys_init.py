@@ -1,15 +1,18 @@
 """``copyagent keys init``: a key is made, a target's administrator told, a host key pinned."""
 
+import json
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pwd import getpwnam
+from typing import Any
 
 import click
 import trio
 
+from copyagent.cli.asking import answer_to
 from copyagent.cli.console import printable
 from copyagent.cli.target_names import target_named
 from copyagent.cli.target_set_up import authorized_keys_line, match_block
@@ -20,9 +23,9 @@ from copyagent.ssh.key_pairs import KeyUnusable, Kind, PublicKey, make_key, publ
 from vtsfs.contract.errors import (
     HostKeyRejected,
     LinkFailed,
+    NotConfirmed,
     SettingsError,
     StateError,
-    Unprotected,
 )
 from vtsfs.contract.settings import Settings, Target
 from vtsfs.contract.settings_file import read_settings
@@ -38,6 +41,19 @@ class Wanted:
     allow_commands: bool
     fingerprint: str | None
     tested: bool
+    as_json: bool = False
+
+
+@dataclass(slots=True)
+class Told:
+    """What is told on the way: to people as it comes, as one document at the end."""
+
+    as_json: bool
+    facts: dict[str, Any] = field(default_factory=lambda: {"schema": 1})
+
+    def say(self, text: str) -> None:
+        """Tell *text*; where a document is wanted, on standard error, since a question may follow."""
+        click.echo(text, err=self.as_json)
 
 
 def run_init(config: Path, wanted: Wanted) -> None:
@@ -45,9 +61,13 @@ def run_init(config: Path, wanted: Wanted) -> None:
     settings = read_settings(config)
     name = target_named(settings, wanted.target)
     target = settings.targets[name]
-    key = _own_key(settings, name, wanted.kind)
-    _show_set_up(settings, target, key, commands=wanted.allow_commands)
-    _pin(name, target, wanted.fingerprint)
+    told = Told(wanted.as_json)
+    told.facts["target"] = name
+    key = _own_key(settings, name, wanted.kind, told)
+    _show_set_up(settings, target, key, told, commands=wanted.allow_commands)
+    _pin(name, target, wanted.fingerprint, told)
+    if wanted.as_json:
+        click.echo(json.dumps(told.facts, indent=1))
     if wanted.tested:
         from copyagent.cli.doctor_run import run_doctor
 
@@ -57,7 +77,7 @@ def run_init(config: Path, wanted: Wanted) -> None:
 # ---- our own key ---------------------------------------------------------------------------------
 
 
-def _own_key(settings: Settings, name: str, kind: str) -> PublicKey:
+def _own_key(settings: Settings, name: str, kind: str, told: Told) -> PublicKey:
     path = settings.targets[name].key
     if os.path.lexists(path):
         try:
@@ -65,26 +85,33 @@ def _own_key(settings: Settings, name: str, kind: str) -> PublicKey:
         except KeyUnusable as error:
             problem = f"targets.{name}.key: {error}; it is left as it is: move it away to get one"
             raise SettingsError(problem, (problem,)) from error
-        click.echo(f"{path} is there already: {key.kind} {key.fingerprint}")
+        told.say(f"{path} is there already: {key.kind} {key.fingerprint}")
+        told.facts["key"] = _key_document(path, key, made=False)
         return key
     chosen: Kind = "rsa" if kind == "rsa" else "ecdsa" if kind == "ecdsa" else "ed25519"
     private, key = make_key(chosen)
     try:
         _write_new(path, private, _owner(settings))
-        _write_public_half(path.with_name(path.name + ".pub"), _public_line(settings, key))
+        public = path.with_name(path.name + ".pub")
+        _write_public_half(public, _public_line(settings, key), told)
     except FileExistsError as error:
         raise StateError(f"{path} was just made by somebody else; try again") from error
     except OSError as error:
         problem = f"targets.{name}.key: {path} cannot be made: {error.strerror}"
         raise SettingsError(problem, (problem,)) from error
-    click.echo(f"made {path}: {key.kind} {key.fingerprint}")
+    told.say(f"made {path}: {key.kind} {key.fingerprint}")
+    told.facts["key"] = _key_document(path, key, made=True)
     return key
 
 
-def _write_public_half(path: Path, line: bytes) -> None:
+def _key_document(path: Path, key: PublicKey, *, made: bool) -> dict[str, Any]:
+    return {"path": str(path), "kind": key.kind, "fingerprint": key.fingerprint, "made": made}
+
+
+def _write_public_half(path: Path, line: bytes, told: Told) -> None:
     """For people's convenience: nobody needs this file, so what is there already may stay."""
     if os.path.lexists(path):
-        click.echo(f"{path} is there already, of another key, and stays as it is")
+        told.say(f"{path} is there already, of another key, and stays as it is")
     else:
         write_atomic(path, line, 0o644)
 
@@ -131,21 +158,25 @@ def _write_new(path: Path, data: bytes, owner: int | None) -> None:
 # ---- what the target needs -----------------------------------------------------------------------
 
 
-def _show_set_up(settings: Settings, target: Target, key: PublicKey, *, commands: bool) -> None:
+def _show_set_up(
+    settings: Settings, target: Target, key: PublicKey, told: Told, *, commands: bool
+) -> None:
+    block = match_block(target.user, commands=commands)
     line = authorized_keys_line(key, comment_of(settings), commands=commands)
-    click.echo(
+    told.say(
         f"\nAt {target.host}, this line belongs into ~{target.user}/.ssh/authorized_keys:\n\n{line}"
     )
-    click.echo(
+    told.say(
         "\nIf no person logs in as this user, this belongs at the end of sshd_config there "
-        f"as well:\n\n{match_block(target.user, commands=commands)}"
+        f"as well:\n\n{block}"
     )
+    told.facts |= {"authorized_keys": line, "sshd_config": block}
 
 
 # ---- the target's key ----------------------------------------------------------------------------
 
 
-def _pin(name: str, target: Target, accepted: str | None) -> None:
+def _pin(name: str, target: Target, accepted: str | None, told: Told) -> None:
     key = trio.run(_fetch, target, strict_exception_groups=True)
     if isinstance(key, LinkFailed):
         raise key
@@ -157,22 +188,26 @@ def _pin(name: str, target: Target, accepted: str | None) -> None:
         problem = f"targets.{name}.known_hosts: {target.known_hosts} cannot be read: {error}"
         raise SettingsError(problem, (problem,)) from error
     where = f"{target.host} port {target.port}"
-    click.echo(f"the host key of {where}: {key.kind} {key.fingerprint}")
+    told.say(f"the host key of {where}: {key.kind} {key.fingerprint}")
+    host_key = {"kind": key.kind, "fingerprint": key.fingerprint, "pinned": "already"}
+    told.facts["host_key"] = host_key
     pinned = _pinned(name, target, text)
     if pinned.certified:
-        click.echo(f"an authority that vouches for it is pinned in {target.known_hosts}")
+        host_key["pinned"] = "by authority"
+        told.say(f"an authority that vouches for it is pinned in {target.known_hosts}")
         return
     if any(one.text == key.text for one in pinned.keys):
-        click.echo(f"it is pinned in {target.known_hosts} already")
+        told.say(f"it is pinned in {target.known_hosts} already")
         return
     if same := [one for one in pinned.keys if one.kind == key.kind]:
         raise HostKeyRejected(
             f"{where} shows another host key than {target.known_hosts} pins ({same[0].fingerprint}): "
             "find out why before anything else; if it is right, take the old line out of that file"
         )
-    _confirm(key, accepted)
+    _confirm(key, accepted, told)
+    host_key["pinned"] = "now"
     _write_pin(name, target, text, known_hosts_line(target, key))
-    click.echo(f"pinned in {target.known_hosts}")
+    told.say(f"pinned in {target.known_hosts}")
 
 
 async def _fetch(target: Target) -> PublicKey | LinkFailed:
@@ -196,7 +231,7 @@ def _pinned(name: str, target: Target, text: str) -> Pinned:
         raise SettingsError(problem, (problem,)) from error
 
 
-def _confirm(key: PublicKey, accepted: str | None) -> None:
+def _confirm(key: PublicKey, accepted: str | None, told: Told) -> None:
     if accepted is not None:
         if accepted.removeprefix("SHA256:") != key.fingerprint.removeprefix("SHA256:"):
             raise HostKeyRejected(
@@ -204,13 +239,19 @@ def _confirm(key: PublicKey, accepted: str | None) -> None:
                 "whoever answers there may not be the target"
             )
         return
-    click.echo(
+    told.say(
         "Compare it over another channel. At the target's console this shows the fingerprints:\n"
         "    for f in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done"
     )
-    answer = click.prompt("Type yes if it is the same", default="no", show_default=False)
-    if answer.strip().lower() != "yes":
-        raise Unprotected("the host key is not pinned, so no copy can be made to this target")
+    try:
+        answer = answer_to("Type yes if it is the same: ")
+    except NotConfirmed:
+        answer = ""
+    if answer.lower() != "yes":
+        raise NotConfirmed(
+            f"the host key {key.fingerprint} was not confirmed, so it is not pinned, and no copy can "
+            "be made to this target; --accept-fingerprint confirms it without being asked"
+        )
 
 
 def _write_pin(name: str, target: Target, text: str, line: str) -> None:

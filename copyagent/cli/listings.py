@@ -1,6 +1,5 @@
 """``copyagent tapes`` and ``queue``: every tape with its state, and what is pending in its order."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from copyagent.cli.asking import asked, settings_to_ask_by
-from copyagent.cli.console import LOOK_S, console, is_screen, print_document
+from copyagent.cli.console import LOOK_S, console, is_screen, line_of, print_document
 from copyagent.cli.display import folded, state_of
 from copyagent.control.client import ask
 from copyagent.control.listings import Queue, Tapes
@@ -54,7 +53,7 @@ def tapes(
     chosen = tuple(PoolId.parse(pool) for pool in pools)
     width, count = console().width if is_screen() else None, 0
     for copy in listed(settings.control_socket(), Tapes(states, chosen, target, unprotected)):
-        click.echo(json.dumps(copy) if as_json else copy_text(copy, width))
+        click.echo(line_of(copy) if as_json else copy_text(copy, width))
         count += 1
     if not as_json and not count:
         click.echo("no tape is so")

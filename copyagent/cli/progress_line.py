@@ -8,6 +8,7 @@ from typing import TextIO
 
 from rich.console import Console
 
+from copyagent.cli.console import has_progress
 from vtsfs.contract.units import format_duration, format_size
 
 #: Nothing is shown of what takes no longer than this, in seconds; then so often.
@@ -32,16 +33,25 @@ class ProgressLine:
         """Begin to count time anew, for the next thing."""
         self._began = self.clock()
 
+    def count(self, what: str, done: int, total: int) -> None:
+        """Show that *done* of *total* things were looked at, unless something was just shown."""
+        now = self.clock()
+        if self._is_time(now):
+            share = f", {100 * done // total} %" if total else ""
+            self._write(f"{what}: {done} of {total}{share}"[: Console(file=self.stream).width - 1])
+
+    def _is_time(self, now: float) -> bool:
+        early = now - self._began < _PATIENCE_S or now - self._shown < _EVERY_S
+        if early or not has_progress(self.stream):
+            return False
+        self._shown = now
+        return True
+
     def show(self, what: str, done: int, total: int) -> None:
         """Show that *done* of *total* bytes of *what* are done, unless it was just shown."""
         now = self.clock()
-        if (
-            not self.stream.isatty()
-            or now - self._began < _PATIENCE_S
-            or now - self._shown < _EVERY_S
-        ):
+        if not self._is_time(now):
             return
-        self._shown = now
         rate = done / max(now - self._began, 0.001)
         share = f", {100 * done // total} %" if total else ""
         left = f", {format_duration((total - done) / rate)} left" if rate and total else ""

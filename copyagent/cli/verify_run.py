@@ -1,6 +1,5 @@
 """``copyagent verify``: copies are looked at one by one over a line of the command's own."""
 
-import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -11,11 +10,11 @@ from typing import Any
 import click
 import trio
 
-from copyagent.cli.console import LOOK_S, printable
+from copyagent.cli.console import LOOK_S, line_of, printable
 from copyagent.cli.ledger import Ledger
 from copyagent.cli.own_line import OwnLine, own_line, run_with_asyncio
 from copyagent.cli.progress_line import ProgressLine
-from copyagent.cli.target_names import target_named
+from copyagent.cli.target_names import copies_named, target_named
 from copyagent.control.client import ask
 from copyagent.control.inquiries import Doubt
 from copyagent.core import on_record
@@ -23,7 +22,7 @@ from copyagent.core.on_record import OnRecord
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.published import Looked, Reader, Result, look
 from copyagent.transfer.together import together
-from vtsfs.contract.errors import RequestFailed, Unprotected, UsageError, VtsError
+from vtsfs.contract.errors import NameUnknown, RequestFailed, Unprotected, VtsError
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
@@ -71,7 +70,7 @@ def run_verify(config: Path, wanted: Wanted) -> None:
 
 
 def places_of(settings: Settings, wanted: Wanted) -> Iterator[tuple[str, TapeId | PoolId]]:
-    """Return which targets to look at for what; raises `UsageError` if that is nothing."""
+    """Return which targets to look at for what; raises `NameUnknown` if that is nothing."""
     named = None if wanted.target is None else target_named(settings, wanted.target)
     where = wanted.where
     pool = where.pool_id if isinstance(where, TapeId) else where
@@ -80,9 +79,10 @@ def places_of(settings: Settings, wanted: Wanted) -> Iterator[tuple[str, TapeId 
         for entry in settings.autocopy
         if pool in (None, entry.pool) and named in (None, entry.target)
     ]
+    if not found and pool is not None:
+        copies_named(settings, pool, named)
     if not found:
-        at = f" to {named}" if named else ""
-        raise UsageError(f"{where or 'no pool'} is not copied{at}: see autocopy: in the settings")
+        raise NameUnknown(f"no pool is copied to {named}: see autocopy: in the settings")
     yield from found
 
 
@@ -169,7 +169,7 @@ class Verifier:
             told = await self._tell(copy, found)
         self.progress.clear()
         if self.wanted.as_json:
-            click.echo(json.dumps(document(copy, found, told)))
+            click.echo(line_of(document(copy, found, told)))
         elif found.result is not Result.GOOD or isinstance(self.wanted.where, TapeId):
             for line in sentence(copy, found, told).splitlines():
                 click.echo(printable(line))

@@ -25,7 +25,7 @@ class Flaw(StrEnum):
 
 
 #: The state of a copy that waits for an operator, as records tell it.
-HELD = "held"
+HELD = ("held", "cancelled")
 
 #: Flaws that the records know of, with what `copyagent sync` is told for them.
 MENDED_BY: Mapping[Flaw, str] = {
@@ -111,7 +111,7 @@ class Audit:
             found = self._tape(label, here, there, record)
             self.good += found is None
         if found is not None:
-            held = record is not None and record.state == HELD
+            held = record is not None and record.state in HELD
             found = replace(found, held=held)
             self.flaws[found.flaw] += 1
             self.held[found.flaw] += held

@@ -44,7 +44,7 @@ def test_a_doubted_one_and_the_word_of_a_target_are_marked() -> None:
     [
         ("X00001", "neither a tape nor a pool"),
         ("/VAULT00/BILL", "is a pool; name one tape"),
-        ("/VAULT00/NONE/X00001", "/VAULT00/NONE is not copied"),
+        ("/VAULT00/NONE/X00001", "/VAULT00/NONE is not under autocopy"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -152,7 +152,8 @@ def test_a_key_is_made_and_the_host_key_pinned_after_a_yes(set_up: Set) -> None:
 @pytest.mark.parametrize("answer", ["", "y\n"])
 def test_anything_but_yes_pins_nothing(set_up: Set, answer: str) -> None:
     ended = set_up.init(answer=answer)
-    assert ended.returncode != 0
+    assert ended.returncode == 45
+    assert f"{set_up.fingerprint()} was not confirmed, so it is not pinned" in ended.stderr
     assert not set_up.known_hosts.exists()
     assert set_up.key.exists(), "the key is none the worse for it"
 

@@ -54,7 +54,7 @@ def test_which_copies_are_meant(tmp_path: Path) -> None:
     assert places(TAPE, "drsite") == [("drsite", TAPE)]
     with pytest.raises(UsageError, match="is not copied to backup"):
         places(pay, "backup")
-    with pytest.raises(UsageError, match="is not copied"):
+    with pytest.raises(UsageError, match="is not under autocopy"):
         places(PoolId("VAULT00", "NONE"))
     with pytest.raises(UsageError, match="no target"):
         places(None, "nowhere")
