@@ -32,7 +32,6 @@ from copyagent.settings_parts import SettingsParts
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.connections import open_connections
 from copyagent.ssh.sftp import connect
-from copyagent.state.late_acts import place_of
 from copyagent.state.store import Store, open_store
 from copyagent.taking_up import keep_taking_up
 from copyagent.transfer.maps import MapStore
@@ -44,6 +43,7 @@ from vtsfs.contract.settings import Settings
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.eventlog import EventLog
 from vtsfs.runtime.files import group_id, lock_file, private_directory, write_atomic
+from vtsfs.runtime.late_acts import place_of
 from vtsfs.runtime.peers import Peer, user_name
 from vtsfs.runtime.systemd import Notifier
 from vtsfs.runtime.tasks import run_until_signalled

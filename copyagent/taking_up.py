@@ -1,4 +1,4 @@
-"""Puts on record what commands did while no agent ran; see `copyagent.state.late_acts`."""
+"""Puts on record what was done without the agent; see `vtsfs.runtime.late_acts`."""
 
 import logging
 from functools import partial
@@ -9,10 +9,11 @@ import trio
 
 from copyagent.core.book import Book
 from copyagent.core.dates import iso
+from copyagent.core.history import Kind
 from copyagent.core.operator import record_action
 from copyagent.core.time import Moment
 from copyagent.runner import Runner
-from copyagent.state.late_acts import LateAct, left
+from vtsfs.runtime.late_acts import LateAct, left
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,20 @@ async def take_up(runner: Runner, directory: Path) -> None:
             log.warning("%s cannot be taken away and will be on record twice: %s", path, error)
 
 
-def _record(book: Book, act: LateAct, _: Moment) -> None:
-    because = f"{act.because} (done at {iso(act.at_ns)}, when no agent answered)"
-    record_action(book, act.user, act.action, act.about, because)
+def _record(book: Book, act: LateAct, now: Moment) -> None:
+    at = iso(act.at_ns)
+    if not act.told:
+        because = f"{act.because} (done at {at}, when no agent answered)"
+        record_action(book, act.user, act.action, act.about, because, old=act.old, new=act.new)
+        return
+    book.history.add(
+        Kind.ACTION,
+        now.wall_ns,
+        user=act.user,
+        action=act.action,
+        object=act.about,
+        because=act.because,
+        old=act.old,
+        new=act.new,
+        done=at,
+    )

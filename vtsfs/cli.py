@@ -16,12 +16,15 @@ import click
 import vtsfs
 from vtsfs import daemon, launch
 from vtsfs.contract.errors import AttachError, Unprotected, VaultBusy
+from vtsfs.contract.messages import one_line
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_duration, format_size
 from vtsfs.fuse import mounting
 from vtsfs.inquiry import Cover, VaultState, layers_left, state_of
+from vtsfs.on_record import NO_REASON, Actor, announce_detach, withdraw_detach
 from vtsfs.runtime.clock import wall_ns
+from vtsfs.runtime.late_acts import who
 from vtsfs.runtime.logs import configure_logging
 from vtsfs.runtime.systemd import Notifier
 
@@ -30,6 +33,11 @@ END_LIMIT_S = 30.0
 
 #: Seconds for which a tape may still count as open that was just closed, and how often to look.
 CLOSING_S, LOOK_AGAIN_S = 1.0, 0.05
+
+#: Why a vault is attached or detached: on record, whether or not there is anything to say.
+_BECAUSE = click.option(
+    "--because", default=NO_REASON, metavar="TEXT", help="Why; it goes on record."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,20 +64,21 @@ def cli(context: click.Context, config: Path) -> None:
     show_default=True,
     help="Make the bare mount point immutable first (chattr +i); it stays so after a detach.",
 )
+@_BECAUSE
 @click.pass_obj
-def attach(config: Path, vault: str, *, foreground: bool, guard: bool) -> int:
+def attach(config: Path, vault: str, *, foreground: bool, guard: bool, because: str) -> int:
     """Attach VAULT; return when it is served."""
     settings = read_settings(config)
     daemon.known_vault(settings, vault)
     _refuse_if_attached(settings, vault)
     if foreground:
-        _serve(settings, vault, guard=guard)
+        _serve(settings, vault, Actor(who(os.environ), one_line(because)), guard=guard)
         return 0
     entry = settings.vaults[vault]
     daemon.check_mountpoint(vault, entry.backing, entry.mountpoint)
     log = settings.paths.run / f"vtsfs-{vault}.log"
     log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    options = [] if guard else ["--no-guard"]
+    options = ["--because", because] if guard else ["--because", because, "--no-guard"]
     status = launch.start_in_background(vault, config, log, options)
     if status == 0:
         click.echo(f"{vault} attached at {entry.mountpoint}; its messages go to {log}")
@@ -78,8 +87,9 @@ def attach(config: Path, vault: str, *, foreground: bool, guard: bool) -> int:
 
 @cli.command()
 @click.argument("vault")
+@_BECAUSE
 @click.pass_obj
-def detach(config: Path, vault: str) -> None:
+def detach(config: Path, vault: str, *, because: str) -> None:
     """Take the overlay off VAULT, unless tapes are open.
 
     Return when its process has ended.
@@ -92,7 +102,7 @@ def detach(config: Path, vault: str) -> None:
     if state.attached:
         state = _when_closed(settings, state)
         _refuse_if_open(state)
-        mounting.unmount_vault(vault, state.mountpoint)
+        _unmount(settings, state, Actor(who(os.environ), one_line(because)))
         _wait_for_end(settings, state)
         state = state_of(settings, vault)
         _refuse_if_silent(state)
@@ -129,14 +139,27 @@ def status(config: Path, vault: str | None, *, as_json: bool) -> None:
         raise Unprotected("" if as_json else _complaint(states))
 
 
-def _serve(settings: Settings, vault: str, *, guard: bool) -> None:
+def _unmount(settings: Settings, state: VaultState, by: Actor) -> None:
+    """Unmount the vault; its overlay, which ends by that, finds out from a note by whom."""
+    try:
+        announce_detach(settings, state.vault, by)
+    except OSError as error:
+        click.echo(f"the record will not name who detached {state.vault}: {error}", err=True)
+    try:
+        mounting.unmount_vault(state.vault, state.mountpoint)
+    except AttachError:
+        withdraw_detach(settings, state.vault)
+        raise
+
+
+def _serve(settings: Settings, vault: str, by: Actor, *, guard: bool) -> None:
     configure_logging(sys.stderr, os.environ)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
     notifier = Notifier.from_environment(os.environ, os.getpid())
     # Nobody whom the daemon starts (fusermount3) may speak in its name.
     os.environ.pop("NOTIFY_SOCKET", None)
-    daemon.run(daemon.Attachment(settings, vault, notifier, guard=guard))
+    daemon.run(daemon.Attachment(settings, vault, notifier, guard=guard, by=by))
 
 
 def _refuse_if_attached(settings: Settings, vault: str) -> None:

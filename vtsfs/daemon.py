@@ -28,6 +28,7 @@ from vtsfs.encryption import gate as encryption
 from vtsfs.fuse import mounting, session
 from vtsfs.fuse.boundary import Background, UnforeseenErrors
 from vtsfs.fuse.operations import Operations
+from vtsfs.on_record import NOBODY, Actor, Change, leave_word, take_detacher
 from vtsfs.outbox.database import Mark
 from vtsfs.outbox.feed import Desk, Feed
 from vtsfs.outbox.outbox import Callbacks, Outbox
@@ -79,6 +80,8 @@ class Attachment:
     guard: bool = True
     #: Seconds that a stop waits for open tapes.
     stop_limit_s: float = STOP_LIMIT_S
+    #: Who attaches it, and why, for the record.
+    by: Actor = NOBODY
 
     @property
     def mountpoint(self) -> Path:
@@ -178,6 +181,8 @@ class _Daemon:
             )
         )
         self._unmounted = False
+        #: Mounts that were at the mount point before.
+        self._layers = 0
         #: Why the mount point stays covered by a dead mount, if it does.
         self._left_open: AttachError | None = None
 
@@ -194,7 +199,7 @@ class _Daemon:
 
     async def _serve(self, background: trio.Nursery, settling: trio.Nursery) -> None:
         attachment = self._attachment
-        layers = len(layers_at(self._mountpoint))
+        layers = self._layers = len(layers_at(self._mountpoint))
         self._overlay = attachment.make_overlay(
             attachment.view(self._gate),
             self._outbox,
@@ -228,8 +233,30 @@ class _Daemon:
     async def _announce(self) -> None:
         """Say that the vault is attached once the kernel has its first answer."""
         await trio.to_thread.run_sync(mounting.widen_read_ahead, self._mountpoint)
-        self._events.write(messages.ATTACHED, vault=self._vault, mountpoint=self._mountpoint)
+        await self._record_attached()
         self._attachment.notifier.ready(f"vault {self._vault} attached at {self._mountpoint}")
+
+    async def _record_attached(self) -> None:
+        by, mountpoint = self._attachment.by, self._mountpoint
+        old = "covered by a dead mount" if self._layers else "detached"
+        self._events.write(
+            messages.ATTACHED,
+            vault=self._vault,
+            mountpoint=mountpoint,
+            user=by.user,
+            because=by.because,
+            old=old,
+        )
+        await trio.to_thread.run_sync(
+            leave_word, self._settings, by, Change(self._vault, "attach", old, "attached")
+        )
+
+    async def _record_detached(self) -> None:
+        by = await trio.to_thread.run_sync(take_detacher, self._settings, self._vault)
+        self._events.write(messages.DETACHED, vault=self._vault, user=by.user, because=by.because)
+        await trio.to_thread.run_sync(
+            leave_word, self._settings, by, Change(self._vault, "detach", "attached", "detached")
+        )
 
     async def _feed_watchdog(self) -> None:
         """Tell systemd that the loop turns; a loop that hangs is then ended and begun anew."""
@@ -255,7 +282,7 @@ class _Daemon:
             detail = f"its overlay ended while in use: {self._names_of_open()}"
             self._events.write(messages.NOT_COVERED, vault=self._vault, detail=detail)
         else:
-            self._events.write(messages.DETACHED, vault=self._vault)
+            await self._record_detached()
 
     async def _serve_feed(
         self, aside: Starter, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

@@ -7,10 +7,10 @@ import click
 
 from copyagent.control.client import ask
 from copyagent.control.errands import AtTarget
-from copyagent.state.late_acts import LateAct, leave, place_of
 from vtsfs.contract.errors import AgentUnreachable
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.clock import wall_ns
+from vtsfs.runtime.late_acts import LateAct, leave, place_of
 
 
 def put_on_record(settings: Settings, act: AtTarget) -> list[str]:

@@ -361,8 +361,14 @@ OPERATOR_ACTION = Message(
 )
 AGENT_STARTED = Message(224171, "Copy agent {version} started: {detail}", "Nothing to do.")
 AGENT_STOPPED = Message(224172, "Copy agent stopped: {detail}", "Nothing to do.")
-ATTACHED = Message(224173, "Vault {vault} attached at {mountpoint}", "Nothing to do.")
-DETACHED = Message(224174, "Vault {vault} detached", "Nothing to do.")
+ATTACHED = Message(
+    224173,
+    "Vault {vault} attached at {mountpoint} by {user}: {because} [{old} -> attached]",
+    "Nothing to do.",
+)
+DETACHED = Message(
+    224174, "Vault {vault} detached by {user}: {because} [attached -> detached]", "Nothing to do."
+)
 SWEPT = Message(
     224175,
     "Vault {vault} swept: {tapes} tapes, {changed} changed, {gone} gone, {ignored} not tapes",

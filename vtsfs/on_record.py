@@ -1,0 +1,97 @@
+"""Who attached and detached a vault, and why: for the event log, and for the agent's history.
+
+The overlay ends by itself when it is unmounted and is told nothing, so whoever detaches it leaves a
+note with name and reason for it first, in the run directory.
+"""
+
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vtsfs.contract.settings import Settings
+from vtsfs.runtime.clock import wall_ns
+from vtsfs.runtime.files import write_atomic
+from vtsfs.runtime.late_acts import LateAct, leave, place_of
+
+_logger = logging.getLogger(__name__)
+
+#: A note that is older than this, in nanoseconds, is of a detach that was given up.
+_NOTE_LASTS_NS = 300 * 1_000_000_000
+
+NO_REASON = "no reason given"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and the reason given; *at_ns* is since the epoch, 0 where it does not count."""
+
+    user: str
+    because: str = NO_REASON
+    at_ns: int = 0
+
+
+#: It was not told who: a service manager's signal, or umount(8).
+NOBODY = Actor("nobody by name", "told by a signal, or unmounted")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """*action* brought *vault* from the state *old* to the state *new*."""
+
+    vault: str
+    action: str
+    old: str
+    new: str
+
+
+def leave_word(settings: Settings, by: Actor, change: Change) -> None:
+    """Leave word for the agent, whose history it belongs into; blocks for a write.
+
+    Where no agent ever ran there is no history. It never keeps a vault from its tapes.
+    """
+    act = LateAct(
+        by.user,
+        change.action,
+        f"vault {change.vault}",
+        by.because,
+        wall_ns(),
+        change.old,
+        change.new,
+        told=True,
+    )
+    try:
+        leave(place_of(settings), act)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        _logger.warning("no word of the %s for the agent's history: %s", change.action, error)
+
+
+def announce_detach(settings: Settings, vault: str, by: Actor) -> None:
+    """Leave the note for the overlay that is about to be unmounted; raises `OSError`."""
+    noted = Actor(by.user, by.because, wall_ns())
+    write_atomic(_note_path(settings, vault), json.dumps(asdict(noted)).encode("ascii"))
+
+
+def withdraw_detach(settings: Settings, vault: str) -> None:
+    """Take the note away: the overlay stays."""
+    _note_path(settings, vault).unlink(missing_ok=True)
+
+
+def take_detacher(settings: Settings, vault: str) -> Actor:
+    """Return who has detached the vault, by the note, which goes; `NOBODY` without a fresh one."""
+    path = _note_path(settings, vault)
+    try:
+        mine = path.stat().st_uid in {0, os.geteuid()}
+        noted = Actor(**json.loads(path.read_bytes()))
+        path.unlink()
+        fresh = 0 <= wall_ns() - noted.at_ns < _NOTE_LASTS_NS
+    except (OSError, ValueError, TypeError):
+        return NOBODY
+    return noted if mine and fresh else NOBODY
+
+
+def _note_path(settings: Settings, vault: str) -> Path:
+    return settings.paths.run / f"vtsfs-{vault}.detach"
