@@ -6,9 +6,9 @@ tape's name could say is ever read as a command.
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from vtsfs.contract.alarm_kinds import fault_of
+from vtsfs.contract.alarm_kinds import KINDS, fault_of
 from vtsfs.contract.setting_values import Model, Seconds
 
 
@@ -31,7 +31,16 @@ def _command(value: object) -> object:
     return tuple(value)
 
 
-AlarmKind = Annotated[str, BeforeValidator(_kind)]
+#: For whoever checks a file by its schema, before it is here.
+_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "enum": list(KINDS)},
+        {"type": "string", "pattern": "^[2468][0-9]{5}$"},
+        {"type": "integer", "minimum": 200_000, "maximum": 899_999},
+    ]
+}
+
+AlarmKind = Annotated[str, BeforeValidator(_kind), WithJsonSchema(_SCHEMA)]
 CommandLine = Annotated[tuple[str, ...], BeforeValidator(_command), Field(max_length=64)]
 
 
