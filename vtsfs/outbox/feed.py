@@ -162,11 +162,11 @@ class _Connection:
         match request:
             case {"status": True}:
                 await self._send({"status": self._desk.status()})
-            case {"subscribe": int(seq)} if not self._subscribed and 0 <= seq <= MAX_SEQ:
+            case {"subscribe": int(seq)} if not self._subscribed and _is_number(seq):
                 self._subscribed = True
                 self._feed.subscribers += 1
                 nursery.start_soon(self._send_signals, seq)
-            case {"ack": int(seq)} if 0 <= seq <= MAX_SEQ:
+            case {"ack": int(seq)} if _is_number(seq):
                 await self._only_trusted()
                 self._desk.outbox.acknowledge(seq)
             case {"swept": True}:
@@ -203,6 +203,11 @@ class _Connection:
     async def _send_line(self, line: str) -> None:
         async with self._sending:
             await self._stream.send_all(line.encode() + b"\n")
+
+
+def _is_number(seq: int) -> bool:
+    """Tell whether it can be a signal's; JSON's true and false are whole numbers to Python."""
+    return not isinstance(seq, bool) and 0 <= seq <= MAX_SEQ
 
 
 def _parsed(line: bytes) -> object:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.support.signal_sink import a_signal, identity
 from vtsfs.contract.feed import MAX_LINE, Hello
@@ -130,7 +132,22 @@ async def test_a_stranger_may_look_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"no json\n", b"[]\n", b"{}\n", b'{"ack": "1"}\n', b"[" * 4000 + b"\n", b"x" * 9000]
+    "garbage",
+    [
+        b"no json\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"ack": "1"}\n',
+        b'{"ack": true}\n',
+        b'{"ack": 1.0}\n',
+        b'{"subscribe": false}\n',
+        b'{"ack": 1' + b"0" * 4000 + b"}\n",
+        b'"\\ud800"\n',
+        b"\x00\xff\n",
+        b"[" * 4000 + b"\n",
+        b"x" * 9000,
+    ],
+    ids=lambda garbage: repr(garbage[:20]),
 )
 async def test_garbage_ends_that_connection_alone(scratch: Path, garbage: bytes) -> None:
     async with world(scratch) as here, here.connect() as good:
@@ -146,6 +163,35 @@ async def test_garbage_ends_that_connection_alone(scratch: Path, garbage: bytes)
                     pass
         await good.send(status=True)
         assert await good.line() == {"status": {"vault": "VAULT00"}}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=4,
+)
+ASKED = st.dictionaries(st.sampled_from(["ack", "swept", "subscribe", "status"]), JSON, max_size=2)
+LINES = st.binary(max_size=60) | (JSON | ASKED).map(lambda value: json.dumps(value).encode())
+
+
+@given(st.lists(LINES, min_size=5, max_size=15))
+@settings(
+    max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+def test_whatever_comes_in_the_next_one_is_served(scratch: Path, lines: list[bytes]) -> None:
+    async def main() -> None:
+        async with world(scratch) as here:
+            await here.outbox.commit([MOUNTED])
+            for line in lines:
+                async with here.connect() as odd:
+                    await odd.hello()
+                    await odd.stream.send_all(line + b"\n")
+            async with here.connect() as good:
+                await good.hello()
+                await good.send(status=True)
+                assert await good.line() == {"status": {"vault": "VAULT00"}}
+
+    trio.run(main)
 
 
 async def test_one_who_never_reads_holds_up_nobody(scratch: Path) -> None:
