@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from copyagent.cli.asking import settings_to_ask_by
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
-from vtsfs.contract.settings_lines import Key, lines_of, values_of
+from vtsfs.contract.settings_lines import Key, lines_of, values_of, written
 from vtsfs.contract.settings_schema import settings_schema
 
 
@@ -83,14 +82,14 @@ def yaml_lines(found: list[Shown], heading: str) -> Iterator[str]:
         common = _common(tuple(groups), before)
         for depth in range(common, len(groups)):
             yield from _opened(groups, depth)
-        yield f"{_indent(groups, before)}{_scalar(name)}: {_value(each.value)}  # {each.origin}"
+        yield f"{_indent(groups, before)}{written(name)}: {written(each.value)}  # {each.origin}"
         before = (*groups, name)
 
 
 def _opened(groups: list[str], depth: int) -> Iterator[str]:
     """Begin a mapping, or a list; an entry of a list begins with its first key."""
     if not _is_entry(groups, depth):
-        yield f"{'  ' * depth}{_scalar(groups[depth])}:"
+        yield f"{'  ' * depth}{written(groups[depth])}:"
 
 
 def _is_entry(groups: list[str], depth: int) -> bool:
@@ -115,19 +114,8 @@ def _common(groups: Key, before: Key) -> int:
     return count
 
 
-def _value(value: Any) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
-    text = text.removesuffix("\n...\n").strip()
-    # A text of several lines is written on one, as JSON and YAML alike have it.
-    return json.dumps(value) if "\n" in text else text
-
-
-def _scalar(name: str) -> str:
-    return _value(name)
-
-
 def _table(found: list[Shown]) -> Iterator[str]:
-    rows = [(".".join(each.key), _value(each.value), each.origin) for each in found]
+    rows = [(".".join(each.key), written(each.value), each.origin) for each in found]
     wide = max((len(f"{key}: {value}") for key, value, _ in rows if len(value) < 40), default=0)
     for key, value, origin in rows:
         yield f"{f'{key}: {value}':<{wide}}  # {origin}"

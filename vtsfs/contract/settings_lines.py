@@ -1,5 +1,6 @@
 """Where in the settings file each key stands, and each value as the file would write it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,14 @@ from vtsfs.contract.settings import Settings
 Key = tuple[str, ...]
 
 _MERGE = "tag:yaml.org,2002:merge"
+
+
+def written(value: Any) -> str:
+    """Write *value* as YAML on one line."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    text = text.removesuffix("\n...\n").strip()
+    # A text of several lines is written on one, as JSON and YAML alike have it.
+    return json.dumps(value) if "\n" in text else text
 
 
 def lines_of(text: str) -> dict[Key, int]:

@@ -1,0 +1,225 @@
+"""``copyagent init``: a first settings file, from options or from questions on a terminal."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from copyagent.cli.asking import answer_to
+from copyagent.cli.first_settings import (
+    First,
+    FirstVault,
+    read_host,
+    read_pool,
+    read_target,
+    read_vault,
+    text_of,
+)
+from vtsfs.contract.errors import StateError, UsageError
+from vtsfs.contract.settings import Paths, Settings, examine_settings
+from vtsfs.contract.settings_check import check_private_files, check_storage, check_users
+from vtsfs.runtime.files import fsync_directory, write_atomic
+
+#: The rights of a settings file: it holds no secrets, and says where they are.
+MODE = 0o640
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the file goes; ``-`` is standard output."""
+
+    path: Path
+    overwrite: bool
+
+    @property
+    def printed(self) -> bool:
+        """Whether it is not written to a file at all."""
+        return str(self.path) == "-"
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write it there; - prints it (default: the settings file itself).")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Let FILE be one that is there already.")
+@click.option("--system", metavar="NAME", default="", help="This system's name.")
+@click.option("--vault", "vaults", multiple=True, metavar="NAME=BACKING:MOUNTPOINT",
+              help="A vault (repeatable).")  # fmt: skip
+@click.option("--target", "targets", multiple=True, metavar="NAME=USER@HOST[:PORT]",
+              help="A receiving system (repeatable).")  # fmt: skip
+@click.option("--pool", "pools", multiple=True, metavar="POOL=TARGET[:POOL]",
+              help="A pool to be copied, and where to (repeatable).")  # fmt: skip
+@click.option("--ems", "hosts", multiple=True, metavar="HOST=[USER@]ADDRESS",
+              help="A NonStop host to listen to (repeatable).")  # fmt: skip
+@click.option("--no-ems", is_flag=True, help="Listen to no host: the overlay alone decides.")
+@click.option("--user", default="", metavar="USER", help="The agent's user, if not root.")
+@click.option("--group", default="", metavar="GROUP", help="Who may look.")
+@click.option("--operators", default="", metavar="GROUP", help="Who may act, besides root.")
+@click.option("--state", default=str(Paths().state), metavar="DIR", help="Where state is kept.")
+@click.option("--run", default=str(Paths().run), metavar="DIR", help="Where the sockets are.")
+@click.option("--log", default=str(Paths().event_log), metavar="FILE", help="The event log.")
+@click.pass_obj
+def init(
+    config: Path,
+    output: Path | None,
+    *,
+    overwrite: bool,
+    system: str,
+    vaults: tuple[str, ...],
+    targets: tuple[str, ...],
+    pools: tuple[str, ...],
+    hosts: tuple[str, ...],
+    no_ems: bool,
+    user: str,
+    group: str,
+    operators: str,
+    state: str,
+    run: str,
+    log: str,
+) -> None:
+    """Write a first settings file, with a line on each key.
+
+    What is not said by options is asked for on a terminal. Nothing is overwritten unless told so.
+    """
+    if no_ems and hosts:
+        raise UsageError("--ems names a host to listen to, and --no-ems wants none; choose one")
+    place = Place(output or config, overwrite)
+    _expect_room(place)
+    first = First(
+        system=system,
+        keys=config.parent if place.printed else place.path.absolute().parent,
+        vaults=tuple(map(read_vault, vaults)),
+        targets=tuple(map(read_target, targets)),
+        pools=tuple(map(read_pool, pools)),
+        hosts=tuple(map(read_host, hosts)),
+        paths=Paths(state=Path(state), run=Path(run), event_log=Path(log)),
+        user=user,
+        group=group,
+        operators=operators,
+    )
+    first = _completed(first, no_ems=no_ems)
+    text = text_of(first)
+    settings = _sound(text)
+    if place.printed:
+        click.echo(text, nl=False)
+        return
+    _write(place, text)
+    for line in _next_steps(place.path, settings):
+        click.echo(line)
+
+
+# ---- what was not said -----------------------------------------------------------------------------
+
+
+def _completed(first: First, *, no_ems: bool) -> First:
+    """Ask for what is missing; raise `UsageError` where nobody can be asked."""
+    missing = [
+        (not first.system, "--system NAME"),
+        (not first.vaults, "--vault NAME=BACKING:MOUNTPOINT"),
+        (not first.hosts and not no_ems, "--ems HOST=ADDRESS or --no-ems"),
+    ]
+    wanted = [option for is_missing, option in missing if is_missing]
+    if not wanted:
+        return first
+    if not sys.stdin.isatty():
+        raise UsageError(f"say {', '.join(wanted)}: nobody can be asked, input is no terminal")
+    click.echo("A first settings file. An empty answer ends a list, or takes what is in brackets.")
+    system = first.system or _ask_name()
+    return replace(
+        first,
+        system=system,
+        vaults=first.vaults or _ask_vaults(),
+        targets=first.targets or _ask_list("Target, as NAME=USER@HOST", read_target),
+        pools=first.pools or _ask_list("Pool to be copied, as /VAULT00/BILL=TARGET", read_pool),
+        hosts=first.hosts
+        or (() if no_ems else _ask_list("NonStop host, as HOST=ADDRESS", read_host)),
+    )
+
+
+def _ask_name() -> str:
+    here = os.uname().nodename.split(".")[0].upper()[:15]
+    return answer_to(f"Name of this system [{here}]: ") or here
+
+
+def _ask_vaults() -> tuple[FirstVault, ...]:
+    while True:
+        found = _ask_list("Vault, as VAULT00=/var/lib/vts/VAULT00:/VAULT00", read_vault)
+        if found:
+            return found
+        click.echo("there has to be one at least", err=True)
+
+
+def _ask_list(question: str, read: Callable[[str], _T]) -> tuple[_T, ...]:
+    """Ask until an empty answer; one that makes no sense is asked for again."""
+    found: list[_T] = []
+    while line := answer_to(f"{question}{' (one more)' if found else ''}: "):
+        try:
+            found.append(read(line))
+        except UsageError as error:
+            click.echo(str(error), err=True)
+    return tuple(found)
+
+
+# ---- the file --------------------------------------------------------------------------------------
+
+
+def _expect_room(place: Place) -> None:
+    """Say that a file is there before anybody has answered twenty questions."""
+    if not place.printed and not place.overwrite and os.path.lexists(place.path):
+        raise UsageError(
+            f"{place.path} is there already, and was left alone; say --overwrite if it may go"
+        )
+
+
+def _sound(text: str) -> Settings:
+    settings, problems = examine_settings(text, "what was asked for")
+    if settings is None or problems:
+        raise UsageError("; ".join(problems))
+    return settings
+
+
+def _write(place: Place, text: str) -> None:
+    try:
+        if place.overwrite:
+            write_atomic(place.path, text.encode(), MODE)
+            return
+        fd = os.open(place.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            os.fchmod(fd, MODE)
+            file.write(text)
+            file.flush()
+            os.fsync(fd)
+        fsync_directory(place.path.parent)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{place.path} was just made by somebody else; it was left alone"
+        ) from error
+    except OSError as error:
+        raise StateError(f"{place.path} cannot be written: {error.strerror}") from error
+
+
+def _next_steps(path: Path, settings: Settings) -> Iterator[str]:
+    """Name what is still to be made, with the commands that make it."""
+    yield f"{path} is written"
+    missing = [*check_users(settings), *check_storage(settings), *check_private_files(settings)]
+    if missing:
+        yield "What it names and is not there yet:"
+        yield from (f"  {each}" for each in missing)
+    yield "Then, in this order:"
+    owner = f" -o {settings.service.user}" if settings.service.user else ""
+    for host in settings.ems.hosts.values():
+        if host.password_file is not None and not host.password_file.exists():
+            yield f"  install -m 600{owner} /dev/null {host.password_file}   # and write the password"
+    for target in settings.targets:
+        yield f"  copyagent keys init {target}"
+    yield "  copyagent check"
+    for target in settings.targets:
+        yield f"  copyagent doctor {target}"
+    for vault in settings.vaults:
+        yield f"  vtsfs attach {vault}"
+    yield "  copyagent run   # or: systemctl start copyagent"

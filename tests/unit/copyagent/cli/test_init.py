@@ -1,0 +1,68 @@
+"""A first settings file is written once, for its readers, and what it still lacks is named."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from copyagent.checking import look_at
+from copyagent.cli import init as module
+from copyagent.cli.commands import copyagent
+from vtsfs.contract.errors import UsageError
+
+ENOUGH = ("--system", "TAPESRV1", "--vault", "VAULT00=/no/backing:/no/VAULT00", "--no-ems")
+
+
+def init(file: Path, *options: str) -> Result:
+    """Write a first settings file with *options*."""
+    return CliRunner().invoke(copyagent, ["--config", str(file), "init", *options])
+
+
+def test_it_is_written_for_its_owner_and_group_and_what_is_missing_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    wanted = (*ENOUGH, "--target", "drsite=vts@dr.example.com", "--pool", "/VAULT00/BILL=drsite")
+    done = init(file, *wanted)
+    assert done.exit_code == 0, done.exception
+    assert stat.S_IMODE(file.stat().st_mode) == module.MODE
+    assert "copyagent keys init drsite" in done.output
+    assert "/no/VAULT00 is not a directory; create it" in done.output
+    checked = look_at(file)
+    # What is wrong with it is only what does not exist yet.
+    assert checked.settings is not None
+    assert all("cannot be read: No such file" in problem for problem in checked.problems)
+
+
+def test_a_file_that_is_there_is_left_alone_unless_told_otherwise(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("mine")
+    done = init(file, *ENOUGH)
+    assert isinstance(done.exception, UsageError)
+    assert "is there already" in str(done.exception)
+    assert file.read_text() == "mine"
+    assert init(file, *ENOUGH, "--overwrite").exit_code == 0
+    assert "TAPESRV1" in file.read_text()
+
+
+def test_it_can_be_printed(tmp_path: Path) -> None:
+    done = init(tmp_path / "settings.yaml", *ENOUGH, "--output", "-")
+    assert "system: {name: TAPESRV1}" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "say --system NAME, --vault NAME=BACKING:MOUNTPOINT, --ems HOST=ADDRESS or --no-ems"),
+        ((*ENOUGH, "--ems", "DEV2=dev2"), "choose one"),
+        ((*ENOUGH, "--pool", "/VAULT00/BILL=nowhere"), "no target 'nowhere'"),
+        ((*ENOUGH, "--system", "a name with blanks"), "system.name"),
+    ],
+)
+def test_nothing_is_written_that_could_not_be_read(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    done = init(tmp_path / "settings.yaml", *options)
+    assert isinstance(done.exception, UsageError)
+    assert said in str(done.exception)
+    assert list(tmp_path.iterdir()) == []
