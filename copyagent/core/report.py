@@ -13,7 +13,6 @@ from typing import Any
 from copyagent.core import tape as states
 from copyagent.core import traffic_report
 from copyagent.core.book import Book
-from copyagent.core.command_table import commands_for
 from copyagent.core.dates import iso
 from copyagent.core.engine import Engine
 from copyagent.core.gates import Obstacle
@@ -119,10 +118,7 @@ def explain(
             "host": _mount(mount),
         },
         "verdict": _judgement(record.judgement),
-        "copies": [
-            _copy(book, record, target, now, progress) | {"commands": commands_for(copy)}
-            for target, copy in record.copies.items()
-        ],
+        "copies": [_copy(book, record, target, now, progress) for target in record.copies],
         "history": [{"at": iso(n.at_ns), "what": n.text} for n in record.notes],
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from copyagent.core import tape as states
 from copyagent.core.book import Book
+from copyagent.core.command_table import commands_for
 from copyagent.core.copying import HoldReason, WaitReason
 from copyagent.core.dates import iso
 from copyagent.core.records import CopyRecord, TapeRecord
@@ -96,6 +97,7 @@ def document(record: TapeRecord, target: str, told: Shown, attempts_of: int) -> 
         "since": iso(told.since_ns),
         "why": told.why,
         "next": told.next_step,
+        "commands": commands_for(copy),
         "protected": told.protected,
         "trouble": told.trouble,
         "asked": copy.wish.errand.value if copy.wish is not None else None,

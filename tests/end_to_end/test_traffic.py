@@ -1,5 +1,6 @@
 """An operations team's manners, with a real agent: limits, pauses that survive it, several targets."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -65,6 +66,44 @@ def must(world: World, *arguments: str) -> str:
     return world.site.must("copyagent", *arguments)
 
 
+def test_a_running_copy_is_cancelled_held_and_released(world: World, attic: Attic) -> None:
+    name, there = world.name("STOP01"), attic.vault / "KEEP" / "STOP01"
+    world.tape("STOP01").write_bytes(os.urandom(64 * RATE))
+    wait_for(world, "STOP01", "attic", "copying")
+    told = must(world, "queue", "--target", "attic")
+    assert "1 running" in told
+    assert f"> {name} copying" in " ".join(told.split())
+    told = must(world, "cancel", name, "--target", "attic", "--because", "not tonight")
+    assert "cancelled, stopped before anything was published" in told
+    assert f"NOT PROTECTED; to copy it: copyagent retry {name}" in told
+    assert not there.exists()
+    assert "cancelled" in must(world, "status")
+    listed = " ".join(must(world, "tapes", "--state", "cancelled", "--unprotected").split())
+    assert listed.startswith(f"{name} to attic: cancelled since 2")
+    assert ": not tonight" in listed
+    assert f"next: To copy it after all: copyagent retry {name}" in listed
+    assert listed.count(" to attic: ") == 1
+
+    must(world, "retry", name)
+    wait_for(world, "STOP01", "attic", "copying")
+    answers = json.loads(
+        must(world, "hold", name, "--target", "attic", "--because", "a disk", "--json")
+    )["answers"]
+    assert "stopped before anything was published; held (by operator)" in answers[0]
+    ended = world.site.run("copyagent", "retry", name)
+    assert "kept back by" in ended.stdout + ended.stderr
+    written = content(5000)
+    world.tape("STOP01").write_bytes(written)
+    wait_for(world, "STOP01", "drsite", "copied")
+    assert state(world, "STOP01", "attic") == "held (by operator)"
+    assert not there.exists()
+    must(world, "release", name, "--because", "it is well")
+    wait_for(world, "STOP01", "attic", "copied")
+    assert there.read_bytes() == written
+    acts = [line for line in world.site.events(ACTION) if name in line]
+    assert len(acts) == 4, acts
+
+
 def test_a_slow_target_delays_nobody_and_a_pause_stops_what_runs_there(
     world: World, attic: Attic
 ) -> None:
@@ -104,8 +143,8 @@ def test_the_pause_survives_a_killed_agent_and_what_is_resumed_goes_on(
     wait_for(world, "BIG001", "attic", "copied")
     at_target = (attic.vault / "KEEP" / "BIG001").read_bytes()
     assert at_target == world.backing("BIG001").read_bytes()
-    acts = [line for line in world.site.events(ACTION) if "attic" in line]
-    assert [": pause attic" in line for line in acts] == [True, False]
+    acts = [line for line in world.site.events(ACTION) if "e attic: " in line]
+    assert [": pause attic: " in line for line in acts] == [True, False]
 
 
 def test_a_pause_for_some_time_ends_by_itself(world: World) -> None:
@@ -126,5 +165,8 @@ def test_a_dry_run_tells_what_a_sync_would_do_and_changes_nothing(world: World) 
     assert told == f"{world.name('SMALL1')} to drsite: queued\n"
     wait_for(world, "SMALL1", "drsite", "copied")
     ended = world.site.run("copyagent", "sync", POOL, "--target", "nowhere")
-    assert ended.returncode == 42
-    assert "there is no target nowhere" in ended.stderr
+    assert ended.returncode == 2
+    assert "there is no target 'nowhere'" in ended.stderr
+    ended = world.site.run("copyagent", "pause", "atic", "--because", "a slip")
+    assert ended.returncode == 2
+    assert "did you mean attic?" in ended.stderr
