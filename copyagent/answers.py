@@ -52,6 +52,9 @@ from vtsfs.contract.naming import TapeId
 
 Question = Callable[[Moment], object]
 
+#: What asks for copies to be made, or lets them go on.
+_WANTS_COPIES = (Retry, Sync, Resume, Release, Relocate, Adopt, RollBack)
+
 #: How long the end of a copy that is to be stopped is waited for, in seconds.
 STOPPING_S = 20.0
 
@@ -140,7 +143,8 @@ async def answer(runner: Runner, request: Request, user: str) -> object:
         page: Any = await runner.ask(question(runner, request, user))
         return await trio.to_thread.run_sync(_tapes_at_rest, runner, page)
     if not isinstance(request, Events):
-        return await runner.ask(question(runner, request, user))
+        answered = await runner.ask(question(runner, request, user))
+        return _with_licence(runner, request, answered)
     deadline = trio.current_time() + request.wait
     while True:
         heard = runner.heard
@@ -150,6 +154,14 @@ async def answer(runner: Runner, request: Request, user: str) -> object:
             return await trio.to_thread.run_sync(partial(host_report.events, found))
         with trio.move_on_at(deadline):
             await heard.wait()
+
+
+def _with_licence(runner: Runner, request: Request, answered: Any) -> object:
+    """Say of what was asked to be copied that nothing is: "queued" alone would be half the truth."""
+    closed = runner.engine.book.licence.closed
+    if closed is None or not isinstance(request, _WANTS_COPIES):
+        return answered
+    return [*answered, f"{closed.why}. {closed.next_step}"]
 
 
 async def _change_licence(runner: Runner, request: LicenceChange, user: str) -> object:

@@ -13,7 +13,8 @@ import trio
 from copyagent.answers import answer, question
 from copyagent.control.errands import Release
 from copyagent.control.inquiries import Copies, Doubt, History
-from copyagent.control.protocol import Events, Explain, Request, Retry, Status
+from copyagent.control.licences import InstallLicence, ShowLicence
+from copyagent.control.protocol import EngineRequest, Events, Explain, Request, Retry, Status
 from copyagent.control.traffic import Sync
 from copyagent.core import on_record
 from copyagent.core.book import Book
@@ -29,7 +30,7 @@ from copyagent.state.encoding import ON_RECORD
 from copyagent.state.store import open_store
 from tests.support.example_settings import EXAMPLE, example_settings
 from tests.support.expected_logs import ExpectedLogs
-from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.runtime.eventlog import EventLog
 
@@ -84,7 +85,7 @@ async def asking(root: Path) -> AsyncIterator[Any]:
     runner = Runner(Engine(Book(settings)), store, log, connect, now)
     runner.tallies["DEV2"] = LinkTally(unrecognised=3, garbage_lines=4)
 
-    async def ask(request: Request) -> Any:
+    async def ask(request: EngineRequest) -> Any:
         return await runner.ask(question(runner, request, "root"))
 
     try:
@@ -110,7 +111,7 @@ async def test_the_status_counts_what_a_host_said_and_nobody_understood(tmp_path
 )
 async def test_an_unknown_tape_is_refused_by_name(tmp_path: Path, request_: Request) -> None:
     async with asking(tmp_path) as ask:
-        with pytest.raises(RequestFailed, match=str(TAPE)):
+        with pytest.raises((RequestFailed, NameUnknown), match=str(TAPE)):
             await ask(request_)
 
 
@@ -118,6 +119,21 @@ async def test_when_nothing_failed_or_lacks_a_copy_that_is_said(tmp_path: Path) 
     async with asking(tmp_path) as ask:
         assert await ask(Retry(None)) == ["no copy has failed"]
         assert await ask(Sync(PoolId("VAULT00", "BILL"))) == ["/VAULT00/BILL: nothing to copy"]
+
+
+async def test_what_is_asked_to_be_copied_without_a_licence_is_told_of_it(
+    tmp_path: Path, expect_log: ExpectedLogs
+) -> None:
+    expect_log("Nothing is copied, no valid licence", logging.ERROR)
+    async with asking_about_events(tmp_path) as (runner, ask):
+        runner.engine.book.licence.required = True
+        assert (await ask(Status()))["licence"]["standing"] == "missing"
+        nothing, why = await ask(Retry(None))
+        assert nothing == "no copy has failed"
+        assert why.startswith("no copy without a licence: no licence is installed. Get a licence")
+        assert (await ask(ShowLicence()))["copying"] is False
+        with pytest.raises(RequestFailed, match="keeps no licence"):
+            await ask(InstallLicence("x", "y"))
 
 
 async def test_what_a_host_said_is_told_with_how_it_was_read(tmp_path: Path) -> None:
