@@ -215,10 +215,7 @@ async def _send(
 async def _take(attempt: Attempt, stage: Stage, path: str, wanted: ExtentSet) -> ExtentSet:
     """Have ranges of a file at the target copied into the stage."""
     least = max((end for _, end in wanted), default=0)
-    copied = await copy_ranges(attempt, path, stage.path, wanted, least)
-    for start, end in copied:
-        stage.keeper.acknowledged(start, end)
-    return copied
+    return await copy_ranges(attempt, path, stage.path, wanted, least, stage.keeper.acknowledged)
 
 
 async def _resume(

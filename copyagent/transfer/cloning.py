@@ -6,7 +6,7 @@ Either may fail, or do less than it says; what was not copied is sent instead.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import trio
 
@@ -30,15 +30,25 @@ _LEAST_REFLINK = 4 * 1024 * 1024
 
 
 async def copy_ranges(
-    attempt: Attempt, path: str, stage: str, wanted: ExtentSet, least: int
+    attempt: Attempt,
+    path: str,
+    stage: str,
+    wanted: ExtentSet,
+    least: int,
+    acknowledged: Callable[[int, int], None],
 ) -> ExtentSet:
     """Copy *wanted* ranges of the file *path* to the same offsets of *stage*; return what was copied.
 
     Both are paths at the target; the file must have *least* bytes. On a server process of its own,
-    which has answered everything when this returns. What it refuses is left out of the answer, but
-    a lost link is raised.
+    which has answered everything when this returns; *acknowledged* is told each range that was
+    copied. What it refuses is left out of the answer, but a lost link is raised.
     """
     copied = ranges.exact()
+
+    def note(start: int, end: int) -> None:
+        copied.add(start, end)
+        acknowledged(start, end)
+
     if not wanted or not attempt.target.can.copy_data:
         return copied
     try:
@@ -48,7 +58,7 @@ async def copy_ranges(
             # A range past the end would succeed, and be short.
             if await source.size() >= least:
                 for slices in _batches(wanted):
-                    await _copy_batch(side, source, into, slices, copied)
+                    await _copy_batch(side, source, into, slices, note)
             await _close(source, into)
     except LinkLost:
         raise
@@ -58,9 +68,13 @@ async def copy_ranges(
 
 
 async def _copy_batch(
-    side: Target, source: TargetFile, into: TargetFile, slices: list[Range], copied: ExtentSet
+    side: Target,
+    source: TargetFile,
+    into: TargetFile,
+    slices: list[Range],
+    copied: Callable[[int, int], None],
 ) -> None:
-    """Copy *slices* at once and enter those that were copied; all are answered when this returns."""
+    """Copy *slices* at once and tell those that were copied; all are answered when this returns."""
     failures: list[TargetError] = []
 
     async def copy(start: int, end: int) -> None:
@@ -69,7 +83,7 @@ async def _copy_batch(
         except TargetError as error:
             failures.append(error)
         else:
-            copied.add(start, end)
+            copied(start, end)
 
     async with trio.open_nursery() as nursery:
         for start, end in slices:

@@ -16,6 +16,9 @@ from vtsfs.contract.extents import Range
 #: Takes a piece of the file: its offset and its bytes.
 Take = Callable[[int, bytes], Awaitable[None]]
 
+#: What was asked for: offset, size, and where its bytes come.
+_OnWay = tuple[int, int, trio.MemoryReceiveChannel[bytes]]
+
 
 class Readable(Protocol):
     """As much of a `TargetFile` as reading needs."""
@@ -44,9 +47,7 @@ async def read_ranges(file: Readable, ranges: Iterable[Range], take: Take, how: 
     """
     flight, pace = Flight.begin(how.patience_s), how.pace
     problem: OSError | SourceProblem | VtsError | None = None
-    on_way_in, on_way_out = trio.open_memory_channel[tuple[int, trio.MemoryReceiveChannel[bytes]]](
-        WINDOW
-    )
+    on_way_in, on_way_out = trio.open_memory_channel[_OnWay](WINDOW)
 
     async def fetch(offset: int, size: int, result: trio.MemorySendChannel[bytes]) -> None:
         begun = trio.current_time()
@@ -62,24 +63,24 @@ async def read_ranges(file: Readable, ranges: Iterable[Range], take: Take, how: 
     async def request(nursery: trio.Nursery) -> None:
         async with on_way_in:
             for offset, size in _blocks(ranges, pace.block(how.block)):
-                await flight.free.acquire()
+                await flight.take_room(size)
                 # Whoever has to wait for his turn does not wait for the target.
                 with flight.resting():
                     await pace.read(size)
                 mine, theirs = trio.open_memory_channel[bytes](1)
                 nursery.start_soon(fetch, offset, size, mine)
-                await on_way_in.send((offset, theirs))
+                await on_way_in.send((offset, size, theirs))
 
     with flight.scope:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(request, nursery)
             try:
-                async for offset, result in on_way_out:
+                async for offset, size, result in on_way_out:
                     data = await result.receive()
                     await take(offset, data)
                     # Whoever takes slowly, such as a full disk's queue, is no dead target.
                     flight.answered()
-                    flight.free.release()
+                    flight.give_room(size)
             except (OSError, SourceProblem, VtsError) as error:
                 # Raised below: a nursery would wrap it in a group.
                 problem = error

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from copyagent.transfer.flight import NEAR_WINDOW, WINDOW, Flight
+from copyagent.transfer.flight import NEAR_WINDOW, UNIT, WINDOW, Flight
 from copyagent.transfer.reading import Reading, read_ranges
 from copyagent.transfer.target import LinkLost, TargetError
 from tests.support.copy_rig import CopyRig
@@ -112,7 +112,7 @@ async def test_a_flight_that_went_well_raises_nothing() -> None:
 
 
 async def most_at_once(delay_s: float) -> int:
-    """Return how many requests were in flight at most over a line with that delay."""
+    """Return how many units were in flight at most over a line with that delay."""
 
     class Far:
         asked = most = 0
@@ -122,13 +122,13 @@ async def most_at_once(delay_s: float) -> int:
             self.most = max(self.most, self.asked)
             await trio.sleep(delay_s)
             self.asked -= 1
-            return bytes(size)
+            return b""
 
     async def take(offset: int, data: bytes) -> None: ...
 
     far = Far()
-    await read_ranges(far, [(0, 500 * BLOCK)], take, Reading(BLOCK, 10))
-    return far.most
+    await read_ranges(far, [(0, 4 * WINDOW * UNIT)], take, Reading(8 * UNIT, 10))
+    return 8 * far.most
 
 
 async def test_a_long_line_is_filled_and_a_server_nearby_is_not_flooded(
