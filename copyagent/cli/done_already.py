@@ -6,27 +6,32 @@ from pwd import getpwuid
 import click
 
 from copyagent.control.client import ask
-from copyagent.control.errands import AtTarget
+from copyagent.control.errands import AtTarget, Drilled
 from vtsfs.contract.errors import AgentUnreachable
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.late_acts import LateAct, leave, place_of
 
 
-def put_on_record(settings: Settings, act: AtTarget) -> list[str]:
+def put_on_record(settings: Settings, act: AtTarget | Drilled) -> list[str]:
     """Tell the agent of *act* and return its answers; where none answers, leave word for the next."""
     try:
         answers: list[str] = ask(settings.control_socket(), act)
         return answers
     except AgentUnreachable as error:
-        done = LateAct(own_name(), act.words, act.about or act.target, act.because, wall_ns())
         try:
-            leave(place_of(settings), done)
+            leave(place_of(settings), _late(act))
         except OSError as unwritable:
             click.echo(f"done, but NOT on record: {error}; {unwritable}", err=True)
         else:
             click.echo(f"done; it goes on record when an agent runs: {error}", err=True)
         return []
+
+
+def _late(act: AtTarget | Drilled) -> LateAct:
+    if isinstance(act, Drilled):
+        return LateAct(own_name(), "drill", act.target, act.because, wall_ns(), new=act.digests)
+    return LateAct(own_name(), act.words, act.about or act.target, act.because, wall_ns())
 
 
 def own_name() -> str:

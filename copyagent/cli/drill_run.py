@@ -16,6 +16,7 @@ import click
 import trio
 
 from copyagent.cli.console import LOOK_S, printable
+from copyagent.cli.done_already import put_on_record
 from copyagent.cli.ledger import Ledger
 from copyagent.cli.own_line import OwnLine, own_line, run_with_asyncio
 from copyagent.cli.progress_line import ProgressLine
@@ -52,7 +53,6 @@ from vtsfs.contract.errors import (
     StateError,
     Unprotected,
     UsageError,
-    VtsError,
 )
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import AutoCopy, Settings
@@ -331,10 +331,7 @@ class Lister:
 
 def _tell_agent(settings: Settings, target: str, because: str, written: list[Written]) -> None:
     digests = ", ".join(f"{CHECK} of {one.drill.vault}: {one.digest}" for one in written)
-    try:
-        ask(settings.control_socket(), Drilled(target, because, digests[:MAX_DIGESTS]))
-    except VtsError as error:
-        click.echo(f"done, but not on record: {error}", err=True)
+    put_on_record(settings, Drilled(target, because, digests[:MAX_DIGESTS]))
 
 
 def _shown(written: list[Written]) -> Iterator[str]:

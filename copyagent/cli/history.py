@@ -1,6 +1,5 @@
 """``copyagent history``: what became of copies, from the agent's record of it."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -11,15 +10,14 @@ import click
 
 from copyagent.cli import csv_rows
 from copyagent.cli.asking import settings_to_ask_by
-from copyagent.cli.console import LOOK_S, console, is_screen, printable
-from copyagent.cli.display import folded, how_proven
+from copyagent.cli.console import LOOK_S, console, is_screen, line_of
+from copyagent.cli.entry_text import entry_text
 from copyagent.cli.spans import span_of, span_options
 from copyagent.control.client import ask
 from copyagent.control.inquiries import History
 from copyagent.control.protocol import parse_where
 from vtsfs.contract.errors import AgentUnreachable, StateError, UsageError
 from vtsfs.contract.settings import Settings
-from vtsfs.contract.units import format_duration, format_size
 
 #: Shown unless something else is asked for.
 USUAL = 100
@@ -99,7 +97,7 @@ def history(
         if as_csv:
             click.echo(csv_rows.row(entry, COLUMNS), nl=False)
         else:
-            click.echo(json.dumps(entry) if as_json else entry_text(entry, width))
+            click.echo(line_of(entry) if as_json else entry_text(entry, width))
 
 
 def entries(settings: Settings, request: History, *, tell: bool = True) -> Iterator[Document]:
@@ -141,31 +139,3 @@ def _pages(settings: Settings, request: History, *, tell: bool) -> Callable[[His
         return found
 
     return page
-
-
-def entry_text(entry: Document, width: int | None) -> str:
-    """Show one entry: on *width* columns as a paragraph, without a width (None) as one line."""
-    line = printable(
-        f"{entry['at']} {entry['tape']} to {entry['target']}: {entry['kind']}, "
-        f"generation {entry['generation']}{_facts(entry)}"
-    )
-    return line if width is None else folded(line, width)
-
-
-def _facts(entry: Document) -> str:
-    match entry["kind"]:
-        case "copied":
-            attempts = entry["attempts"]
-            tried = f", attempt {attempts}" if attempts not in (None, 1) else ""
-            resumed = f", {format_size(entry['resumed'])} resumed" if entry["resumed"] else ""
-            return (
-                f", {format_size(entry['size'])} ({entry['way']}: "
-                f"{format_size(entry['sent'])} sent{resumed}) in "
-                f"{format_duration(entry['took_s'])}{tried}, {how_proven(entry['verified'])}"
-            )
-        case "failed":
-            return f", after {entry['attempts']} attempts: {entry['cause']}"
-        case "held":
-            return f" ({entry['reason']}): {entry['cause']}"
-    cause = entry.get("cause")
-    return f": {cause}" if cause else ""

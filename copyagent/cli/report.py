@@ -13,7 +13,9 @@ from copyagent.cli import csv_rows
 from copyagent.cli.asking import settings_to_ask_by
 from copyagent.cli.console import LOOK_S, console, is_screen, line_of, printable
 from copyagent.cli.display import folded, how_proven
-from copyagent.cli.history import Document, entries, entry_text
+from copyagent.cli.entry_text import entry_text
+from copyagent.cli.history import Document, entries
+from copyagent.cli.patience import patience
 from copyagent.cli.report_display import figures_shown
 from copyagent.cli.spans import Span, span_of, span_options
 from copyagent.control.client import ask
@@ -109,11 +111,12 @@ def _read(option: str, reader: Callable[[str], _T], text: str) -> _T:
 def _judge(settings: Settings, wanted: Wanted, *, as_json: bool) -> None:
     """Print the figures; raise `Unprotected` if the goal is missed."""
     level = ServiceLevel(wanted.asked(time.time_ns()), wanted.goal)
-    for entry, proofs in walk(settings, wanted, level.asked):
-        if entry is not None:
-            level.saw(entry)
-        for proof in proofs:
-            level.add(proof)
+    with patience("the history is read"):
+        for entry, proofs in walk(settings, wanted, level.asked):
+            if entry is not None:
+                level.saw(entry)
+            for proof in proofs:
+                level.add(proof)
     document = {"system": settings.system.name, **level.document(_live(settings, wanted))}
     shown = wanted.span.show(document)
     if as_json:

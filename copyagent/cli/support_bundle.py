@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from copyagent.cli import support_parts as parts
+from copyagent.cli.patience import patience
 from copyagent.cli.support_archive import Archive, as_secrets
 from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.settings import Settings, examine_settings
@@ -37,7 +38,8 @@ def support_bundle(config: Path, *, output: Path | None, as_json: bool) -> None:
 
     Works without an agent, and with settings that are wrong. Look into it before it is sent.
     """
-    archive = _collect(config)
+    with patience("collecting"):
+        archive = _collect(config)
     path = output or Path(f"{archive.directory}.tar.gz")
     archive.write(path)
     if as_json:

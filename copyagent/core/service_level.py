@@ -170,6 +170,7 @@ class ServiceLevel:
     not_owed: int = 0
     again: int = 0
     begins_ns: int = 0
+    _ended: str = ""
     _worst: list[tuple[float, int, str, dict[str, Any]]] = field(default_factory=list)
 
     def saw(self, entry: Entry) -> None:
@@ -186,9 +187,10 @@ class ServiceLevel:
                 self._cause(f"{kind}: {why_of(entry)}")
             case Kind.ALARM if entry.get("message") in GAPS:
                 self.gaps.add({"at": entry["at"], "what": entry.get("text", "")})
+            case Kind.STOPPED:
+                self._ended = f"{entry['at']}: {entry.get('how', '')}"
             case Kind.LOADED if entry.get("how") == "start":
-                what = "the agent started; nothing was seen while none ran, the sweep looked after"
-                self.gaps.add({"at": entry["at"], "what": what})
+                self.gaps.add({"at": entry["at"], "what": self._started()})
             case Kind.PRUNED:
                 what = f"{entry.get('count')} older entries are not kept any more"
                 self.gaps.add({"at": entry["at"], "what": what})
@@ -232,6 +234,13 @@ class ServiceLevel:
             "due": due,
             "why": proof.why,
         }
+
+    def _started(self) -> str:
+        """Say since when no agent had been there to see anything; the sweep looked afterwards."""
+        ended, self._ended = self._ended, ""
+        if ended:
+            return f"the agent started; it had ended at {ended}"
+        return "the agent started; that the one before had ended is not on record"
 
     def _cause(self, text: str) -> None:
         # Causes carry names and numbers: as many different ones as there are failures, at worst.

@@ -155,12 +155,15 @@ def test_fenced_and_without_an_agent(world: World, run: Run) -> None:
     world.site.stop()
     status, out, err = run("drill", "drsite", "--pool", "/VAULT00/BILL")
     assert "No agent answers: its state file is read." in err
-    assert "done, but not on record" in err
+    assert "done; it goes on record when an agent runs" in err
     assert status == 0, err
     assert "sha256 of the digests" in out
     assert "../../BILL/X00030: OK" in check_there(world).stdout
     world.start_agent()
     run("unfence", "drsite", "--because", "test")
+    entries = [json.loads(line) for line in run("history", "--json")[1].splitlines()]
+    drills = [entry["new"] for entry in entries if entry.get("action") == "drill"]
+    assert "DRILL.sha256 of VAULT00: " in drills[-1]
 
 
 def test_another_agents_directory_is_left_alone(world: World, run: Run) -> None:

@@ -163,6 +163,9 @@ def test_what_nobody_saw_is_told() -> None:
     }
     told: list[Document] = [
         {"kind": "loaded", "how": "start"},
+        {"kind": "loaded", "how": "reload"},
+        {"kind": "stopped", "how": "by SIGTERM"},
+        {"kind": "loaded", "how": "start"},
         lost,
         {"kind": "alarm", "message": messages.FALLEN_BEHIND.id, "text": "behind"},
         {"kind": "pruned", "count": 17},
@@ -176,8 +179,9 @@ def test_what_nobody_saw_is_told() -> None:
     for number, facts in enumerate(told, 1):
         made.saw({**base, "number": number, **facts})
     document = made.document()
-    assert [gap["what"].split(";")[0] for gap in document["gaps"]] == [
-        "the agent started",
+    assert [gap["what"] for gap in document["gaps"]] == [
+        "the agent started; that the one before had ended is not on record",
+        f"the agent started; it had ended at {iso(BASE_NS)}: by SIGTERM",
         "EMS link to DEV2 lost",
         "17 older entries are not kept any more",
     ]
