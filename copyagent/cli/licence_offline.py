@@ -20,7 +20,7 @@ from copyagent.licence.place import (
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.clock import wall_ns
-from vtsfs.runtime.peers import user_name
+from vtsfs.runtime.late_acts import who
 
 
 def look(settings: Settings) -> dict[str, Any]:
@@ -62,4 +62,4 @@ def _judged(settings: Settings, found: Installed) -> Judged:
 
 
 def _user() -> str:
-    return user_name(os.getuid())
+    return who(os.environ)

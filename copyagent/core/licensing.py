@@ -59,7 +59,9 @@ class Licensing:
         """After a start: what was put there, or taken away, while no agent ran goes on record now."""
         found, memory = self.licence.found, self.licence.memory
         if found.digest != memory.digest:
-            self._record(found)
+            by_hand = "the file was changed by hand, and found so at the start"
+            done = f" (done at {iso(found.at_ns)})" if found.at_ns else ""
+            self._record(replace(found, because=f"{found.because or by_hand}{done}"))
 
     def due(self, now: Moment) -> None:
         """Find out how it stands now, and tell what has become true."""
@@ -146,13 +148,12 @@ class Licensing:
 
     def _record(self, found: Installed) -> None:
         memory, new = self.licence.memory, describe(found)
-        by_hand = "the file was changed by hand, and found so at the start"
         record_action(
             self.book,
             found.user or "somebody",
             "licence install" if found.digest else "licence remove",
             FEATURE,
-            found.because or by_hand,
+            found.because,
             old=memory.words or describe(Installed()),
             new=new,
         )

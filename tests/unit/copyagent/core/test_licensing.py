@@ -205,6 +205,7 @@ def test_what_was_done_while_no_agent_ran_is_on_record_once() -> None:
     play.restart(away=60.0)
     assert [act["action"] for act in acts(play)] == ["licence install"]
     assert acts(play)[0]["user"] == "anna"
+    assert acts(play)[0]["because"].startswith("ordered (done at 2026-")
     play.engine.book.licence.found = Installed()
     play.restart(away=60.0)
     last = acts(play)[-1]
