@@ -60,6 +60,15 @@ _ALL: Final = (
         "audit", "Files at a target that are not as they should be", of_evidence.AUDIT,
         ("audit",), lines=True,
     ),
+    Document("check", "Whether the settings file can be taken", of_set_up.CHECK, ("check",)),
+    Document(
+        "check-health", "How things stand, for a monitoring system", of_set_up.CHECK_HEALTH,
+        ("check-health",),
+    ),
+    Document(
+        "config-show", "The settings and where they are from", of_set_up.CONFIG_SHOW,
+        ("config show",),
+    ),
     Document("doctor", "An examination of the targets", of_set_up.DOCTOR, ("doctor",)),
     Document("drill", "What a target can prove by itself", of_evidence.DRILL, ("drill",)),
     Document(
@@ -71,6 +80,7 @@ _ALL: Final = (
         "events", "What hosts said and overlays reported", of_hosts.EVENTS, ("events",), lines=True
     ),
     Document("explain", "Everything about one tape", of_tapes.EXPLAIN, ("explain",)),
+    Document("fetch", "A generation that was fetched", of_evidence.FETCH, ("fetch",)),
     Document(
         "generations", "The generations that targets have of a tape", of_evidence.GENERATIONS,
         ("generations",),
@@ -80,6 +90,7 @@ _ALL: Final = (
         "history-verify", "Whether the history is as it was written", of_evidence.HISTORY_VERIFY,
         ("history --verify",),
     ),
+    Document("keys-init", "Keys that were made and pinned", of_set_up.KEYS_INIT, ("keys init",)),
     Document(
         "licence-show", "How this system stands with its licence", of_tapes.LICENCE,
         ("licence show",),
@@ -97,6 +108,10 @@ _ALL: Final = (
         of_evidence.REPORT_PROOFS, ("report --proofs",), lines=True,
     ),
     Document("status", "The whole state of the agent", of_tapes.status(of_hosts.LINK), ("status",)),
+    Document(
+        "support-bundle", "A file that was made for support", of_set_up.SUPPORT_BUNDLE,
+        ("support-bundle",),
+    ),
     Document("tapes", "A tape at a target", of_tapes.TAPES, ("tapes",), lines=True),
     Document("verify", "What was found of a copy", of_evidence.VERIFY, ("verify",), lines=True),
 )  # fmt: skip

@@ -276,26 +276,35 @@ AUDIT: Final = thing(
     ]
 }
 
+_GENERATION: Final = {
+    "target": text("The target"),
+    "generation": whole("The generation"),
+    "published": flag("Whether it stands under the tape's name"),
+    "name": or_null(text("The name of a kept one in the staging directory")),
+    "size": whole("Its size"),
+    "at": or_null(time("When it was published")),
+    "modified": or_null(time("The date of the tape")),
+    "root": text("The digest of the chunk map"),
+    "sha256": text("The SHA-256 in hex, empty where it was not computed"),
+    "verified": text("How it was compared"),
+    "doubted": flag("Whether it was found wrong since"),
+}
+
+FETCH: Final = thing(
+    {
+        "tape": text("The tape"),
+        "path": text("The file that was made"),
+        "received": whole("Bytes that came over the line"),
+        **_GENERATION,
+    }
+)
+
 GENERATIONS: Final = thing(
     {
         "tape": text("The tape"),
         "told_by_targets": texts("Targets whose own record was believed for want of the agent"),
         "generations": listed(
-            thing(
-                {
-                    "target": text("The target"),
-                    "generation": whole("The generation"),
-                    "published": flag("Whether it stands under the tape's name"),
-                    "name": or_null(text("The name of a kept one in the staging directory")),
-                    "size": whole("Its size"),
-                    "at": or_null(time("When it was published")),
-                    "modified": or_null(time("The date of the tape")),
-                    "root": text("The digest of the chunk map"),
-                    "sha256": text("The SHA-256 in hex, empty where it was not computed"),
-                    "verified": text("How it was compared"),
-                    "doubted": flag("Whether it was found wrong since"),
-                }
-            ),
+            thing(_GENERATION),
             "What each target has, newest first",
         ),
     }

@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from copyagent.schemas.shapes import flag, listed, or_null, scalar, text, texts, thing, whole, word
+from copyagent.schemas.shapes import (
+    counts,
+    flag,
+    listed,
+    number,
+    or_null,
+    scalar,
+    text,
+    texts,
+    thing,
+    whole,
+    word,
+)
 from copyagent.transfer.findings import Result
 
 #: What every command that acts says.
@@ -55,6 +67,102 @@ RELOAD: Final = thing(
         "waiting": texts("Keys that only a restart brings in"),
         "left_unprotected": texts("What leaves AutoCopy unprotected"),
         "begun_anew": texts("Parts of the agent that were begun anew"),
+    }
+)
+
+CHECK: Final = thing(
+    {
+        "file": text("The settings file"),
+        "sha256": or_null(text("The SHA-256 of the file, null if it cannot be read")),
+        "in_order": flag("Whether it can be taken"),
+        "problems": texts("What is wrong with it"),
+        "away": texts("What it names and is not there"),
+        "counts": counts("How much of each kind it names"),
+        "agent": word(
+            ("same", "other", "none", "unknown"), "How the agent that runs stands to the file"
+        ),
+        "waiting_for_restart": texts("Keys that only a restart brings in"),
+        "not_checked": texts("What was not looked at, and what does so"),
+    }
+)
+
+CONFIG_SHOW: Final = thing(
+    {
+        "file": text("The settings file"),
+        "named_by": text("How it came about that this file is read"),
+        "sha256": text("Its SHA-256"),
+        "settings": listed(
+            thing(
+                {
+                    "key": text("The dotted key"),
+                    "value": {"description": "Its value, as the file writes it"},
+                    "from": word(("file", "default"), "Where it is from"),
+                    "line": or_null(whole("The line it stands on")),
+                }
+            ),
+            "The settings, in the order of the manual",
+        ),
+    }
+)
+
+KEYS_INIT: Final = thing(
+    {
+        "target": text("The target"),
+        "key": thing(
+            {
+                "path": text("The file with the private key"),
+                "kind": text("The key's kind"),
+                "fingerprint": text("Its fingerprint"),
+                "made": flag("Whether it was made now"),
+            },
+            meaning="The key that we log in with",
+        ),
+        "authorized_keys": text("The line that belongs into authorized_keys there"),
+        "sshd_config": text("What belongs at the end of sshd_config there, if nobody else logs in"),
+        "host_key": thing(
+            {
+                "kind": text("The key's kind"),
+                "fingerprint": text("Its fingerprint"),
+                "pinned": word(("already", "by authority", "now"), "How it came to be pinned"),
+            },
+            meaning="The key by which the target is known",
+        ),
+    }
+)
+
+_LEVEL: Final = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+
+CHECK_HEALTH: Final = thing(
+    {
+        "status": word(_LEVEL, "How things stand, as monitoring plugins say it"),
+        "exit": whole("The exit status that goes with it"),
+        "summary": text("The first line without figures"),
+        "findings": listed(
+            thing({"status": word(_LEVEL, "How bad it is"), "text": text("What it is")}),
+            "What is not as it should be, the worst first",
+        ),
+        "figures": listed(
+            thing(
+                {
+                    "label": text("What is measured"),
+                    "value": number("How much it is"),
+                    "unit": text("s for seconds, or empty"),
+                    "warning": or_null(number("From where on it is a warning")),
+                    "critical": or_null(number("From where on it is critical")),
+                }
+            ),
+            "The figures",
+        ),
+    }
+)
+
+SUPPORT_BUNDLE: Final = thing(
+    {
+        "file": text("The file that was made"),
+        "parts": texts("What is in it"),
+        "left_out": listed(
+            thing({"name": text("What is not in it"), "why": text("Why")}), "What is not in it"
+        ),
     }
 )
 

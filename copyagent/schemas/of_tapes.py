@@ -11,6 +11,7 @@ from copyagent.schemas.shapes import (
     counts,
     flag,
     listed,
+    number,
     or_null,
     text,
     texts,
@@ -42,6 +43,7 @@ _COPY: Final = {
     "since": or_null(time("Since when it is in this state")),
     "why": text("Why it is in this state"),
     "next": text("What comes next by itself, or what an operator has to do"),
+    "commands": texts("Commands of an operator that mean something for it now"),
     "protected": flag("Whether the target has the tape as it is now, or needs nothing of it"),
     "trouble": or_null(
         word(
@@ -71,9 +73,6 @@ _TAPE: Final = {
     "generation": whole("The tape's present generation"),
     "size": or_null(whole("Its size in bytes, null if not known")),
 }
-
-#: One tape at one target, as every document has it.
-COPY: Final = thing(_COPY, _COPY_MAYBE)
 
 _SESSION: Final = thing(
     {
@@ -133,7 +132,7 @@ EXPLAIN: Final = thing(
                 meaning="The last verdict",
             )
         ),
-        "copies": listed(COPY, "How the tape stands at each target"),
+        "copies": listed(thing(_COPY, _COPY_MAYBE), "How the tape stands at each target"),
         "history": listed(
             thing({"at": or_null(time("When")), "what": text("What happened")}),
             "The last of what happened to it, oldest first",
@@ -194,6 +193,9 @@ _POOL: Final = thing(
         "protected": whole("Tapes that the target has as they are now, or needs not"),
         "unprotected": whole("All others"),
         "oldest_unprotected_s": or_null(whole("For how many seconds one is lacking, the longest")),
+        "behind_after_s": number("How long one may be owed, in seconds; 0: however long"),
+        "owed": whole("Unprotected ones that nobody has had open since"),
+        "oldest_owed_s": or_null(whole("For how many seconds one is owed, the longest")),
         "behind_since": or_null(time("Since when the pool has fallen behind")),
         "paused": _PAUSE,
         "states": counts("Tapes by state, as printed, without times of their own"),
@@ -216,18 +218,16 @@ _VAULT: Final = thing(
     {
         "vault": text("The vault"),
         "attached": flag("Whether its overlay reports to the agent"),
+        "covered": flag("Whether it is under its overlay, by its mount point and by the overlay"),
+        "uncovered_why": or_null(text("Why it is not")),
+        "uncovered_since": or_null(time("Since when it is not, once that is an alarm")),
         "since": or_null(time("Since when")),
         "trouble": text("What is wrong, or empty"),
         "swept": flag("Whether every tape was looked at since the agent began"),
         "unread_pools": texts("Watched pools that cannot be read"),
         "not_tapes": whole("Names in watched pools that are not tapes'"),
         "not_tapes_examples": texts("Some of them"),
-    },
-    {
-        "covered": flag("Whether it is under its overlay, by its mount point and by the overlay"),
-        "not_covered_since": or_null(time("Since when it is not, as far as it was told")),
-        "not_covered": or_null(text("Why it is not")),
-    },
+    }
 )
 
 _TARGET: Final = thing(
@@ -284,6 +284,17 @@ SETTINGS: Final = thing(
     }
 )
 
+NOTIFY: Final = thing(
+    {
+        "waiting": whole("Messages that wait for the command"),
+        "told": whole("Messages that it was run for"),
+        "failed": whole("Times that it failed"),
+        "left_out": whole("Messages that were too many, and are told by their count"),
+        "trouble": or_null(text("What is wrong with it")),
+    },
+    meaning="How the site's own command for alarms fares, null without one",
+)
+
 
 def status(host: Schema) -> Schema:
     """Return the shape of the whole state; *host* is that of one link."""
@@ -306,6 +317,7 @@ def status(host: Schema) -> Schema:
         },
         {
             "settings": SETTINGS,
+            "notify": or_null(NOTIFY),
             "stale": flag("True if the agent does not run, and this is its last known state"),
         },
     )

@@ -19,6 +19,7 @@ import yaml
 
 from copyagent.control.client import ask
 from copyagent.control.protocol import Explain, Status
+from tests.support.documents import check_document, check_output
 from tests.support.mountpoint import mounts_under, unmount_under
 from tests.support.nonstop import TREE, NonStop
 from tests.support.processes import Program, identify, send_signal
@@ -136,7 +137,7 @@ class Site:
         self, program: str, *arguments: str, deadline_s: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; its exit status is the caller's to judge."""
-        return subprocess.run(
+        done = subprocess.run(
             self.command(program, *arguments),
             capture_output=True,
             text=True,
@@ -145,6 +146,8 @@ class Site:
             check=False,
             cwd=self.tree,
         )
+        check_output(program, arguments, done.stdout)
+        return done
 
     def must(self, program: str, *arguments: str) -> str:
         """Run a command that has to succeed; return what it printed."""
@@ -207,6 +210,7 @@ class Site:
     def status(self) -> dict[str, Any]:
         """Return what ``copyagent status --json`` shows, without a process for each look."""
         document: dict[str, Any] = ask(self._socket, Status())
+        check_document("status", document)
         return document
 
     def explain(self, tape: str) -> dict[str, Any] | None:
@@ -215,6 +219,7 @@ class Site:
             document: dict[str, Any] = ask(self._socket, Explain(TapeId.parse(tape)))
         except UsageError:
             return None
+        check_document("explain", document)
         return document
 
     @property
