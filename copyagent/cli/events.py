@@ -1,6 +1,5 @@
 """``copyagent events``: what the hosts said, and how it was read."""
 
-import json
 import select
 import sys
 import time
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from copyagent.cli.asking import settings_to_ask_by
-from copyagent.cli.console import LOOK_S, console, is_screen, printable
+from copyagent.cli.console import LOOK_S, console, is_screen, line_of, printable
 from copyagent.cli.display import folded
 from copyagent.cli.hosts import host_named
 from copyagent.control.client import ask
@@ -109,7 +108,7 @@ def _is_read() -> bool:
 def _show(listed: list[Document], *, as_json: bool) -> None:
     width = console().width if is_screen() else None
     for event in listed:
-        click.echo(json.dumps(event) if as_json else event_text(event, width))
+        click.echo(line_of(event) if as_json else event_text(event, width))
 
 
 def event_text(event: Document, width: int | None) -> str:
