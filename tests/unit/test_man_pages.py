@@ -15,11 +15,12 @@ from pydantic.fields import FieldInfo
 
 from copyagent.cli.commands import copyagent
 from copyagent.core.command_table import EFFECTS
+from copyagent.core.settings_keys import means_of
 from copyagent.core.shown_states import REASONS, Word
 from copyagent.core.tape import State
 from copyagent.core.witness import Verdict
 from copyagent.ems.original_config import PARAMETERS
-from tests.support import command_rows
+from tests.support import command_rows, settings_rows
 from vtsfs.cli import cli as vtsfs
 from vtsfs.contract.messages import CATALOGUE, Message
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings, parse_settings
@@ -271,6 +272,12 @@ def test_every_choice_of_a_key(key: str) -> None:
     choices = [c for c in get_args(LEAVES[key].annotation) if isinstance(c, str)]
     text = documented_settings()[key]
     assert [choice for choice in choices if choice not in text] == []
+
+
+def test_every_key_has_its_time_of_taking_effect() -> None:
+    for key in LEAVES:
+        assert means_of(tuple(key.split("."))).words in settings_rows.MEANINGS
+    assert settings_rows.written_into(source("copyagent.8")) == source("copyagent.8")
 
 
 def test_the_example_is_a_settings_file() -> None:

@@ -83,7 +83,7 @@ LOGIN_REFUSED = Message(
     620104,
     "EMS log-in to {host} refused: {cause}",
     "Check ems.hosts in the settings: user, password_file, login; then whether the host has frozen "
-    "the user. After a change here start the agent again.",
+    "the user. After a change here: copyagent reload.",
 )
 HOST_KEY_REJECTED = Message(
     620105,
