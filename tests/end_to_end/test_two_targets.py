@@ -69,7 +69,8 @@ def test_a_target_that_is_down_does_not_keep_the_other_waiting(world: World, att
     for label in labels:
         wait_for(world, label, "copied", "failed")
         assert not world.explain(label)["protected"]
-        assert len(world.events(GAVE_UP, label)) == 1
+        assert len(world.on_record(label, "failed")) == 1
+    assert len(world.events(GAVE_UP)) == 1
     health = {t["target"]: t["up"] for t in world.site.status()["targets"]}
     assert health == {"drsite": True, "attic": False}
     pools = {pool["target"]: pool for pool in world.site.status()["pools"]}

@@ -55,11 +55,11 @@ def test_the_agent_is_killed(world: World, giant: Generations) -> None:
 
 
 def test_sshd_is_killed(world: World, giant: Generations) -> None:
-    failed = len(world.events(ATTEMPT_FAILED, giant.label))
+    failed = world.failed_attempts(giant.label)
     with giant.being_copied():
         world.sshd.kill()
         world.sshd.start()
-    assert len(world.events(ATTEMPT_FAILED, giant.label)) > failed
+    assert world.failed_attempts(giant.label) > failed
 
 
 def test_the_overlay_is_killed(world: World, giant: Generations) -> None:
@@ -118,11 +118,11 @@ def test_the_session_at_the_target_is_killed_alone(world: World, small: Generati
 def test_a_target_that_freezes_and_wakes_later_harms_nothing(
     world: World, small: Generations
 ) -> None:
-    failed = len(world.events(ATTEMPT_FAILED, small.label))
+    failed = world.failed_attempts(small.label)
     with small.being_copied():
         world.sshd.freeze()
         world.site.wait(
-            lambda: len(world.events(ATTEMPT_FAILED, small.label)) > failed, "it is noticed"
+            lambda: world.failed_attempts(small.label) > failed, "it is noticed"
         )
         world.sshd.thaw()
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 import yaml
 
 from copyagent.control.client import ask
+from copyagent.control.inquiries import History
 from copyagent.control.protocol import Explain, Status
 from tests.support.documents import check_document, check_output
 from tests.support.mountpoint import mounts_under, unmount_under
@@ -221,6 +222,12 @@ class Site:
             return None
         check_document("explain", document)
         return document
+
+    def history(self, tape: str, kind: str) -> list[dict[str, Any]]:
+        """Return the history's entries of one kind about *tape*."""
+        wanted = History(where=TapeId.parse(tape), kinds=(kind,))
+        entries: list[dict[str, Any]] = ask(self._socket, wanted)["entries"]
+        return entries
 
     @property
     def _socket(self) -> Path:

@@ -68,6 +68,18 @@ class World:
         lines = self.site.events(message_id)
         return [line for line in lines if not label or self.name(label) in line]
 
+    def on_record(self, label: str, kind: str) -> list[dict[str, Any]]:
+        """Return the history's entries of one kind about the tape: each tape has its own.
+
+        The event log names one of many that have the same cause, and counts the others.
+        """
+        return self.site.history(self.name(label), kind)
+
+    def failed_attempts(self, label: str) -> int:
+        """Count the attempts of the tape's copies that failed and are to be repeated."""
+        notes = self.explain(label).get("history", [])
+        return sum("-> retry" in note["what"] for note in notes)
+
     def mount(self, label: str, content: bytes, *, ring: bool = True) -> None:
         """Let the host mount the tape, the engine write *content*, and the host dismount it."""
         self.host.begin_mount(label, ring=ring)
