@@ -19,7 +19,7 @@ from tests.support.generations import MIB, Generations
 from tests.support.processes import send_signal
 from tests.support.site import Site
 from tests.support.watcher import digest
-from tests.support.world import ATTEMPT_FAILED, COPIED, World, content, open_world
+from tests.support.world import COPIED, World, content, open_world
 
 pytestmark = [pytest.mark.mount, pytest.mark.ssh, pytest.mark.slow]
 
@@ -121,9 +121,7 @@ def test_a_target_that_freezes_and_wakes_later_harms_nothing(
     failed = world.failed_attempts(small.label)
     with small.being_copied():
         world.sshd.freeze()
-        world.site.wait(
-            lambda: world.failed_attempts(small.label) > failed, "it is noticed"
-        )
+        world.site.wait(lambda: world.failed_attempts(small.label) > failed, "it is noticed")
         world.sshd.thaw()
 
 
