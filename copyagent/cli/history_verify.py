@@ -73,7 +73,8 @@ def show_settings(config: Path, digest: str) -> None:
             f"no settings, or more than one, are on record as {digest!r}; a digest stands at each entry "
             "of: copyagent history --json"
         )
-    click.echo(f"# SHA-256 of the file: {found[0]}; comments and what may be secret are left out")
+    note = f"SHA-256 of the file: {found[0]}; comments and what may be secret are left out"
+    click.echo(note, err=True)
     click.echo(found[1], nl=False)
 
 
