@@ -122,6 +122,7 @@ class SftpTarget:
         self._commands: bool | None = None
         self._tidy = True
         self._more: list[SftpChannel] = []
+        self._holding: list[SftpChannel] = []
         self.max_block = block
 
     @property
@@ -148,8 +149,12 @@ class SftpTarget:
     async def end(self) -> bool:
         """End the conversation; True if the other end has nothing of it left, not even a request.
 
-        Then the connection is as good as new.
+        Then the connection is as good as new. A process that holds a file may take longer to go: it
+        never wrote, and has nothing to do.
         """
+        for channel in self._holding:
+            self._tidy = self._tidy and channel.quiet
+            channel.close()
         channels = [self._ask.channel, *self._more]
         tidy = self._tidy and all(channel.quiet for channel in channels)
         for channel in channels:
@@ -160,6 +165,13 @@ class SftpTarget:
                     await channel.wait_closed()
             tidy = not late.cancelled_caught
         return tidy and not self._connection.is_closed()
+
+    async def hold(self, path: str) -> None:
+        channel = await self._another_channel()
+        self._holding.append(channel)
+        request = packets.open_file(os.fsencode(path), packets.OPEN_READ, 0)
+        ask = self._ask.over(channel)
+        await ask(f"opening {path}", request, packets.handle, near=path)
 
     async def lstat(self, path: str) -> TargetEntry | None:
         try:

@@ -11,6 +11,9 @@ from copyagent.transfer.chunks import ChunkMap, chunk_ranges
 from copyagent.transfer.reading import Readable, Reading, read_ranges
 from vtsfs.contract.extents import ExtentSet, Range
 
+#: So many bytes are compared at a time: a change of threads for every small piece takes too long.
+_AT_ONCE = 1024 * 1024
+
 
 @dataclass(slots=True)
 class _Compared:
@@ -76,18 +79,30 @@ async def compare_with(
 ) -> ExtentSet:
     """Read *pieces* of *file* back; return where it differs from what *read* gives.
 
-    *read* is asked for an offset and a size, and is run in a thread; what it raises is raised here
-    (see `read_ranges`). Whole requests are returned. Raises `TargetError`.
+    *read* is asked for an offset and a size, and is run in a thread, for many small pieces at once;
+    what it raises is raised here (see `read_ranges`). Whole requests are returned. Raises
+    `TargetError`.
     """
     good: list[Range] = []
-    done = 0
+    come: list[tuple[int, bytes]] = []
+    waiting = done = 0
+
+    def judge() -> None:
+        for offset, data in come:
+            if data and data == read(offset, len(data)):
+                good.append((offset, offset + len(data)))
+        come.clear()
 
     async def take(offset: int, data: bytes) -> None:
-        nonlocal done
-        if data and data == await trio.to_thread.run_sync(read, offset, len(data)):
-            good.append((offset, offset + len(data)))
+        nonlocal waiting, done
+        come.append((offset, data))
+        waiting += len(data)
+        if waiting >= _AT_ONCE:
+            await trio.to_thread.run_sync(judge)
+            waiting = 0
         done += len(data)
         report(done)
 
     await read_ranges(file, pieces, take, how)
+    await trio.to_thread.run_sync(judge)
     return ranges.without(pieces, good)

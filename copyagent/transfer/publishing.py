@@ -1,5 +1,6 @@
 """The moment of publication: from "nothing at the target has changed" to "durable and recorded"."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +26,11 @@ from copyagent.transfer.together import together
 
 #: How long the publish section may take; it cannot be cancelled, so it must not be unbounded.
 PUBLISH_S = 30.0
+
+#: Freeing less than this takes some milliseconds.
+_LONG = 64 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
 
 _Step = Callable[[], Awaitable[None]]
 
@@ -188,6 +194,7 @@ class Publisher:
 
         steps: list[_Step] = [
             expect,
+            partial(self._hold, standing, intended, listed),
             partial(self.keep_map, chunk_map, listed),
             partial(staging.write_durably, target, layout.intent, data),
         ]
@@ -199,6 +206,25 @@ class Publisher:
         if refusals:
             await self._withdraw(None, kept)
             raise refusals[0]
+
+    async def _hold(
+        self, standing: Standing, intended: PublishedCopy, listed: list[PublishedCopy]
+    ) -> None:
+        """Let a long file that is about to be replaced be freed later: that takes a file system long.
+
+        Not where former generations are counted against the free space, nor where that is short.
+        """
+        target, layout = self.attempt.target, self.attempt.layout
+        if standing.stamp is None or standing.stamp.size < _LONG or listed:
+            return
+        try:
+            space = await target.space(layout.vault)
+            if space is not None and space.free > 2 * max(standing.stamp.size, intended.size):
+                await target.hold(layout.destination)
+        except LinkLost:
+            raise
+        except TargetError as error:
+            _log.debug("%s is replaced without being held: %s", layout.destination, error)
 
     async def keep_map(self, chunk_map: ChunkMap, listed: list[PublishedCopy]) -> None:
         """Return when the agent has the map, beside those of all that may be at the target."""

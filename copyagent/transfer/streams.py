@@ -170,8 +170,22 @@ async def digest_chunks(
     wanted = chunk_ranges(indexes, source.identity.size)
     looking = Sending(ExtentSet(), wanted, builder, data, sparse=True)
     done = 0
-    for segment in looking.segments(_READ):
-        await trio.to_thread.run_sync(_look, source, looking, segment, _READ)
-        done += segment[1] - segment[0]
+    segments = looking.segments(_READ)
+    while some := list(_some(segments)):
+
+        def look(some: list[tuple[int, int, bool]] = some) -> None:
+            for segment in some:
+                _look(source, looking, segment, _READ)
+
+        await trio.to_thread.run_sync(look)
+        done += sum(end - start for start, end, _ in some)
         report(done)
     return builder.known()
+
+
+def _some(segments: Iterator[tuple[int, int, bool]]) -> Iterator[tuple[int, int, bool]]:
+    """Return the next segments, of some megabytes together."""
+    size = 0
+    while size < _READ and (segment := next(segments, None)) is not None:
+        size += segment[1] - segment[0]
+        yield segment

@@ -238,6 +238,13 @@ class Target(Protocol):
         them without proof: see `TargetFile.close`.
         """
 
+    async def hold(self, path: str) -> None:
+        """Have one more server process keep the file *path* open until this conversation has ended.
+
+        Then removing its last name takes no time: its blocks are freed when that process ends, for
+        which nobody waits.
+        """
+
     async def lstat(self, path: str) -> TargetEntry | None:
         """Describe what *path* names, without following a symbolic link; None if nothing."""
 

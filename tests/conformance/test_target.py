@@ -1,5 +1,6 @@
 """What a correct connection to a target does; one definition for every implementation."""
 
+import contextlib
 import os
 import shutil
 import stat
@@ -374,6 +375,32 @@ async def test_a_side_is_a_conversation_of_its_own(target: Target, place: Path) 
     assert scope.cancelled_caught
     async with target.side() as side:
         assert await side.list_names(str(place)) == ["tape"]
+
+
+async def test_a_file_that_is_held_is_freed_later(target: Target, place: Path) -> None:
+    def held() -> int:
+        links = [link for own in Path("/proc").glob("[0-9]*/fd") for link in _links(own)]
+        return sum(link.endswith(f"{place}/old (deleted)") for link in links)
+
+    (place / "old").write_bytes(b"former")
+    (place / "new").write_bytes(b"present")
+    await target.hold(f"{place}/old")
+    await target.rename(f"{place}/new", f"{place}/old")
+    assert (place / "old").read_bytes() == b"present"
+    assert held() == 1
+    await target.rename(f"{place}/old", f"{place}/older")
+    with pytest.raises(TargetMissing):
+        await target.hold(f"{place}/old")
+    assert await target.lstat(f"{place}/older") is not None
+
+
+def _links(directory: Path) -> list[str]:
+    found = []
+    with contextlib.suppress(OSError):
+        for entry in directory.iterdir():
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(entry))
+    return found
 
 
 async def test_empty_directories_are_removed(target: Target, place: Path) -> None:
