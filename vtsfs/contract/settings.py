@@ -8,15 +8,17 @@ key readable, is that secret private) is asked in `settings_check`.
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError
 
 from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.naming import LABEL_PATTERN, POOL_PATTERN, NamePatterns, PoolId, TapeId
+from vtsfs.contract.near_names import hint
 from vtsfs.contract.setting_values import (
     AbsolutePath,
     Bandwidth,
@@ -350,12 +352,26 @@ def _salvaged(data: dict[Any, Any], error: ValidationError) -> Settings | None:
         return None
 
 
+def _keys_below(model: type[Model], seen: set[type[Model]]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Model) and kind not in seen:
+                seen.add(kind)
+                yield from _keys_below(kind, seen)
+
+
+#: Every name of a key, whatever section it is of: who mistypes one is asked whether it was meant.
+_KEYS = frozenset(_keys_below(Settings, set()))
+
+
 def _problem(error: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["loc"][-1:] == ("[key]",):
         return f"{key.removesuffix('.[key]')}: is no name of this kind; see vts-autocopy.yaml(5)"
     if error["type"] == "extra_forbidden":
-        return f"{key}: no such setting; see vts-autocopy.yaml(5)"
+        meant = hint(str(error["loc"][-1]), _KEYS, otherwise="; see vts-autocopy.yaml(5)")
+        return f"{key}: no such setting{meant}"
     if error["type"] == "missing":
         return f"{key}: this setting is required"
     text = str(error["msg"]).removeprefix("Value error, ")
