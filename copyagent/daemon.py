@@ -42,9 +42,10 @@ from vtsfs.contract.errors import SettingsError, StateError
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.eventlog import EventLog
-from vtsfs.runtime.files import group_id, lock_file, private_directory, write_atomic
+from vtsfs.runtime.files import group_id, lock_file, private_directory
 from vtsfs.runtime.late_acts import place_of
 from vtsfs.runtime.peers import Peer, user_name
+from vtsfs.runtime.shown_files import write_shown
 from vtsfs.runtime.systemd import Notifier
 from vtsfs.runtime.tasks import run_until_signalled
 
@@ -140,7 +141,12 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
     engine = Engine(book, frozenset({os.uname().nodename}))
     runner = Runner(engine, store, event_log, connect, now)
     runner.licence_desk = LicenceDesk(
-        licence_path(settings), edition.LICENCE_ISSUERS, engine.licensing, runner.ask, wall_ns
+        licence_path(settings),
+        edition.LICENCE_ISSUERS,
+        engine.licensing,
+        runner.ask,
+        wall_ns,
+        settings.service,
     )
     return runner
 
@@ -194,7 +200,7 @@ async def _keep_snapshot(settings: Settings, runner: Runner) -> None:
             document = await runner.ask(status_of(runner))
             data = json.dumps(document, indent=1).encode()
             try:
-                await trio.to_thread.run_sync(write_atomic, path, data, 0o644)
+                await trio.to_thread.run_sync(write_shown, path, data, settings.service)
             except OSError as error:
                 log.warning("the last known state cannot be written to %s: %s", path, error)
         await trio.sleep(SNAPSHOT_S)

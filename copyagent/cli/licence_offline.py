@@ -38,7 +38,7 @@ def install_offline(settings: Settings, request: InstallLicence) -> list[str]:
         advice = next_step(judged.standing, settings.system.name)
         raise RequestFailed(f"not installed: {judged.words}. {advice}")
     with without_agent(settings):
-        store_licence(licence_path(settings), request.text, found)
+        store_licence(licence_path(settings), request.text, found, settings.service)
     return [f"licence installed: {describe(found)}", judged.words]
 
 
@@ -49,7 +49,7 @@ def remove_offline(settings: Settings, request: RemoveLicence) -> list[str]:
         if not find_licence(path, edition.LICENCE_ISSUERS).digest:
             raise RequestFailed("nothing to remove: no licence is installed")
         gone = Installed(user=_user(), because=request.because, at_ns=wall_ns())
-        store_licence(path, "", gone)
+        store_licence(path, "", gone, settings.service)
     return ["licence removed: none", _judged(settings, gone).words]
 
 

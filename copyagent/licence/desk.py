@@ -15,6 +15,7 @@ from copyagent.core.licence import Installed
 from copyagent.core.licensing import Licensing
 from copyagent.core.time import Moment
 from copyagent.licence.place import store_licence, verified
+from vtsfs.contract.settings import Service
 
 #: Lets a question work on the engine between two events, and returns its answer.
 Ask = Callable[[Callable[[Moment], object]], Awaitable[object]]
@@ -22,13 +23,17 @@ Ask = Callable[[Callable[[Moment], object]], Awaitable[object]]
 
 @dataclass(slots=True)
 class LicenceDesk:
-    """Changes the licence in *path*; *ask* reaches the engine, whose part *licensing* is."""
+    """Changes the licence in *path*; *ask* reaches the engine, whose part *licensing* is.
+
+    *service* are the settings that tell who may look at it.
+    """
 
     path: Path
     issuers: Sequence[str]
     licensing: Licensing
     ask: Ask
     wall_ns: Callable[[], int]
+    service: Service = field(default_factory=Service)
     _one_at_a_time: trio.Lock = field(default_factory=trio.Lock)
 
     async def install(self, text: str, because: str, user: str) -> object:
@@ -49,5 +54,5 @@ class LicenceDesk:
             return await self._put("", found)
 
     async def _put(self, text: str, found: Installed) -> object:
-        await trio.to_thread.run_sync(store_licence, self.path, text, found)
+        await trio.to_thread.run_sync(store_licence, self.path, text, found, self.service)
         return await self.ask(partial(self.licensing.take, found))

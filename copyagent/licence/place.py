@@ -1,4 +1,4 @@
-"""Where the licence lies: one small file in the state directory, readable for everybody.
+"""Where the licence lies: one small file in the state directory, for those who may look.
 
 It holds the licence's text and who put it there. It can be written while no agent runs; the agent
 verifies it at its start and puts on record what has changed. All of it blocks.
@@ -15,9 +15,10 @@ from typing import Final
 from copyagent.core.licence import Installed
 from copyagent.licence.token import MAX_TEXT, decode
 from vtsfs.contract.errors import LicenceInvalid, Refused, StateError
-from vtsfs.contract.settings import Settings
+from vtsfs.contract.settings import Service, Settings
 from vtsfs.contract.signals import MALFORMED
-from vtsfs.runtime.files import lock_file, write_atomic
+from vtsfs.runtime.files import lock_file
+from vtsfs.runtime.shown_files import write_shown
 
 _SCHEMA: Final = 1
 #: More than any licence with its remarks takes, in bytes.
@@ -65,9 +66,10 @@ def find_licence(path: Path, issuers: Sequence[str]) -> Installed:
         return Installed(None, str(error), _digest(text), user, because, at_ns)
 
 
-def store_licence(path: Path, text: str, found: Installed) -> None:
+def store_licence(path: Path, text: str, found: Installed, service: Service) -> None:
     """Put *text* in place, durably; an empty one says that the licence was removed, and by whom.
 
+    The file is for those who may look, as *service* names them.
     Raises `StateError` when it cannot be written.
     """
     document = {
@@ -78,7 +80,7 @@ def store_licence(path: Path, text: str, found: Installed) -> None:
         "at_ns": found.at_ns,
     }
     try:
-        write_atomic(path, json.dumps(document, indent=1).encode("ascii") + b"\n", 0o644)
+        write_shown(path, json.dumps(document, indent=1).encode("ascii") + b"\n", service)
     except OSError as error:
         raise StateError(
             f"{path} cannot be written: {error.strerror or error}; nothing was changed"

@@ -79,7 +79,9 @@ def decode(text: str, issuers: Iterable[str]) -> Terms:
     signature, payload = data[:_SIGNATURE_BYTES], data[_SIGNATURE_BYTES:]
     keys = [_key(issuer) for issuer in issuers]
     if not keys:
-        raise LicenceInvalid("this build knows no issuer and can verify no licence; a build from source requires none")
+        raise LicenceInvalid(
+            "this build knows no issuer and can verify no licence; a build from source requires none"
+        )
     if not any(_is_signed(key, signature, CONTEXT + payload) for key in keys):
         raise LicenceInvalid(
             "its signature is not its issuer's: it was changed, or is not for this product"

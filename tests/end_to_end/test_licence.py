@@ -129,7 +129,7 @@ def test_an_installed_licence_lets_all_be_copied_that_waited(licensed: Licensed)
     (act,) = licensed.acts()
     assert "order 7" in act
     assert (licensed.standing, licensed.document()["days_left"]) == ("valid", 365)
-    assert (site.root / "state" / "licence.json").stat().st_mode & 0o777 == 0o644
+    assert (site.root / "state" / "licence.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_removing_it_stops_the_copy_that_runs(licensed: Licensed) -> None:

@@ -20,9 +20,10 @@ _LOCK_TRIES = 10
 _LOCK_PAUSE_S = 0.02
 
 
-def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_atomic(path: Path, data: bytes, mode: int = 0o600, *, group: int | None = None) -> None:
     """Replace *path* by *data*, durably: after any crash it holds the old bytes or the new ones.
 
+    It belongs to this user and *group*, or to this process's own.
     Raises OSError; the old file is then untouched and nothing is left beside it, except that a
     failing fsync of the directory leaves the new file with unknown durability.
     """
@@ -33,6 +34,8 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
             view = memoryview(data)
             while view:
                 view = view[os.write(fd, view) :]
+            if group is not None:
+                os.fchown(fd, -1, group)
             os.fchmod(fd, mode)
             os.fsync(fd)
         finally:

@@ -13,7 +13,7 @@ from copyagent.licence.place import store_licence
 from copyagent.licence.token import MAX_TEXT
 from tests.support.example_settings import EXAMPLE
 from tests.support.licences import Issuer
-from vtsfs.contract.settings import ENVIRONMENT
+from vtsfs.contract.settings import ENVIRONMENT, Service
 from vtsfs.runtime.exits import run_cli
 
 
@@ -51,7 +51,7 @@ def test_what_is_installed_can_be_removed_without_an_agent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "state" / "licence.json"
-    store_licence(path, Issuer().issue(), Installed(digest="d"))
+    store_licence(path, Issuer().issue(), Installed(digest="d"), Service())
     assert run("remove", "--yes", "--because", "sold") == 0
     assert "it counts, and goes on record, at its start" in capsys.readouterr().out
     assert json.loads(path.read_text())["because"] == "sold"

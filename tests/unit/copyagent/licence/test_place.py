@@ -16,7 +16,7 @@ from copyagent.licence.place import (
 from tests.support.example_settings import example_settings
 from tests.support.licences import TERMS, Issuer
 from vtsfs.contract.errors import AgentBusy, LicenceInvalid, Refused, StateError
-from vtsfs.contract.settings import Settings
+from vtsfs.contract.settings import Service, Settings
 from vtsfs.runtime.files import lock_file
 
 ISSUER = Issuer()
@@ -34,7 +34,7 @@ def put(path: Path, text: str = TEXT) -> Installed:
     found = Installed(None, "", "", "anna", "ordered", 17)
     if text:
         found = verified(text, [ISSUER.public], "anna", "ordered", 17)
-    store_licence(path, text, found)
+    store_licence(path, text, found, Service())
     return found
 
 
@@ -43,7 +43,7 @@ def test_what_was_put_there_is_found(settings: Settings) -> None:
     assert find_licence(path, [ISSUER.public]) == Installed()
     assert put(path) == find_licence(path, [ISSUER.public])
     assert find_licence(path, [ISSUER.public]).terms == TERMS
-    assert path.stat().st_mode & 0o777 == 0o644
+    assert path.stat().st_mode & 0o777 == 0o600
     gone = put(path, "")
     assert find_licence(path, [ISSUER.public]) == gone
     assert (gone.digest, gone.user) == ("", "anna")
