@@ -43,6 +43,7 @@ from copyagent.state.history_file import copies_in_file, state_file
 from copyagent.transfer import staging
 from copyagent.transfer.agent_mark import AgentMark
 from copyagent.transfer.guards import read_mark
+from copyagent.transfer.known_digests import KnownDigests
 from copyagent.transfer.layout import Layout
 from copyagent.transfer.own_digest import digest_here
 from copyagent.transfer.published import Reader
@@ -166,12 +167,13 @@ async def _drill(
     settings: Settings, target: str, entries: list[AutoCopy], records: Records
 ) -> list[Written]:
     await trio.to_thread.run_sync(records.begin)
+    known = await trio.to_thread.run_sync(KnownDigests.read, settings.agent_directory() / "digests")
     written = []
     async with own_line(settings, target) as line:
         for vault in dict.fromkeys(entry.target_pool.vault for entry in entries):
             layout = Layout.of(settings, target, TapeId(vault, "-", "-"))
             await _expect_ours(line, layout, settings)
-            lister = Lister(settings, line, records)
+            lister = Lister(settings, line, records, known)
             for entry in entries:
                 if entry.target_pool.vault == vault:
                     await lister.add(entry)
@@ -207,6 +209,7 @@ class Lister:
     settings: Settings
     line: OwnLine
     records: Records
+    known: KnownDigests
     listed: list[Listed] = field(default_factory=list)
     lacking: list[Lacking] = field(default_factory=list)
     progress: ProgressLine = field(default_factory=ProgressLine)
@@ -303,11 +306,14 @@ class Lister:
     async def _digested(self, listed: Listed, layout: Layout, published: PublishedCopy) -> Listed:
         """Come by a digest that is not on record."""
         tape = listed.tape
+        if known := self.known.of(published.root):
+            return replace(listed, sha256=known, how=How.READ_BEFORE)
         self.progress.begin()
         report = partial(self._report, str(tape), published.size)
         backing = self.settings.vaults[tape.vault].backing
         digest = await trio.to_thread.run_sync(digest_here, backing, tape, published, report)
         if digest:
+            self.known.add(published.root, digest)
             return replace(listed, sha256=digest, how=How.READ_HERE)
         if listed.flaw is not None:
             return listed
@@ -323,6 +329,7 @@ class Lister:
             return replace(listed, flaw=Flaw.MISSING, detail="it went away while it was read")
         if root != published.root:
             return replace(listed, flaw=Flaw.WRONG, detail="its content is another one")
+        self.known.add(root, digest)
         return replace(listed, sha256=digest, how=How.READ_BACK)
 
     def _report(self, what: str, total: int, done: int) -> None:

@@ -32,6 +32,7 @@ class How(StrEnum):
     ON_RECORD = "on record"
     READ_HERE = "read here"
     READ_BACK = "read back"
+    READ_BEFORE = "read before"
 
 
 class Flaw(StrEnum):
@@ -162,7 +163,8 @@ def _head(drill: Drill, check_sha256: str) -> list[str]:
         "",
         f"Digests: {hows}. They are of what was published. 'on record' was compared when it was",
         "published; 'read here' is the tape at the source, unchanged since then; 'read back' was",
-        "read from here and found equal to the chunk map on record.",
+        "read from here and found equal to the chunk map on record; 'read before' is of content",
+        "with the same chunk map, which an earlier drill has read.",
     ]
 
 

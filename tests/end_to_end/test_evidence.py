@@ -66,7 +66,7 @@ def test_a_drill(world: World, run: Run) -> None:
     document = json.loads(out)
     (vault,) = document["vaults"]
     assert vault["tapes"] == 3
-    assert vault["digests"] == {"on record": 0, "read here": 3, "read back": 0}
+    assert vault["digests"] == {"on record": 0, "read here": 3, "read back": 0, "read before": 0}
     assert document["unprotected"] == []
     checked = check_there(world)
     assert checked.returncode == 0, checked.stderr

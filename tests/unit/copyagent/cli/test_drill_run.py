@@ -17,6 +17,7 @@ from copyagent.core.drill_list import Drill, Flaw, How
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.state.history_file import state_file
 from copyagent.state.store import Changes, open_store
+from copyagent.transfer.known_digests import KnownDigests
 from tests.support.copy_rig import CopyRig
 from tests.support.example_settings import EXAMPLE, example_settings
 from vtsfs.contract.errors import AgentUnreachable
@@ -57,7 +58,8 @@ async def drilled(rig: CopyRig, settings: Settings) -> Drill:
     records = Records(Ledger(settings), "drsite")
     records.begin()
     async with rig.connect() as target:
-        lister = Lister(settings, OwnLine(settings, "drsite", target), records)
+        known = KnownDigests.read(settings.agent_directory() / "digests")
+        lister = Lister(settings, OwnLine(settings, "drsite", target), records, known)
         await lister.add(settings.autocopy[0])
         return lister.drill("VAULT00")
 
@@ -100,6 +102,18 @@ async def test_how_each_digest_is_come_by_and_what_is_not_in_order(
     assert not found["NEWERBAD"].checkable
     assert [(one.tape.label, one.state) for one in made.lacking] == [("NEVER", "unsynced")]
 
+    # The next drill reads nothing that the first has read, and tells the same of it.
+    for label in ("HERE", "NEWER"):
+        rig.tape(label).unlink()
+    again = {one.tape.label: one for one in (await drilled(rig, settings)).listed}
+    assert {again[label].how for label in ("HERE", "NEWER", "GONE", "SHORT")} == {How.READ_BEFORE}
+    assert {one.tape: one.sha256 for one in again.values()} == {
+        one.tape: one.sha256 for one in found.values()
+    }
+    assert {one.tape: one.flaw for one in again.values()} == {
+        one.tape: one.flaw for one in found.values()
+    }
+
 
 async def test_a_copy_that_is_replaced_meanwhile_is_no_flaw(rig: CopyRig) -> None:
     settings = settings_of(rig)
@@ -109,7 +123,8 @@ async def test_a_copy_that_is_replaced_meanwhile_is_no_flaw(rig: CopyRig) -> Non
     records = Records(Ledger(settings), "drsite", from_file=True)
     save(settings, {"X00001": former})
     async with rig.connect() as target:
-        lister = Lister(settings, OwnLine(settings, "drsite", target), records)
+        known = KnownDigests.read(settings.agent_directory() / "digests")
+        lister = Lister(settings, OwnLine(settings, "drsite", target), records, known)
         (stale,) = list(records.of(settings.autocopy[0].pool))
         done = await rig.copy(job, verify="readback")
         assert isinstance(done, CopyDone)
