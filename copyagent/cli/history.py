@@ -17,6 +17,8 @@ from copyagent.control.client import ask
 from copyagent.control.inquiries import History
 from copyagent.control.protocol import parse_where
 from vtsfs.contract.errors import AgentUnreachable, StateError, UsageError
+from vtsfs.contract.naming import PoolId, TapeId
+from vtsfs.contract.near_names import hint
 from vtsfs.contract.settings import Settings
 
 #: Shown unless something else is asked for.
@@ -93,11 +95,29 @@ def history(
     width = console().width if is_screen() else None
     if as_csv:
         click.echo(csv_rows.header(COLUMNS), nl=False)
-    for entry in map(span.show, entries(settings_to_ask_by(config), request)):
+    found, loaded = False, settings_to_ask_by(config)
+    for entry in map(span.show, entries(loaded, request)):
+        found = True
         if as_csv:
             click.echo(csv_rows.row(entry, COLUMNS), nl=False)
         else:
             click.echo(line_of(entry) if as_json else entry_text(entry, width))
+    if not found:
+        tell_that_nothing_is_known(loaded, request.where)
+
+
+def tell_that_nothing_is_known(settings: Settings, where: TapeId | PoolId | None) -> None:
+    """Say that nothing is on record of *where*; raise `UsageError` if that is a name of nothing."""
+    if where is None:
+        return
+    pool = where.pool_id if isinstance(where, TapeId) else where
+    watched = sorted({str(entry.pool) for entry in settings.autocopy})
+    if str(pool) not in watched:
+        raise UsageError(
+            f"nothing is on record of {where}, and no pool {pool} is watched"
+            f"{hint(str(pool), watched)}"
+        )
+    click.echo(f"nothing is on record of {where} in that time", err=True)
 
 
 def entries(settings: Settings, request: History, *, tell: bool = True) -> Iterator[Document]:

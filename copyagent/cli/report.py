@@ -14,7 +14,7 @@ from copyagent.cli.asking import settings_to_ask_by
 from copyagent.cli.console import LOOK_S, console, is_screen, line_of, printable
 from copyagent.cli.display import folded, how_proven
 from copyagent.cli.entry_text import entry_text
-from copyagent.cli.history import Document, entries
+from copyagent.cli.history import Document, entries, tell_that_nothing_is_known
 from copyagent.cli.patience import patience
 from copyagent.cli.report_display import figures_shown
 from copyagent.cli.spans import Span, span_of, span_options
@@ -117,6 +117,8 @@ def _judge(settings: Settings, wanted: Wanted, *, as_json: bool) -> None:
                 level.saw(entry)
             for proof in proofs:
                 level.add(proof)
+    if not level.kinds:
+        tell_that_nothing_is_known(settings, wanted.where)
     document = {"system": settings.system.name, **level.document(_live(settings, wanted))}
     shown = wanted.span.show(document)
     if as_json:
@@ -136,13 +138,17 @@ def _prove(settings: Settings, wanted: Wanted, *, as_json: bool, as_csv: bool) -
     width = console().width if is_screen() else None
     if as_csv:
         click.echo(csv_rows.header(COLUMNS), nl=False)
+    found = False
     for entry, proofs in walk(settings, wanted, wanted.asked(time.time_ns())):
+        found = found or entry is not None
         for made in _lines(entry, proofs):
             line = wanted.span.show(made)
             if as_csv:
                 click.echo(csv_rows.row(line, COLUMNS), nl=False)
             else:
                 click.echo(line_of(line) if as_json else proof_text(line, width))
+    if not found:
+        tell_that_nothing_is_known(settings, wanted.where)
 
 
 def _lines(entry: Document | None, proofs: list[Proof]) -> Iterator[Document]:

@@ -183,6 +183,17 @@ def test_nothing_at_all(ledgers: Ledgers) -> None:
     assert "No copy was due within 15m: the goal of 100 % is met." in out
 
 
+@pytest.mark.parametrize("command", [["history"], ["report"], ["report", "--csv"]])
+def test_a_name_of_which_nothing_is_known(ledgers: Ledgers, command: list[str]) -> None:
+    ledgers.write(lambda _: None)
+    status, _, err = ledgers.run(*command, "/VAULT00/BIL/X00001")
+    assert status == 2
+    assert "no pool /VAULT00/BIL is watched; did you mean /VAULT00/BILL?" in err
+    status, _, err = ledgers.run(*command, str(TAPE))
+    assert status == 0
+    assert f"nothing is on record of {TAPE} in that time" in err
+
+
 def test_by_the_clock_of_this_system(ledgers: Ledgers, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
