@@ -178,9 +178,12 @@ class _Daemon:
                 outbox=self._outbox,
                 may_acknowledge=_trusted_users(self._settings),
                 status=self.status,
+                place=lambda: (str(self._attachment.backing), self._device),
             )
         )
         self._unmounted = False
+        #: The device of our mount, as major:minor; empty before it is there.
+        self._device = ""
         #: Mounts that were at the mount point before.
         self._layers = 0
         #: Why the mount point stays covered by a dead mount, if it does.
@@ -213,6 +216,7 @@ class _Daemon:
             aside.start_soon(self._overlay.readers.hand_over_forever)
             background.start_soon(self._feed_watchdog)
             session.attach(Operations(self._overlay, self._errors), self._vault, self._mountpoint)
+            self._device = next((at.device for at in layers_at(self._mountpoint)[-1:]), "")
             aside.start_soon(self._announce)
             try:
                 await session.serve()

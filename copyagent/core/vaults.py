@@ -59,6 +59,8 @@ class Feed:
     ignored: int = 0
     examples: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    backing: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,9 @@ class Vaults:
             why = "the overlay did not end cleanly"
         after = min(max(after, hello.floor), hello.highest)
         book.acks[hello.vault] = Acknowledged(hello.outbox_id, after)
-        self.feeds[hello.vault] = Feed(up=True, since_ns=now.wall_ns, trouble="")
+        self.feeds[hello.vault] = Feed(
+            True, now.wall_ns, trouble="", backing=hello.backing, device=hello.device
+        )
         self.cover.speaks(hello.vault)
         book.commands.append(Subscribe(hello.vault, after))
         if after < hello.highest:
@@ -166,8 +170,12 @@ class Vaults:
 
     def seen(self, event: VaultSeen, now: Moment) -> None:
         """Take in what a look at the vault's mount point has shown."""
-        if event.vault in self.feeds:
-            self.cover.seen(event.vault, verdict_of(event), now)
+        feed, known = self.feeds.get(event.vault), self.book.settings.vaults.get(event.vault)
+        if feed is None or known is None:
+            return
+        elsewhere = feed.backing if feed.up and feed.backing != str(known.backing) else ""
+        device = feed.device if feed.up else ""
+        self.cover.seen(event.vault, verdict_of(event, device, elsewhere), now)
 
     def signalled(self, event: SignalSeen, now: Moment) -> None:
         """Take in what an overlay reports, once."""

@@ -28,6 +28,10 @@ from vtsfs.contract.signals import MALFORMED, PROTOCOL
 MAX_LINE = 8 * 1024 * 1024
 
 
+#: What was added to the hello, and is left out where there is nothing to say.
+_LATER = frozenset({"backing", "device"})
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     """What the overlay says first.
@@ -35,6 +39,10 @@ class Hello:
     *outbox_id* is random, made with the outbox. *floor* is the highest number that was acknowledged
     and dropped (0: never any); *highest* the highest ever given out. *unclean* says that signals
     may have been missed (a crash, a failing outbox), so that the vault must be swept.
+
+    *backing* is the directory that the overlay lies over, *device* its mount as ``major:minor``, by
+    which the agent knows the one that is mounted; empty where they are not known, as by the release
+    before.
     """
 
     vault: str
@@ -44,10 +52,13 @@ class Hello:
     unclean: bool
     version: str
     protocol: int = PROTOCOL
+    backing: str = ""
+    device: str = ""
 
     def to_json(self) -> str:
         """Write the hello as one line of JSON, without the line's end."""
-        return json.dumps({"hello": asdict(self)}, separators=(",", ":"))
+        known = {k: v for k, v in asdict(self).items() if v != "" or k not in _LATER}
+        return json.dumps({"hello": known}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -62,6 +73,8 @@ class Hello:
                 unclean=bool(data["unclean"]),
                 version=str(data["version"]),
                 protocol=int(data["protocol"]),
+                backing=str(data.get("backing", "")),
+                device=str(data.get("device", "")),
             )
         except MALFORMED as error:
             raise FeedError(f"not a feed hello: {error!r}") from error

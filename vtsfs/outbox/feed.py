@@ -46,6 +46,8 @@ class Desk:
     #: Users who may acknowledge: root, the service's user, and our own.
     may_acknowledge: frozenset[int]
     status: Callable[[], Status]
+    #: The directory that the overlay lies over, and the device of its mount; empty: not known.
+    place: Callable[[], tuple[str, str]] = lambda: ("", "")
 
 
 class Feed:
@@ -137,6 +139,7 @@ class _Connection:
         meta = self._desk.outbox.meta
         if meta is None:
             return False
+        backing, device = self._desk.place()
         hello = Hello(
             vault=self._desk.vault,
             outbox_id=meta.outbox_id,
@@ -144,6 +147,8 @@ class _Connection:
             highest=meta.highest,
             unclean=self._desk.outbox.needs_sweep,
             version=self._desk.version,
+            backing=backing,
+            device=device,
         )
         await self._send_line(hello.to_json())
         return True

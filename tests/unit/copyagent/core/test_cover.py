@@ -6,7 +6,7 @@ import pytest
 
 from copyagent.core.commands import Subscribe, SweepVault
 from copyagent.core.cover import BOOT_S, GRACE_S, REMIND_S, UNCOVERED_S, verdict_of
-from copyagent.core.events import Answer, Mounted, VaultSeen
+from copyagent.core.events import Answer, FeedOpened, Mounted, VaultSeen
 from copyagent.state.encoding import UNCOVERED, decode, encode
 from tests.support.histories import VAULT, Overlay, make_engine
 from tests.support.playbook import Playbook
@@ -64,6 +64,25 @@ def test_what_is_covered_is_no_alarm() -> None:
     assert verdict_of(WELL, "0:40") == ""
     assert "not the one that reports" in verdict_of(WELL, "0:41")
     assert "over /srv/other" in verdict_of(WELL, elsewhere="/srv/other")
+
+
+def test_the_overlay_that_reports_has_to_be_the_one_that_is_mounted() -> None:
+    play = Playbook(make_engine())
+    hello = Overlay().hello()
+    backing = str(play.engine.book.settings.vaults[VAULT].backing)
+    there = FeedOpened(replace(hello.hello, backing=backing, device="0:40"))
+    play >> there << Subscribe(VAULT, 0) << SweepVault
+    play >> WELL
+    play.wait(60.0)
+    assert told(play) == []
+    play >> replace(WELL, layers=(replace(OURS, device="0:41"),))
+    play.wait(60.0)
+    assert told(play) == ["the overlay that is mounted is not the one that reports"]
+    elsewhere = FeedOpened(replace(there.hello, backing="/srv/other"))
+    play >> elsewhere << Subscribe(VAULT, 0) << SweepVault
+    play >> WELL
+    play.wait(60.0)
+    assert "attached over /srv/other" in told(play)[-1]
 
 
 def test_a_restart_of_the_overlay_is_no_alarm(play: Playbook) -> None:

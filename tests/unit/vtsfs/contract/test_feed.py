@@ -16,6 +16,11 @@ def test_the_hello_of_protocol_1_never_changes() -> None:
     assert Hello.from_json(text).to_json() == text
 
 
+def test_where_it_lies_is_said_if_it_is_known() -> None:
+    hello = Hello("VAULT00", "o", 3, 9, True, "0.1.0", backing="/srv/VAULT00", device="0:40")
+    assert Hello.from_json(hello.to_json()) == hello
+
+
 def test_another_protocol_is_named_with_its_remedy() -> None:
     text = GOLDEN.read_text(encoding="ascii").replace('"protocol":1', '"protocol":2')
     with pytest.raises(FeedError, match=r"VAULT00 speaks feed protocol 2.*same release"):
