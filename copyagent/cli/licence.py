@@ -30,9 +30,9 @@ def show(config: Path, *, as_json: bool) -> None:
     try:
         document = ask(settings.control_socket(), ShowLicence(), timeout=LOOK_S)
     except AgentUnreachable as error:
-        from copyagent.cli.licence_offline import look
+        from copyagent.cli.licence_offline import OfflineLicence
 
-        document = look(settings)
+        document = OfflineLicence(settings).look()
         click.echo(f"copyagent: {error}; what is shown is what the file says", err=True)
     print_document(document, "\n".join(_lines(document)), as_json=as_json)
     if not document["copying"]:
@@ -54,9 +54,9 @@ def install(config: Path, file: Path, because: str, *, as_json: bool) -> None:
     try:
         tell(config, request, as_json=as_json)
     except AgentUnreachable as error:
-        from copyagent.cli.licence_offline import install_offline
+        from copyagent.cli.licence_offline import OfflineLicence
 
-        answers = install_offline(settings, request)
+        answers = OfflineLicence(settings).install(request)
         _tell_offline(settings, answers, error, as_json=as_json)
 
 
@@ -73,9 +73,10 @@ def remove(config: Path, because: str, *, yes: bool, as_json: bool) -> None:
     try:
         tell(config, request, as_json=as_json)
     except AgentUnreachable as error:
-        from copyagent.cli.licence_offline import remove_offline
+        from copyagent.cli.licence_offline import OfflineLicence
 
-        _tell_offline(settings, remove_offline(settings, request), error, as_json=as_json)
+        answers = OfflineLicence(settings).remove(request)
+        _tell_offline(settings, answers, error, as_json=as_json)
 
 
 def _tell_offline(
