@@ -112,7 +112,7 @@ def run_drill(config: Path, wanted: Wanted) -> None:
         for line in _shown(written):
             click.echo(printable(line))
     if flawed := sum(len(one.drill.flawed) for one in written):
-        raise Unprotected(f"{flawed} copies at {target} are not as they should be")
+        raise Unprotected(f"{_tapes(flawed)} at {target} not in order: see above, and {LIST}")
 
 
 def _entries(settings: Settings, target: str, pools: tuple[PoolId, ...]) -> list[AutoCopy]:
@@ -133,7 +133,7 @@ class Records:
 
     ledger: Ledger
     target: str
-    why: dict[TapeId, str] = field(default_factory=dict)
+    shown: dict[TapeId, tuple[str, str]] = field(default_factory=dict)
     from_file: bool = False
 
     def begin(self) -> None:
@@ -152,7 +152,7 @@ class Records:
             return
         for entry in status["attention"]:
             if entry["target"] == self.target:
-                self.why[TapeId.parse(entry["tape"])] = entry["why"]
+                self.shown[TapeId.parse(entry["tape"])] = entry["state"], entry["why"]
 
     def of(self, where: TapeId | PoolId) -> Iterator[OnRecord]:
         """Go through what is on record of *where* at the target, by name."""
@@ -233,8 +233,8 @@ class Lister:
         copies = self.records.of(entry.pool)
         while (copy := await trio.to_thread.run_sync(next, copies, None)) is not None:
             if copy.lacking:
-                why = self.records.why.get(copy.tape, "")
-                self.lacking.append(Lacking(copy.tape, copy.state, copy.lacking_ns, why))
+                state, why = self.records.shown.get(copy.tape, (copy.state, ""))
+                self.lacking.append(Lacking(copy.tape, state, copy.lacking_ns, why))
             if copy.published is not None:
                 found = there.get(copy.tape.label)
                 self.listed.append(await self._settled(copy, copy.published, entry, found))
@@ -346,7 +346,7 @@ def _shown(written: list[Written]) -> Iterator[str]:
         drill = one.drill
         count = sum(listed.checkable for listed in drill.listed)
         hows = ", ".join(f"{drill.hows[how]} {how}" for how in How if drill.hows[how])
-        yield f"{drill.target}, vault {drill.vault}: {count} tapes ({hows or 'no digest'})"
+        yield f"{drill.target}, vault {drill.vault}: {_tapes(count)} ({hows or 'no digest'})"
         yield f"  list: {one.list}"
         yield f"  digests: {one.check}"
         yield f"  sha256 of the digests: {one.digest}"
@@ -358,11 +358,15 @@ def _shown(written: list[Written]) -> Iterator[str]:
     if not lacking:
         yield "Every tape of the pools is there as it is here."
         return
-    yield f"NOT PROTECTED at this moment, {len(lacking)} tapes:"
+    yield f"NOT PROTECTED at this moment: {_tapes(len(lacking))}"
     for at_ns, each in lacking[:MOST_SHOWN]:
         yield f"  {each.words(at_ns)}"
     if len(lacking) > MOST_SHOWN:
         yield f"  ... and {len(lacking) - MOST_SHOWN} more (the list has all)"
+
+
+def _tapes(count: int) -> str:
+    return "1 tape" if count == 1 else f"{count} tapes"
 
 
 def drill_document(system: str, target: str, written: list[Written]) -> dict[str, Any]:

@@ -117,8 +117,10 @@ def _gaps(document: Document) -> list[str]:
     lines = [f"{gap['at']}  {gap['what']}" for gap in document["gaps"]]
     if document["gaps_left_out"]:
         lines.append(f"... and {document['gaps_left_out']} more (copyagent history lists all)")
-    if document["unseen"]:
-        lines.append(f"{document['unseen']} verdicts rest on one witness alone; see above")
+    lines += [
+        f"{count} x {verdict}: not seen by both witnesses, or not to the end"
+        for verdict, count in document["unseen"].items()
+    ]
     if document["begins"] not in {None, document["from"]} and document["from"]:
         lines.append(f"nothing is on record before {document['begins']}: then the history begins")
     return lines

@@ -151,7 +151,7 @@ def _head(drill: Drill, check_sha256: str) -> list[str]:
         "    cd DIRECTORY && sha256sum -c " + CHECK,
         "",
         "where DIRECTORY is the one that this file lies in. It reads every tape from end to end.",
-        f"There are {count} tapes in {CHECK}; the last line says if any has FAILED.",
+        f"{_tapes(count)} in {CHECK}: each is OK, or has FAILED; the end says how many have.",
         "",
         f"That {CHECK} is the one that was written: sha256sum {CHECK}",
         f"    {check_sha256}",
@@ -192,8 +192,12 @@ def _row(one: Listed) -> tuple[str, ...]:
 def _unprotected(drill: Drill) -> list[str]:
     if not drill.lacking:
         return ["Every tape of the source's watched pools was here as it is there."]
-    lines = [f"NOT PROTECTED when this was written, {len(drill.lacking)} tapes:"]
+    lines = [f"NOT PROTECTED when this was written: {_tapes(len(drill.lacking))}"]
     return lines + [f"  {_plain(one.words(drill.at_ns))}" for one in drill.lacking]
+
+
+def _tapes(count: int) -> str:
+    return "1 tape" if count == 1 else f"{count} tapes"
 
 
 def _wrong(one: Listed) -> str:

@@ -189,7 +189,7 @@ class ServiceLevel:
                 self.gaps.add({"at": entry["at"], "what": entry.get("text", "")})
             case Kind.STOPPED:
                 self._ended = f"{entry['at']}: {entry.get('how', '')}"
-            case Kind.LOADED if entry.get("how") == "start":
+            case Kind.LOADED if entry.get("how") == "start" and entry["number"] != 1:
                 self.gaps.add({"at": entry["at"], "what": self._started()})
             case Kind.PRUNED:
                 what = f"{entry.get('count')} older entries are not kept any more"
@@ -298,7 +298,11 @@ class ServiceLevel:
                 )
             },
             "causes": dict(self.causes.most_common()),
-            "unseen": sum(self.verdicts[verdict] for verdict in UNSEEN),
+            "unseen": {
+                verdict: count
+                for verdict, count in self.verdicts.most_common()
+                if verdict in UNSEEN
+            },
             "gaps": self.gaps.shown,
             "gaps_left_out": self.gaps.left_out,
         }

@@ -8,6 +8,7 @@ from copyagent.core.copying import HoldReason
 from copyagent.core.drill_list import Flaw as DrillFlaw
 from copyagent.core.history import Kind
 from copyagent.core.proofs import Outcome
+from copyagent.core.service_level import PERCENTILES
 from copyagent.core.witness import Host, Overlay, Verdict
 from copyagent.schemas.shapes import (
     Schema,
@@ -174,9 +175,12 @@ _FIGURES: Final = {
     "later_generation": whole("Those that a copy of a later generation stands for"),
     "erased": whole("Those whose tape was erased here before"),
     "percent": or_null(number("Within of due, cut, not rounded; null if nothing is due")),
-    "p50_s": or_null(number("Seconds that half of them took at most; null: not made yet")),
-    "p95_s": or_null(number("The same for 95 of 100")),
-    "p99_s": or_null(number("The same for 99 of 100")),
+    **{
+        f"p{percent}_s": or_null(
+            number(f"Seconds that {percent} of 100 took at the most; null: not made yet")
+        )
+        for percent in PERCENTILES
+    },
 }
 _SHOWN: Final = thing(
     {
@@ -218,7 +222,7 @@ REPORT: Final = thing(
         "open_left_out": whole("How many more"),
         "happened": counts("Entries of the history by kind"),
         "causes": counts("Why copies failed or are held"),
-        "unseen": whole("Verdicts without a witness that saw it"),
+        "unseen": counts("Verdicts on what was not seen by both witnesses, or not to the end"),
         "gaps": listed(
             thing({"at": or_null(time("When")), "what": text("What was missed")}),
             "Times at which a witness may have missed something",

@@ -112,19 +112,20 @@ def test_what_is_not_protected_is_named_and_a_newer_tape_is_read_back(
     world.copy("X00002").rename(aside)
     status, out, err = run("drill", "drsite")
     assert status == 50
-    assert "NOT PROTECTED at this moment, 2 tapes:" in out
+    assert "NOT PROTECTED at this moment: 2 tapes" in out
     assert "/VAULT00/BILL/X00010, for " in out
     assert "/VAULT00/BILL/X00011, for " in out
+    assert "waiting (paused): paused by" in out
     assert "1 read back" in out
     assert "NOT IN ORDER: /VAULT00/BILL/X00002: not there" in out
-    assert "1 copies at drsite are not as they should be" in err
+    assert "1 tape at drsite not in order" in err
     checked = check_there(world)
     aside.rename(world.copy("X00002"))
     assert "../../BILL/X00010: OK" in checked.stdout
     assert "../../BILL/X00002: FAILED open or read" in checked.stdout
     shown = (world.staging() / LIST).read_text()
     assert "the tape at the source is newer" in shown
-    assert "NOT PROTECTED when this was written, 2 tapes:" in shown
+    assert "NOT PROTECTED when this was written: 2 tapes" in shown
     # Those of the drill before are replaced, and nothing else is left.
     names = [path.name for path in world.staging().iterdir() if path.name.startswith("DRILL")]
     assert sorted(names) == sorted([CHECK, LIST])

@@ -95,7 +95,7 @@ def test_the_list_tells_how_to_use_it_and_what_it_is_about() -> None:
     assert lines[0] == "Drill of TAPESRV1 at drsite, vault VAULT07, 2026-01-01T00:00:00Z"
     assert f"    cd DIRECTORY && sha256sum -c {CHECK}" in lines
     assert f"    {'d' * 64}" in lines
-    assert f"There are 2 tapes in {CHECK}; the last line says if any has FAILED." in lines
+    assert f"2 tapes in {CHECK}: each is OK, or has FAILED; the end says how many have." in lines
     assert any(line.startswith("Digests: 1 read here, 1 read back.") for line in lines)
     rows = [line.split() for line in lines if line.startswith("DR/X00001")]
     assert rows[0][:5] == [
@@ -107,7 +107,7 @@ def test_the_list_tells_how_to_use_it_and_what_it_is_about() -> None:
     ]
     assert " ".join(rows[1]).endswith("read back the tape at the source is newer")
     assert "  /VAULT07/DR/X00001: not what was published: it has 5 bytes" in lines
-    assert "NOT PROTECTED when this was written, 2 tapes:" in lines
+    assert "NOT PROTECTED when this was written: 2 tapes" in lines
     assert "  /VAULT00/BILL/X00001, for 2h 00m: held: conflict: DEV2" in lines
     assert "  /VAULT00/BILL/X00002, for long: unsynced" in lines
 
