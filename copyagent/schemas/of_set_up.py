@@ -8,7 +8,6 @@ from copyagent.schemas.shapes import (
     listed,
     number,
     or_null,
-    scalar,
     text,
     texts,
     thing,
@@ -56,8 +55,8 @@ RELOAD: Final = thing(
             thing(
                 {
                     "key": text("The dotted key"),
-                    "old": scalar("What it was"),
-                    "new": scalar("What it is to be"),
+                    "old": {"description": "What it was, as the file writes it; null if not there"},
+                    "new": {"description": "What it is to be, likewise"},
                     "takes_effect": text("When it takes effect"),
                 }
             ),
