@@ -29,9 +29,9 @@ PAUSE_S: Final = 1.0
 IN_A_ROW: Final = 20
 
 
-async def keep_bounded(runner: Runner) -> None:
+async def keep_bounded(runner: Runner, *, first_s: float = FIRST_S) -> None:
     """Prune once a day, by the settings that are in force then, until cancelled."""
-    await trio.sleep(FIRST_S)
+    await trio.sleep(first_s)
     while True:
         try:
             await prune(runner)
@@ -40,8 +40,11 @@ async def keep_bounded(runner: Runner) -> None:
         await trio.sleep(EVERY_S)
 
 
-async def prune(runner: Runner, *, at_once: int = AT_ONCE) -> int:
-    """Let entries go that are too old or too many; return how many went. Raises `StateError`."""
+async def prune(runner: Runner, *, at_once: int = AT_ONCE, pause_s: float = PAUSE_S) -> int:
+    """Let entries go that are too old or too many; return how many went. Raises `StateError`.
+
+    *at_once* of them go in one commit, and others have *pause_s* seconds between two.
+    """
     gone, rounds = 0, 0
     while True:
         book = runner.engine.book
@@ -54,7 +57,9 @@ async def prune(runner: Runner, *, at_once: int = AT_ONCE) -> int:
             return gone
         await runner.ask(partial(_prune, runner, cut))
         gone, rounds = gone + cut.count, rounds + 1
-        await trio.sleep(PAUSE_S)
+        if cut.count < at_once:
+            return gone  # the entry that tells of it is one more: never to be chased
+        await trio.sleep(pause_s)
 
 
 def _prune(runner: Runner, cut: Cut, now: Moment) -> None:
