@@ -6,17 +6,21 @@ late as the limit would begin and end its alarm all day. It has caught up when n
 for half the limit.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from copyagent.core.book import Book
 from copyagent.core.owed import BehindAlarm, Way
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.naming import TapeId
+from vtsfs.contract.signals import Access
 from vtsfs.contract.units import format_duration
 
 #: How long an alarm that lasts is not repeated, in seconds.
 REMIND_S = 3600.0
+
+#: How often tapes that are open for very long are looked for, in seconds.
+LOOK_S = 600.0
 
 #: The part of the limit that the oldest copy must be younger than for the alarm to end.
 CAUGHT_UP = 0.5
@@ -24,9 +28,13 @@ CAUGHT_UP = 0.5
 
 @dataclass(slots=True)
 class Behind:
-    """The alarms of one book. *remind* tells when each is repeated (monotonic seconds)."""
+    """The alarms of one book. *remind* tells when each is repeated (monotonic seconds).
+
+    *next_look* is when tapes that are open for very long are looked for again.
+    """
 
     book: Book
+    next_look: float = 0.0
     remind: dict[Way, float] = field(default_factory=dict)
 
     def recover(self, now: Moment) -> None:
@@ -41,6 +49,7 @@ class Behind:
                 continue
             told = Moment(0.0, alarm.told_ns).after(REMIND_S)
             self.remind[way] = now.again(told, REMIND_S).mono
+            self.book.said[messages.FALLEN_BEHIND.id, str(way)] = self.remind[way] - REMIND_S
 
     def follow(self) -> None:
         """End the alarms of ways that the settings in force have no limit for, without a word."""
@@ -51,6 +60,7 @@ class Behind:
 
     def due(self, now: Moment) -> None:
         """Tell what has become true by now."""
+        self._open_for_long(now)
         for way, limit in self._limits().items():
             self._look(way, limit, now)
 
@@ -63,6 +73,20 @@ class Behind:
             elif (oldest := self.book.owed.oldest(way)) is not None:
                 found.append(oldest[1] + limit)
         return found
+
+    def _open_for_long(self, now: Moment) -> None:
+        """What somebody has had open for writing for `mounted_max` is owed from now on, closed or not.
+
+        Nobody is woken for it: each look at a vault brings it here.
+        """
+        if now.mono < self.next_look:
+            return
+        self.next_look = now.mono + LOOK_S
+        before_ns = now.wall_ns - int(self.book.settings.cross_check.mounted_max * 1e9)
+        for record in self.book.active():
+            opened = [s.opened_ns for s in record.open.values() if s.access is Access.WRITE]
+            if opened and min(opened) <= before_ns and self.book.owed.owe(record, now):
+                self.book.dirty.add(record.tape)
 
     def _limits(self) -> dict[Way, float]:
         return {
@@ -77,21 +101,26 @@ class Behind:
         if alarm is None:
             if oldest is not None and now.mono >= oldest[1] + limit:
                 since_ns = now.wall_ns - int((now.mono - oldest[1]) * 1e9)
-                self._tell(way, oldest, BehindAlarm(since_ns, now.wall_ns), now)
+                self._tell(way, oldest, BehindAlarm(since_ns, 0), now)
         elif oldest is None or now.mono - oldest[1] < limit * CAUGHT_UP:
             self._drop(way)
-            took = format_duration(max(now.wall_ns - alarm.since_ns, 0) / 1e9)
-            self.book.say(messages.CAUGHT_UP, pool=way[0], target=way[1], took=took)
+            if alarm.told_ns:
+                took = format_duration(max(now.wall_ns - alarm.since_ns, 0) / 1e9)
+                self.book.say(messages.CAUGHT_UP, pool=way[0], target=way[1], took=took)
         elif now.mono >= self.remind[way]:
-            self._tell(way, oldest, BehindAlarm(alarm.since_ns, now.wall_ns), now)
+            self._tell(way, oldest, alarm, now)
 
     def _tell(
         self, way: Way, oldest: tuple[TapeId, float], alarm: BehindAlarm, now: Moment
     ) -> None:
+        """At most once an hour for one pool and target, also if it catches up in between."""
         tape, since = oldest
-        self.book.behind[way] = alarm
+        told = self.book.unsaid(messages.FALLEN_BEHIND, way, now, REMIND_S)
+        self.book.behind[way] = replace(alarm, told_ns=now.wall_ns) if told else alarm
         self.book.behind_dirty = True
-        self.remind[way] = now.mono + REMIND_S
+        self.remind[way] = self.book.said[messages.FALLEN_BEHIND.id, str(way)] + REMIND_S
+        if not told:
+            return
         self.book.say(
             messages.FALLEN_BEHIND,
             pool=way[0],

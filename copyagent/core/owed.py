@@ -23,7 +23,8 @@ _NS = 1_000_000_000
 class BehindAlarm:
     """That a pool has fallen behind was told, last at *told_ns*.
 
-    *since_ns* is since when its oldest copy was owed then; both since the epoch.
+    *since_ns* is since when its oldest copy was owed then; both since the epoch. *told_ns* is 0 if
+    the former alarm was told so shortly before that this one was not.
     """
 
     since_ns: int
@@ -52,6 +53,16 @@ class Owed:
                 copy.owed_ns = now.wall_ns
                 self._enter((record.tape.pool_id, target), record.tape, now.mono)
         return changed
+
+    def owe(self, record: TapeRecord, now: Moment) -> bool:
+        """Take what *record* lacks for owed though somebody still writes; tell whether that is new."""
+        lacking = [(t, c) for t, c in record.copies.items() if not record.protected_at(t)]
+        for target, copy in lacking:
+            if copy.owed_ns:
+                return False
+            copy.owed_ns = now.wall_ns
+            self._enter((record.tape.pool_id, target), record.tape, now.mono)
+        return bool(lacking)
 
     def forget(self, record: TapeRecord) -> None:
         """Drop all that was owed of a tape that is forgotten."""

@@ -1,12 +1,21 @@
 """Fallen behind: told once when a copy is owed for too long, hourly while it lasts, and at its end."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from copyagent.core import report
-from copyagent.core.commands import Say, StartCopy
-from copyagent.core.copying import CopyHeld, HoldReason, SourceErased
+from copyagent.core import pausing, report, stopping
+from copyagent.core.behind import LOOK_S
+from copyagent.core.commands import Say, StartCopy, Subscribe, SweepVault
+from copyagent.core.copying import (
+    CopyHeld,
+    CopyStopped,
+    CopyWaits,
+    HoldReason,
+    SourceErased,
+    WaitReason,
+)
 from copyagent.core.dates import iso
 from copyagent.core.events import WakeupDue
 from copyagent.state.encoding import BEHIND, decode, encode
@@ -120,6 +129,82 @@ def test_a_held_tape_counts_and_an_erased_one_does_not(play: Playbook, overlay: 
     play >> ended(second, SourceErased(gone=False))
     play.wait(LIMIT)
     assert [s.fields["count"] for s in told(play)] == ["1"]
+
+
+def begin_copy(play: Playbook, overlay: Overlay) -> None:
+    play >> overlay.mounted() >> overlay.dismounted()
+    play.wait(2.0) << StartCopy
+
+
+def paused(play: Playbook, overlay: Overlay) -> None:
+    pausing.pause(play.engine.book, pausing.PauseWanted(str(POOL), "x"), "ann", play.now)
+    play >> overlay.mounted() >> overlay.dismounted()
+
+
+def cancelled(play: Playbook, overlay: Overlay) -> None:
+    begin_copy(play, overlay)
+    stopping.cancel(play.engine.book, stopping.StopWanted(TAPE, "x"), "ann", play.now)
+    play.hand(WakeupDue())
+    play.open.clear()
+    play >> ended(play.job, CopyStopped("withdrawn"))
+
+
+def held_by_operator(play: Playbook, overlay: Overlay) -> None:
+    play >> overlay.mounted() >> overlay.dismounted()
+    stopping.hold(play.engine.book, stopping.StopWanted(TAPE, "x"), "ann", play.now)
+
+
+def unlicensed(play: Playbook, overlay: Overlay) -> None:
+    play.engine.book.licence.required = True
+    play >> overlay.mounted() >> overlay.dismounted()
+
+
+def fenced(play: Playbook, overlay: Overlay) -> None:
+    begin_copy(play, overlay)
+    play >> ended(play.job, CopyWaits(WaitReason.FENCED, "IN-SERVICE"))
+
+
+def never_copied(play: Playbook, overlay: Overlay) -> None:
+    play >> overlay.hello() << Subscribe << SweepVault
+    overlay.write(TAPE)
+    play >> overlay.swept(play.now.mono)
+
+
+@pytest.mark.parametrize(
+    "keep", [paused, cancelled, held_by_operator, unlicensed, fenced, never_copied]
+)
+def test_it_is_an_alarm_even_if_nothing_has_failed(
+    overlay: Overlay, keep: Callable[[Playbook, Overlay], None]
+) -> None:
+    play = begin()
+    keep(play, overlay)
+    for _ in range(3):
+        play.wait(LIMIT)
+        play.open.clear()
+    assert [s.fields["tape"] for s in told(play)] == [str(TAPE)]
+
+
+def test_a_tape_that_is_open_for_a_day_is_owed_though_nobody_has_closed_it(
+    play: Playbook, overlay: Overlay
+) -> None:
+    play >> overlay.mounted()
+    play.wait(86_400.0 - 10) >> WakeupDue()
+    play.wait(LIMIT + LOOK_S - 600) >> WakeupDue()
+    assert told(play) == []
+    play.wait(LIMIT) >> WakeupDue()
+    play.wait(LIMIT) >> WakeupDue()
+    assert len(told(play)) == 1
+
+
+def test_one_that_catches_up_and_falls_behind_again_is_told_once_an_hour(
+    play: Playbook, overlay: Overlay
+) -> None:
+    for _ in range(3):
+        owe(play, overlay)
+        play.wait(LIMIT + 1)
+        play >> overlay.removed()
+        play.wait(60.0)
+    assert (len(told(play)), play.times_said(messages.CAUGHT_UP)) == (1, 1)
 
 
 def test_each_target_has_its_own_alarm(overlay: Overlay) -> None:
