@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copyagent.control.admission import Right
-from copyagent.control.errands import MAX_REASON, Adopt, AtTarget, Release, Relocate, RollBack
+from copyagent.control.errands import (
+    MAX_REASON,
+    Adopt,
+    AtTarget,
+    Drilled,
+    Release,
+    Relocate,
+    RollBack,
+)
 from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.licences import InstallLicence, RemoveLicence, ShowLicence
 from copyagent.control.listings import Queue, Tapes
@@ -62,6 +70,7 @@ REQUESTS: list[Request] = [
     RollBack(TAPE, 3, "the new one is bad"),
     RollBack(TAPE, 3, "the new one is bad", "drsite"),
     AtTarget("fence", "drsite", "in service"),
+    Drilled("drsite", "quarterly", "VAULT00 " + "a" * 64),
     Events(),
     Events("DEV2", TAPE, after=17, since_ns=1, unknown=True, most=5, wait=2.5),
     Events(overlay=True),
