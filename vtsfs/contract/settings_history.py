@@ -14,7 +14,7 @@ LEAST_KEEP = 86_400.0
 class HistoryKept(Model):
     """For how long entries of the history are kept, in seconds, and how many at the most.
 
-    Most of a million entries take a disk some 700 MB; a dismount and its copy are two.
+    Most of a million entries take a disk some 900 MB; a dismount and its copy are two.
     """
 
     keep: Annotated[Seconds, Field(ge=LEAST_KEEP)] = 400 * 86_400.0
