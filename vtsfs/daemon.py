@@ -41,6 +41,7 @@ from vtsfs.runtime.aside import EventsAside, written_aside
 from vtsfs.runtime.files import lock_file, private_directory
 from vtsfs.runtime.mount_table import is_ours, layers_at
 from vtsfs.runtime.sockets import unix_listener
+from vtsfs.runtime.sparing import Sparing
 from vtsfs.runtime.systemd import Notifier
 from vtsfs.runtime.tasks import Starter
 
@@ -171,6 +172,7 @@ class _Daemon:
         )
         self._gate = encryption.build_gate(self._settings, self._encrypted_refused)
         self._overlay: Overlay | None = None
+        self._sparing = Sparing()
         self._feed = Feed(
             Desk(
                 vault=self._vault,
@@ -392,7 +394,9 @@ class _Daemon:
             _logger.error("%s", error)
 
     def _outbox_failed(self, cause: str) -> None:
-        self._events.write(messages.OUTBOX_FAILURE, vault=self._vault, cause=cause)
+        """A disk that is slow now and then fails again and again: it is told once an hour."""
+        if self._sparing.is_due(cause, self._clock.mono_ns() / 1e9):
+            self._events.write(messages.OUTBOX_FAILURE, vault=self._vault, cause=cause)
 
     def _outbox_set_aside(self, path: Path) -> None:
         cause = f"it was damaged and set aside as {path.name}; a new one was begun"
