@@ -12,7 +12,14 @@ from copyagent.core.book import Book, reset_clocks
 from copyagent.core.clock_steps import ClockWatch, set_clock
 from copyagent.core.commands import Command
 from copyagent.core.companions import send_companions_again
-from copyagent.core.copying import CopyDone, CopyHeld, SourceChanged, SourceErased
+from copyagent.core.copying import (
+    CopyDone,
+    CopyHeld,
+    CopyOutcome,
+    HoldReason,
+    SourceChanged,
+    SourceErased,
+)
 from copyagent.core.errands import ends_errand
 from copyagent.core.events import (
     AgentStarted,
@@ -183,11 +190,14 @@ class Engine:
         self.book.dirty.add(event.tape)
         current = isinstance(copy.state, states.Copying) and copy.state.generation == generation
         # Put off, and past recall: the state machine knows what that means.
-        late = (
-            isinstance(copy.state, states.Queued | states.Cancelled | states.Held)
-            and copy.state.generation == generation
-            and isinstance(event.outcome, CopyDone)
-            and copy.wish is None
+        stopped = _was_stopped(copy.state, generation)
+        late = isinstance(event.outcome, CopyDone) and (
+            stopped
+            or (
+                isinstance(copy.state, states.Queued)
+                and copy.state.generation == generation
+                and copy.wish is None
+            )
         )
         if isinstance(event.outcome, CopyDone):
             # Recorded in any case: it is what the target holds, wanted or not by now.
@@ -207,7 +217,9 @@ class Engine:
         if isinstance(event.outcome, CopyHeld) and event.outcome.standing is not None:
             copy.base, copy.intent, copy.override = event.outcome.standing, None, None
             copy.kept = event.outcome.kept
-        if current and ends_errand(copy.wish, event.outcome):
+        if (current or (stopped and _took_place(event.outcome))) and ends_errand(
+            copy.wish, event.outcome
+        ):
             copy.wish = None
         record.forget_changes()
         if current or late:
@@ -264,3 +276,20 @@ class Engine:
             if record is not None:
                 self.book.dirty.add(tape)
                 self.judge.consider(record, now)
+
+
+def _was_stopped(state: states.State, generation: int) -> bool:
+    """Tell whether an operator cancelled the running copy of *generation*, or keeps it back."""
+    match state:
+        case states.Cancelled():
+            return state.generation == generation
+        case states.Held(reason=HoldReason.BY_OPERATOR):
+            return state.generation == generation
+    return False
+
+
+def _took_place(outcome: CopyOutcome) -> bool:
+    """Tell whether the target's name was given to something although the copy was to be stopped."""
+    if isinstance(outcome, CopyHeld):
+        return outcome.standing is not None
+    return isinstance(outcome, CopyDone)

@@ -211,7 +211,7 @@ def _rest(record: TapeRecord, target: str, copy: CopyRecord) -> tuple[str, str]:
         case states.Cancelled() as state:
             again = "a newer complete generation is copied by itself"
             step = f"To copy it after all: copyagent retry {tape}; {again}."
-            return f"cancelled by {state.by}: {state.because}", step if not copy.hold else nothing
+            return f"by {state.by}: {state.because}", step if not copy.hold else nothing
         case states.Unmonitored():
             why = f"autocopy: in the settings does not have its pool copied to {target} any more"
             return why, "Nothing to do; what is known of it is kept."

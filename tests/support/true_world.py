@@ -9,7 +9,7 @@ had been told of that mount. So it can judge every publication by what the agent
 from collections import deque
 from dataclasses import dataclass, field
 
-from copyagent.core import errands
+from copyagent.core import errands, operator
 from copyagent.core.commands import Command, StartCopy, StopCopy
 from copyagent.core.copying import (
     CopyDone,
@@ -42,7 +42,7 @@ from copyagent.core.host_events import (
     VolumeSubstituted,
 )
 from copyagent.core.host_mount import LATE_S
-from copyagent.core.tape import Held
+from copyagent.core.tape import Cancelled, Held
 from tests.support.histories import Overlay, ended, published
 from tests.support.playbook import Playbook
 from tests.support.truth import Broken, Link, Mount, Told, TrueTape, Version
@@ -390,6 +390,29 @@ class TrueWorld:
         except (NameUnknown, RequestFailed):
             return
         self.hand(WakeupDue())
+
+    def let_go(self, tape: TapeId) -> bool:
+        """End an operator's hold of *tape*, if there is one, without a word about its content."""
+        book, now = self.play.engine.book, self.play.now
+        record = book.records.get(tape)
+        held = [] if record is None else [c for c in record.copies.values() if c.hold is not None]
+        if not held:
+            return False
+        before = {id(copy): copy.state for copy in held}
+        operator.release(book, tape, "because", "root", now)
+        # A hold that was there for another reason went with it, on the operator's responsibility.
+        self.tapes[tape].allowed |= any(
+            isinstance(state, Held) and state.reason is not HoldReason.BY_OPERATOR
+            for state in before.values()
+        )
+        self.hand(WakeupDue())
+        return True
+
+    def retry_cancelled(self, tape: TapeId) -> None:
+        """Have copied after all what an operator had cancelled."""
+        if isinstance(self.state_of(tape), Cancelled):
+            operator.retry(self.play.engine.book, tape, "root", self.play.now)
+            self.hand(WakeupDue())
 
     # ---- the oracle ------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from copyagent.core import errands, operator
+from copyagent.core import errands, operator, stopping
 from copyagent.core.book import Book
 from copyagent.core.commands import Command, ProbeTarget, StartCopy, StopCopy, Subscribe, SweepVault
 from copyagent.core.copying import (
@@ -39,6 +39,7 @@ from copyagent.core.events import (
 )
 from copyagent.core.host_events import HostEvent, PolicyCommand, Ring, VolumeSubstituted
 from copyagent.core.report import explain, status
+from copyagent.core.stopping import StopWanted
 from copyagent.core.syncing import SyncWanted, sync
 from copyagent.core.tape import PENDING, Copied, Copying, Failed, Held, Retrying
 from copyagent.core.witness import Verdict
@@ -272,7 +273,10 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(
         tape=tapes,
         what=st.sampled_from(
-            ["retry", "sync", "release", "relocate", "adopt", "roll back", "unfence"]
+            [
+                *("retry", "sync", "release", "relocate", "adopt", "roll back", "unfence"),
+                *("cancel", "hold"),
+            ]
         ),
     )
     def operate(self, tape: TapeId, what: str) -> None:
@@ -284,6 +288,10 @@ class AnyHistory(RuleBasedStateMachine):
                         operator.retry(book, tape, "root", now)
                     case "sync":
                         sync(book, SyncWanted(tape), "root", now)
+                    case "cancel":
+                        stopping.cancel(book, StopWanted(tape, "because"), "root", now)
+                    case "hold":
+                        stopping.hold(book, StopWanted(tape, "because"), "root", now)
                     case "relocate":
                         errands.relocate(book, tape, "because", "root", now)
                     case "adopt":
@@ -386,6 +394,13 @@ class AnyHistory(RuleBasedStateMachine):
                     assert not record.protected
                 if isinstance(copy.state, Retrying | Failed):
                     assert copy.state.failures <= ATTEMPTS
+
+    @invariant()
+    def what_an_operator_keeps_back_is_neither_pending_nor_running(self) -> None:
+        for record in self.play.engine.book.watched():
+            for copy in record.copies.values():
+                if copy.hold is not None:
+                    assert not isinstance(copy.state, (*PENDING, Copying, Failed)), record
 
     @invariant()
     def a_wish_is_over_when_it_was_granted(self) -> None:

@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from copyagent.core import operator, pausing
+from copyagent.core import operator, pausing, stopping
 from copyagent.core.book import Book
 from copyagent.core.engine import Engine
 from copyagent.core.events import WakeupDue
 from copyagent.core.host_events import Ring
 from copyagent.core.pausing import PauseWanted
+from copyagent.core.stopping import StopWanted
 from copyagent.core.tape import Copying
 from copyagent.core.windows import is_open, turns_in_s
 from tests.support.histories import TARGET, make_settings
@@ -194,9 +195,27 @@ class Histories(RuleBasedStateMachine):
     def restart(self, away: float) -> None:
         self.world.restart_agent(away)
 
+    @rule(tape=tapes, kept_back=st.booleans())
+    def stop(self, tape: TapeId, *, kept_back: bool) -> None:
+        """An operator cancels the copy, or keeps the tape's copies back."""
+        book, now = self.world.play.engine.book, self.world.play.now
+        wanted = StopWanted(tape, "because")
+        try:
+            (stopping.hold if kept_back else stopping.cancel)(book, wanted, "root", now)
+        except (NameUnknown, RequestFailed):
+            return
+        self.world.hand(WakeupDue())
+        assert not any(
+            self.world.play.engine.may_publish(t, target, generation)
+            for (t, target), generation in book.running.items()
+            if t == tape
+        )
+
     @rule(tape=tapes)
     def release(self, tape: TapeId) -> None:
         book, now = self.world.play.engine.book, self.world.play.now
+        if self.world.let_go(tape):
+            return
         try:
             operator.release(book, tape, "because", "root", now)
         except (NameUnknown, RequestFailed):
@@ -238,6 +257,9 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.resume()
+        for tape in TAPES:
+            self.world.let_go(tape)
+            self.world.retry_cancelled(tape)
         self.world.wait(turns_in_s(WINDOW, self.world.play.now) + 0.01)
         if not is_open(WINDOW, self.world.play.now):
             self.world.wait(turns_in_s(WINDOW, self.world.play.now) + 0.01)
