@@ -47,7 +47,8 @@ def _counts(document: Document) -> str:
     told = ", ".join(f"{count} {kind}" for kind, count in happened.items() if count)
     return (
         f"{document['dismounts']} dismounts and {document['changes']} changes without one"
-        f"{f' ({verdicts})' if verdicts else ''}; {document['needed_none']} needed no copy"
+        f"{f' ({verdicts})' if verdicts else ''}; {document['needed_copy']} needed a copy, "
+        f"{document['needed_none']} none"
         f"{f', {again} were judged again later' if again else ''}. "
         f"On record besides: {told or 'nothing'}."
     )

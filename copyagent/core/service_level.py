@@ -168,7 +168,8 @@ class ServiceLevel:
     gaps: Bounded = field(default_factory=Bounded)
     open: Bounded = field(default_factory=Bounded)
     not_owed: int = 0
-    again: int = 0
+    needed: int = 0
+    again: Counter[str] = field(default_factory=Counter)
     begins_ns: int = 0
     _ended: str = ""
     _worst: list[tuple[float, int, str, dict[str, Any]]] = field(default_factory=list)
@@ -182,7 +183,10 @@ class ServiceLevel:
         match kind:
             case _ if kind in OWING:
                 self.verdicts[str(entry.get("verdict", ""))] += 1
-                self.again += bool(entry.get("again"))
+                if entry.get("again"):
+                    self.again[kind] += 1
+                else:
+                    self.needed += bool(entry.get("copy_to") or entry.get("held_at"))
             case Kind.FAILED | Kind.HELD | Kind.CANCELLED:
                 self._cause(f"{kind}: {why_of(entry)}")
             case Kind.ALARM if entry.get("message") in GAPS:
@@ -277,9 +281,10 @@ class ServiceLevel:
             "within_s": self.goal.within_s,
             "goal_percent": None if goal is None else float(goal),
             "met": self.met,
-            "dismounts": self.kinds[Kind.DISMOUNTED] - self.again,
-            "judged_again": self.again,
-            "changes": self.kinds[Kind.CHANGED],
+            "dismounts": self.kinds[Kind.DISMOUNTED] - self.again[Kind.DISMOUNTED],
+            "changes": self.kinds[Kind.CHANGED] - self.again[Kind.CHANGED],
+            "judged_again": self.again.total(),
+            "needed_copy": self.needed,
             "needed_none": self.not_owed,
             "verdicts": dict(self.verdicts.most_common()),
             "total": self.total.document(self.goal),

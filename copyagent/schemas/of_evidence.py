@@ -210,6 +210,7 @@ REPORT: Final = thing(
         "dismounts": whole("Dismounts"),
         "judged_again": whole("Verdicts on the same sessions once more"),
         "changes": whole("Changes without a session"),
+        "needed_copy": whole("Those after which at least one target was owed a copy"),
         "needed_none": whole("Those of which nothing needed to be copied"),
         "verdicts": counts("Verdicts"),
         "total": thing(_FIGURES, meaning="The figures of all pools and targets together"),

@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copyagent.core.dates import iso
+from copyagent.core.dates import iso, parse_iso
 from copyagent.core.history import Kind
 from copyagent.core.proofs import Matching, Outcome, Proof
 from copyagent.core.service_level import (
@@ -171,7 +172,9 @@ def test_what_nobody_saw_is_told() -> None:
         {"kind": "alarm", "message": messages.FALLEN_BEHIND.id, "text": "behind"},
         {"kind": "pruned", "count": 17},
         {"kind": "changed", "verdict": "changed without a mount"},
-        {"kind": "dismounted", "verdict": "overlay only"},
+        {"kind": "dismounted", "verdict": "overlay only", "copy_to": "drsite"},
+        {"kind": "dismounted", "verdict": "agreed", "copy_to": "drsite", "again": True},
+        {"kind": "changed", "verdict": "agreed", "again": True},
         {"kind": "dismounted", "verdict": "agreed"},
         {"kind": "failed", "cause": "no room"},
         {"kind": "held", "reason": "conflict", "cause": "DEV2"},
@@ -188,7 +191,8 @@ def test_what_nobody_saw_is_told() -> None:
     ]
     assert document["begins"] == iso(BASE_NS)
     assert document["unseen"] == {"changed without a mount": 1, "overlay only": 1}
-    assert (document["dismounts"], document["changes"]) == (2, 1)
+    assert (document["dismounts"], document["changes"], document["judged_again"]) == (2, 1, 2)
+    assert document["needed_copy"] == 1
     assert document["causes"] == {"failed: no room": 1, "held: conflict: DEV2": 1}
     json.dumps(document)
 
@@ -200,6 +204,65 @@ def test_different_causes_do_not_grow_for_ever() -> None:
     causes = made.document()["causes"]
     assert len(causes) == LISTED + 1
     assert causes["other causes"] == 1000 - LISTED
+
+
+STEP = st.tuples(
+    st.sampled_from(["dismounted", "copied", "held", "kept"]),
+    st.sampled_from(["X00001", "X00002"]),
+    st.sampled_from(["dr1", "dr2", "dr1 dr2"]),
+    st.integers(0, 3000),
+)
+
+
+@given(st.lists(STEP, max_size=30), st.integers(1, 3000))
+def test_the_figures_are_what_a_slow_count_says(
+    steps: list[tuple[str, str, str, int]], within_s: int
+) -> None:
+    """Each dismount is looked at by itself, with all that came after it."""
+    entries: list[Document] = []
+    at_s, generations = 0, Counter[str]()
+    for number, (kind, label, targets, passed) in enumerate(steps, 1):
+        at_s += passed
+        generations[label] += kind == "dismounted"
+        entries.append({
+            "number": number, "at": iso(BASE_NS + at_s * 1_000_000_000), "kind": kind,
+            "tape": f"/VAULT00/BILL/{label}", "generation": generations[label],
+            "target": "" if kind == "dismounted" else targets.split()[0],
+            "copy_to": targets if kind == "dismounted" else "", "size": 5,
+        })  # fmt: skip
+    now_ns = BASE_NS + (at_s + 60) * 1_000_000_000
+    made, matching = ServiceLevel(Asked(BASE_NS, now_ns, now_ns), Goal(within_s)), Matching()
+    for entry in entries:
+        made.saw(entry)
+        for found in matching.take(entry):
+            made.add(found)
+    for found in matching.rest():
+        made.add(found)
+    total = made.document()["total"]
+    slow = Counter(
+        slowly(entry, target, entries, now_ns, within_s)
+        for entry in entries
+        if entry["kind"] == "dismounted"
+        for target in entry["copy_to"].split()
+    )
+    told = {key: total[key] for key in ("within", "late", "missing", "not_yet_due", "erased")}
+    assert {key: count for key, count in told.items() if count} == slow
+    assert total["due"] == slow["within"] + slow["late"] + slow["missing"]
+
+
+def slowly(
+    dismount: Document, target: str, entries: list[Document], now_ns: int, within_s: int
+) -> str:
+    begun_ns = parse_iso(dismount["at"])
+    for entry in entries[dismount["number"] :]:
+        if entry["tape"] != dismount["tape"] or entry["target"] != target:
+            continue
+        if entry["kind"] == "kept":
+            return "erased"
+        if entry["kind"] == "copied" and entry["generation"] >= dismount["generation"]:
+            took_s = (parse_iso(entry["at"]) - begun_ns) / 1e9
+            return "within" if took_s <= within_s else "late"
+    return "missing" if now_ns - begun_ns > within_s * 1e9 else "not_yet_due"
 
 
 def year(count: int) -> Iterator[Document]:
