@@ -21,7 +21,8 @@ def json_schema(name: str | None) -> None:
     if name is None:
         for document in DOCUMENTS.values():
             form = "one a line" if document.lines else "one document"
-            click.echo(f"{document.name} {document.version} ({form}): {', '.join(document.by)}")
+            by = ", ".join(document.by) or document.title
+            click.echo(f"{document.name} {document.version} ({form}): {by}")
         return
     if name not in DOCUMENTS:
         meant = near(name, DOCUMENTS)

@@ -54,6 +54,36 @@ MESSAGES = Metric(
     "Messages to the event log by ID, since the agent was started",
 )
 
+UNWRITTEN = Metric(
+    "event_log_unwritten_messages",
+    "gauge",
+    (),
+    "Messages that the event log is missing since it could not be written; 0 again once it can",
+)
+HISTORY = Metric(
+    "history_entries_total",
+    "counter",
+    (),
+    "Entries of the history that were ever made, in all runs of the agent",
+)
+SETTINGS_CURRENT = Metric(
+    "settings_file_in_force",
+    "gauge",
+    (),
+    "0 if the settings file was found wrong when it was read again, so that it is not in force",
+)
+SETTINGS_AWAITED = Metric(
+    "settings_awaiting_restart", "gauge", (), "Changed settings that only a restart brings in"
+)
+NOTIFY_TOLD = Metric(
+    "notify_told_total", "counter", (), "Messages for which the command of notify.run ended well"
+)
+NOTIFY_FAILED = Metric(
+    "notify_failures_total", "counter", (), "How often the command of notify.run failed"
+)
+NOTIFY_WAITING = Metric(
+    "notify_waiting_messages", "gauge", (), "Messages that wait for the command of notify.run"
+)
 LICENCE_REQUIRED = Metric(
     "licence_required", "gauge", (), "1 if copies are made with a valid licence alone in this build"
 )
@@ -214,6 +244,19 @@ LINK_UNRECOGNISED = Metric(
     "counter",
     ("host",),
     "Events of the tape server that were not understood",
+)
+
+HOST_UNTOLD = Metric(
+    "host_waiting_messages",
+    "gauge",
+    ("host",),
+    "Messages that wait to be told to the host; 0 where it is told nothing",
+)
+HOST_DROPPED = Metric(
+    "host_dropped_messages_total",
+    "counter",
+    ("host",),
+    "Messages that the host was not told, because too many waited",
 )
 
 CATALOGUE: Mapping[str, Metric] = {

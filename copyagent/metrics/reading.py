@@ -73,6 +73,14 @@ class Reader:
         sheet.put(catalogue.SETTINGS, 1, book.settings.digest)
         sheet.put(catalogue.STARTED, book.counters.started_ns / _NS)
         sheet.put_histogram(catalogue.BATCHES, book.counters.batches)
+        sheet.put(catalogue.UNWRITTEN, self.runner.event_log.unwritten)
+        sheet.put(catalogue.HISTORY, book.history.newest)
+        sheet.put(catalogue.SETTINGS_CURRENT, not self.runner.settings_file.trouble)
+        sheet.put(catalogue.SETTINGS_AWAITED, len(self.runner.settings_file.waiting))
+        hook = self.runner.hook.queue
+        sheet.put(catalogue.NOTIFY_TOLD, hook.ran)
+        sheet.put(catalogue.NOTIFY_FAILED, hook.failed)
+        sheet.put(catalogue.NOTIFY_WAITING, len(hook.waiting))
         for number, message in CATALOGUE.items():
             count = book.counters.messages[number]
             sheet.put(catalogue.MESSAGES, count, f"{number:06}", message.severity.name.lower())
@@ -104,6 +112,9 @@ class Reader:
             sheet.put(catalogue.LINK_EVENTS, link.events, host)
             sheet.put(catalogue.LINK_LAST, link.last_ns / _NS, host)
             sheet.put(catalogue.LINK_UNRECOGNISED, tally.unrecognised, host)
+            writer = self.runner.writers.get(host)
+            sheet.put(catalogue.HOST_UNTOLD, writer.waiting if writer else 0, host)
+            sheet.put(catalogue.HOST_DROPPED, writer.dropped if writer else 0, host)
 
     def _put_licence(self, sheet: Sheet, now: Moment) -> None:
         licensing = self.runner.engine.licensing

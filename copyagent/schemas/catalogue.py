@@ -15,7 +15,8 @@ DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 class Document:
     """One kind of document. *by* are the commands that print it; *lines*: one a line, any number.
 
-    The version stands in each document, and in each line, as ``schema``. *title* says what it is.
+    The version stands in each document, and in each line, as ``schema``. *title* says what it is; a
+    kind that no command prints is given to the site's own command for alarms.
     """
 
     name: str
@@ -95,6 +96,7 @@ _ALL: Final = (
         "licence-show", "How this system stands with its licence", of_tapes.LICENCE,
         ("licence show",),
     ),
+    Document("notify", "What notify.run reads about a message", of_set_up.NOTIFY, ()),
     Document(
         "overlay-status", "The overlay of a vault", of_set_up.OVERLAY, ("vtsfs status",)
     ),

@@ -11,6 +11,7 @@ from copyagent.schemas.shapes import (
     text,
     texts,
     thing,
+    time,
     whole,
     word,
 )
@@ -162,6 +163,20 @@ SUPPORT_BUNDLE: Final = thing(
         "left_out": listed(
             thing({"name": text("What is not in it"), "why": text("Why")}), "What is not in it"
         ),
+    }
+)
+
+NOTIFY: Final = thing(
+    {
+        "number": whole("Counts the messages that the command was to be told of"),
+        "id": text("The message's ID, six digits"),
+        "severity": text("Its severity"),
+        "kind": or_null(text("What it is about, as notify.on names it")),
+        "at": or_null(time("When it was written")),
+        "system": text("The system's name"),
+        "text": text("The message's text"),
+        "next_step": text("What to do"),
+        "fields": {"type": "object", "description": "What the text names: tape, target, and so on"},
     }
 )
 

@@ -96,6 +96,11 @@ class EventLog:
         self._torn = False
         self._unwritten = 0
 
+    @property
+    def unwritten(self) -> int:
+        """How many messages the file is missing since it could not be written last."""
+        return self._unwritten
+
     def write(
         self,
         message: Message,

@@ -73,4 +73,5 @@ def test_others_may_find_keys_that_they_do_not_know(document: Document) -> None:
 
 def test_names_are_in_order_and_say_what_they_are() -> None:
     assert list(DOCUMENTS) == sorted(DOCUMENTS)
+    assert [document.name for document in ALL if not document.by] == ["notify"]
     assert all(document.title and not document.title.endswith(".") for document in ALL)

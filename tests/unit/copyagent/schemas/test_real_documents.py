@@ -16,6 +16,7 @@ from copyagent.cli.ems_trial import trial_document
 from copyagent.cli.verify_run import document as verify_document
 from copyagent.core import history, report
 from copyagent.core.audit import Audit, Flaw, Found
+from copyagent.core.calls import Call
 from copyagent.core.copying import (
     CopyFailed,
     CopyHeld,
@@ -28,6 +29,7 @@ from copyagent.core.copying import (
 )
 from copyagent.core.events import CopyEnded
 from copyagent.core.gates import Pause
+from copyagent.core.hook_queue import document_of
 from copyagent.core.host_events import LinkTrouble, Ring
 from copyagent.core.host_report import Found as FoundEvents
 from copyagent.core.host_report import events
@@ -57,6 +59,7 @@ from tests.support.histories import (
 )
 from tests.support.playbook import Playbook, copied_once
 from vtsfs.contract.extents import ExtentSet
+from vtsfs.contract.messages import CATALOGUE
 from vtsfs.contract.naming import PoolId
 from vtsfs.contract.signals import Access, Identity
 
@@ -158,6 +161,12 @@ def check_all(play: Playbook) -> None:
     document = events(found)
     for line in (*document["events"], *document["signals"]):
         check_document("events", {"schema": 1, **line})
+
+
+def test_what_the_sites_own_command_reads() -> None:
+    for message in CATALOGUE.values():
+        call = Call(1, 1, message.id, dict.fromkeys(message.fields, "x"))
+        check_document("notify", document_of(call, "TAPESRV1"))
 
 
 def test_what_is_found_of_copies() -> None:
