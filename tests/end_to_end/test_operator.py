@@ -20,6 +20,8 @@ UNREACHABLE, REFUSED, REQUEST_FAILED, BUSY = 40, 41, 42, 43
 NOBODY = 65534
 #: The service group: root gives the sockets to any group, others only to their own.
 GROUP = grp.getgrgid(1 if os.geteuid() == 0 else os.getegid()).gr_name
+#: The operators' group, likewise.
+OPERATORS = grp.getgrgid(2 if os.geteuid() == 0 else os.getegid()).gr_name
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 #: Becomes another user, with one group, and then does as the command would. What is imported before
@@ -36,7 +38,7 @@ main()
 
 
 def let_a_group_look(site: Site) -> None:
-    site.settings["service"] = {"group": GROUP}
+    site.settings["service"] = {"group": GROUP, "operators": OPERATORS}
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +83,11 @@ def test_status_and_explain_are_one_document_for_people_and_programs(world: Worl
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (("explain", "/VAULT00/BILL/NOSUCH"), REQUEST_FAILED, "nothing is known"),
-        (("explain", "/VAULT00/PAY/X00001"), REQUEST_FAILED, "not under autocopy"),
+        (("explain", "/VAULT00/BILL/NOSUCH"), 2, "nothing is known"),
+        (("explain", "/VAULT00/PAY/X00001"), 2, "not under autocopy"),
         (("explain", "X00001"), 2, "not a tape"),
         (("explain", "/VAULT00/BILL/../../etc"), 2, "not a tape"),
-        (("explain", "/VAULT00/BILL/X\n1"), REQUEST_FAILED, "nothing is known"),
+        (("explain", "/VAULT00/BILL/X\n1"), 2, "nothing is known"),
         (("retry",), 2, "--failed"),
         (("retry", "/VAULT00/BILL/X00001", "--failed"), 2, "--failed"),
         (("release", "/VAULT00/BILL/LOOK01"), 2, "--because"),
@@ -130,8 +132,26 @@ def test_the_service_group_looks_and_does_not_act(world: World) -> None:
 
 
 @needs_root
+def test_the_operators_group_acts_and_its_member_is_named(world: World) -> None:
+    group = grp.getgrnam(OPERATORS).gr_gid
+    for arguments in (
+        ("status",),
+        ("pause", "drsite", "--because", "a trial"),
+        ("resume", "drsite"),
+    ):
+        done = as_nobody(world, *arguments, group=group)
+        assert done.returncode == 0, done.stderr
+    paused, resumed = world.site.events(424170)
+    assert "nobody: pause drsite: a trial" in paused
+    assert "nobody: resume drsite" in resumed
+
+
+@needs_root
 def test_nobody_but_the_owner_opens_a_database(world: World) -> None:
     state = world.site.root / "state"
+    shown = (state / "status.json").stat()
+    assert shown.st_mode & 0o777 == 0o640
+    assert shown.st_gid == grp.getgrnam(GROUP).gr_gid, "who may not look may not read it either"
     for path in (*(state / "agent").iterdir(), *(state / "outbox").iterdir()):
         assert path.stat().st_mode & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0
 
