@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from copyagent.core import on_record
 from vtsfs.contract.errors import NameInvalid, UsageError
+from vtsfs.contract.messages import one_line
 from vtsfs.contract.naming import PoolId, TapeId
 
 #: Most entries of the history, or copies on record, in one answer.
@@ -179,7 +180,7 @@ class Doubt:
             TapeId.parse(given.text("tape")),
             given.text("target"),
             given.number("published_ns"),
-            " ".join(given.text("detail").split())[:MAX_DETAIL],
+            one_line(given.text("detail"))[:MAX_DETAIL],
         )
         given.end()
         return cls(word)

@@ -42,7 +42,7 @@ class Limits:
 
     connections: int = 32
     reserved: int = 8
-    of_one: int = 8
+    of_one: int = 16
     receive: float = 10.0
     carry_out: float = 60.0
     send: float = 30.0
