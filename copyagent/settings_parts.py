@@ -10,6 +10,7 @@ import trio
 
 from copyagent.access import dial_of, link_of, open_wire
 from copyagent.core.host_events import LinkLost, LinkTrouble
+from copyagent.core.settings_keys import session_of
 from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link import run_link
 from copyagent.ems.link_settings import LinkSettings, LinkTally
@@ -142,10 +143,4 @@ def _links_of(settings: Settings) -> Links:
 def _made_of(settings: Settings, name: str, link: LinkSettings) -> object:
     """Return what the link to a host is made of: its settings, and which password it has."""
     password = sha256(link.plan.password.reveal().encode()).digest()
-    host = settings.ems.hosts[name]
-    # What only decisions need, the engine reads for itself; none of it ends a session.
-    session = host.model_copy(
-        update=dict.fromkeys(("lost_after", "remind_every"), 0.0)
-        | {"policy": None, "drives": {}, "timezone": None}
-    )
-    return session, settings.ems.logins, password
+    return session_of(settings, name), password

@@ -19,6 +19,7 @@ from copyagent.core.settings_keys import (
     Changed,
     awaiting_restart,
     difference,
+    session_of,
     ways_of,
     without_restart,
 )
@@ -274,7 +275,7 @@ def _of_hosts(old: Settings, new: Settings) -> Iterator[str]:
     for host in sorted(after.keys() - before.keys()):
         yield f"host {host} is listened to from now on"
     for host in sorted(before.keys() & after.keys()):
-        if before[host] != after[host] or old.ems.logins != new.ems.logins:
+        if session_of(old, host) != session_of(new, host):
             yield f"the link to host {host} is begun anew, from where it had come"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.processes import identify, send_signal
 from tests.support.world import ATTEMPT_FAILED, POOL, World, content, open_world
+from vtsfs.contract.errors import SettingsError
 
 pytestmark = [pytest.mark.mount, pytest.mark.ssh]
 
@@ -45,7 +46,9 @@ def test_a_running_copy_is_stopped_for_other_settings_of_its_target_and_goes_on(
     world: World,
 ) -> None:
     target(world)["bandwidth"] = "20 KiB/s"
-    said = reload(world, "--because", "a narrow line")
+    world.site.write_settings()
+    command = ("copyagent", "reload", "--json", "--because", "a narrow line")
+    said = json.loads(world.site.must(*command))
     assert said["result"] == "applied"
     assert [change["key"] for change in said["changes"]] == ["targets.drsite.bandwidth"]
     (line,) = world.site.events(ACTION)
@@ -90,14 +93,14 @@ def test_a_wrong_file_is_told_whole_and_changes_nothing(world: World) -> None:
 
 def test_a_pool_that_leaves_with_what_it_owes_is_owed_it_when_it_is_back(world: World) -> None:
     entry = world.site.settings["autocopy"].pop()
-    said = reload(world, "--dry-run")
+    said = reload(world, dry_run=True)
     assert said["result"] == "dry run"
     assert said["consequences"] == [f"pool {POOL} leaves AutoCopy with no unprotected tape"]
     assert world.pool_status()["pool"] == POOL
     world.site.must("copyagent", "pause", "drsite", "--because", "nothing is to be copied yet")
     world.tape("X00003").write_bytes(content())
     world.wait_for("X00003", "waiting")
-    said = reload(world, "--because", "the pool moves out")
+    said = reload(world, "the pool moves out")
     assert said["left_unprotected"] == [f"{POOL} to drsite: 1"]
     assert len(world.site.events(LEFT)) == 1
     assert world.site.status()["pools"] == []
@@ -131,6 +134,34 @@ def test_sighup_does_what_reload_does(world: World) -> None:
     world.site.wait(lambda: file_status(world)["not_in_force"], "the file is refused")
     del world.site.settings["traffic"]
     reload(world)
+
+
+def test_hosts_come_change_and_go(world: World) -> None:
+    printed = world.root / "events"
+    printed.write_text("")
+    host: dict[str, Any] = {"access": "file", "file": str(printed)}
+    without = world.site.settings["ems"]
+    world.site.settings["ems"] = {"hosts": {"DEV2": host}}
+    said = reload(world)
+    assert "host DEV2 is listened to from now on" in said["consequences"]
+    assert said["begun_anew"] == ["link to DEV2"]
+    world.site.wait(lambda: world.site.status()["hosts"][0]["up"], "the link is up")
+    host["remind_every"] = "2h"
+    assert reload(world)["begun_anew"] == []
+    host["silence"] = "1h"
+    said = reload(world)
+    assert said["begun_anew"] == ["link to DEV2"]
+    assert "the link to host DEV2 is begun anew, from where it had come" in said["consequences"]
+    world.site.wait(lambda: world.site.status()["hosts"][0]["up"], "the link is up again")
+    # Settings that forbid what they ask for elsewhere are refused as a whole.
+    host["file"] = str(world.root / "other")
+    host["vaults"] = ["VAULT07"]
+    with pytest.raises(SettingsError, match="VAULT07"):
+        reload(world)
+    assert world.site.status()["hosts"][0]["up"]
+    world.site.settings["ems"] = without
+    reload(world)
+    assert world.site.status()["hosts"] == []
 
 
 def test_an_agent_does_not_start_with_a_wrong_file_and_tells_all_of_it(world: World) -> None:
