@@ -110,6 +110,9 @@ def test_what_is_not_protected_is_named_and_a_newer_tape_is_read_back(
     world.site.wait(lambda: world.state("X00010").startswith("waiting"), "it waits")
     aside = world.far / "aside"
     world.copy("X00002").rename(aside)
+    left = world.staging() / f"{LIST}.0123456789abcdef.new"
+    left.write_bytes(b"of a drill that was broken off")
+    os.utime(left, (1, 1))
     status, out, err = run("drill", "drsite")
     assert status == 50
     assert "NOT PROTECTED at this moment: 2 tapes" in out

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from copyagent.cli import drill
-from copyagent.cli.drill_run import Lister, Records
+from copyagent.cli.drill_listing import Lister, Records
 from copyagent.cli.ledger import Ledger
 from copyagent.cli.own_line import OwnLine
 from copyagent.core import tape as states
