@@ -23,12 +23,11 @@ def world() -> Iterator[World]:
         yield opened
 
 
-def reload(world: World, *options: str) -> dict[str, Any]:
+def reload(world: World, because: str = "a test", *, dry_run: bool = False) -> dict[str, Any]:
     """Write the settings and have them read again; return the answer."""
     world.site.write_settings()
-    document: dict[str, Any] = json.loads(
-        world.site.must("copyagent", "reload", "--json", *options)
-    )
+    socket = world.site.root / "run" / "copyagent.sock"
+    document: dict[str, Any] = ask(socket, Reload(because, dry_run))
     return document
 
 
