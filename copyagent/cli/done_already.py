@@ -1,7 +1,6 @@
 """What a command has done itself, at a target or here, is told to the agent for the record."""
 
 import os
-from pwd import getpwuid
 
 import click
 
@@ -11,6 +10,7 @@ from vtsfs.contract.errors import AgentUnreachable
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.late_acts import LateAct, leave, place_of
+from vtsfs.runtime.peers import user_name
 
 
 def put_on_record(settings: Settings, act: AtTarget | Drilled) -> list[str]:
@@ -36,7 +36,4 @@ def _late(act: AtTarget | Drilled) -> LateAct:
 
 def own_name() -> str:
     """Name who runs this as the control socket would, whatever the environment says."""
-    try:
-        return getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
+    return user_name(os.getuid())

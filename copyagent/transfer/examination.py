@@ -101,7 +101,7 @@ class Examination:
                     f"fence for {layout.pool}",
                     f"{path} says that the target is in service: nothing is written there",
                     "take the fence away when that is over: copyagent unfence "
-                    f"{self.questions.target}",
+                    f"{self.questions.target} --because TEXT",
                 )
                 return True
         return False

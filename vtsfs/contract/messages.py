@@ -230,8 +230,8 @@ MOUNTED_TOO_LONG = Message(
 FENCED = Message(
     424134,
     "Copies to {target} wait: it is fenced (IN-SERVICE in its staging directory)",
-    "The target is in service. When it is not: copyagent unfence {target}, or remove the file "
-    "IN-SERVICE there; copies then go on by themselves.",
+    "The target is in service. When it is not: copyagent unfence {target} --because TEXT, or remove the "
+    "file IN-SERVICE there; copies then go on by themselves.",
 )
 COPY_WRONG = Message(
     624144,

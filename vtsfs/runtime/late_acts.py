@@ -11,10 +11,10 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pwd import getpwuid
 
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.files import write_atomic
+from vtsfs.runtime.peers import user_name
 
 #: The longest name that is taken from the environment, in characters.
 _LONGEST_NAME = 64
@@ -76,10 +76,7 @@ def who(environment: Mapping[str, str]) -> str:
     It is no more than a hint, for root can set it to anything.
     """
     uid = os.getuid()
-    try:
-        name = getpwuid(uid).pw_name
-    except KeyError:
-        name = f"uid {uid}"
+    name = user_name(uid)
     by = environment.get("SUDO_USER", "")
     if uid != 0 or not by or not by.isprintable() or by == name:
         return name

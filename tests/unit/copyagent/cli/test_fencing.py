@@ -1,5 +1,6 @@
 """Fencing and taking over by command, at a real server and without an agent."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tests.support.example_settings import EXAMPLE
 from tests.support.sshd import ADDRESS, Sshd
 from vtsfs.contract.settings import ENVIRONMENT, Settings, parse_settings
 from vtsfs.runtime.exits import run_cli
+from vtsfs.runtime.late_acts import left, place_of
+from vtsfs.runtime.peers import user_name
 
 pytestmark = pytest.mark.ssh
 
@@ -54,8 +57,8 @@ def test_a_fence_says_who_and_why(
     assert fence.read_text().endswith(": it takes over\n")
     told = capsys.readouterr()
     assert f"{fence}: nothing is published in this vault now" in told.out
-    assert "done, but not in the event log: no agent answers" in told.err
-    assert run("unfence", "drsite") == 0
+    assert "done, but NOT on record: no agent answers" in told.err
+    assert run("unfence", "drsite", "--because", "it is back") == 0
     assert not fence.exists()
 
 
@@ -72,10 +75,23 @@ def test_taking_over_replaces_the_other_s_mark(settings: Settings, vault: Path) 
 
 @pytest.mark.usefixtures("settings")
 def test_a_target_of_another_name_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("fence", "drsit") == 2
+    assert run("fence", "drsit", "--because", "x") == 2
     assert "did you mean drsite?" in capsys.readouterr().err
-    assert run("take-over", "drsite") == 2
-    assert "--because" in capsys.readouterr().err
+    for command in ("take-over", "fence", "unfence"):
+        assert run(command, "drsite") == 2
+        assert "--because" in capsys.readouterr().err
+
+
+def test_what_was_done_without_an_agent_is_left_for_the_next(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.agent_directory().mkdir(parents=True)
+    assert run("fence", "drsite", "--because", "it takes over") == 0
+    assert "done; it goes on record when an agent runs" in capsys.readouterr().err
+    ((_, act),) = left(place_of(settings))
+    assert act is not None
+    assert (act.action, act.about, act.because) == ("fence", "drsite", "it takes over")
+    assert act.user == user_name(os.getuid())
 
 
 @pytest.mark.usefixtures("settings")
@@ -83,5 +99,5 @@ def test_a_target_that_does_not_answer_is_told(
     sshd: Sshd, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sshd.stop()
-    assert run("fence", "drsite") == 60
+    assert run("fence", "drsite", "--because", "x") == 60
     assert "cannot be reached" in capsys.readouterr().err
