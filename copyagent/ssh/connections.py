@@ -3,8 +3,7 @@
 Logging in takes longer than copying a small tape. What must be a copy's own is the server process
 that may still write for it, and that is one channel: a connection is handed on only after every
 channel of the copy before, but those that only held a file, was closed at both ends with nothing
-unanswered. Two copies never share
-one at the same time.
+unanswered. Two copies never share one at the same time.
 """
 
 from collections.abc import AsyncIterator

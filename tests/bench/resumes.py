@@ -1,4 +1,4 @@
-"""A copy of 2 GiB that loses its line at 90 %: how much the next attempt sends again.
+"""A copy of 512 MiB that loses its line at 90 %: how much the next attempt sends again.
 
 A proxy cuts the connection when nine tenths of the tape have passed it, and counts what the second
 attempt sends; the limit is 11 % of the tape. Beside it stand rsync's figures where it is told to keep
@@ -16,7 +16,6 @@ import trio
 from copyagent.core.copying import CopyDone, CopyFailed
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.sftp import connect
-from tests.bench import deltas
 from tests.bench.deltas import CIPHER, MIB, make_tape, need_rsync, pin
 from tests.bench.limits import limit_row
 from tests.bench.ratios import Row
@@ -24,6 +23,8 @@ from tests.support.copy_rig import CopyRig
 from tests.support.sshd import ADDRESS, Sshd
 from tests.support.tcp_proxy import open_proxy
 
+#: What is counted are bytes; they come through a proxy that takes its time.
+SIZE = 512 * MIB
 SHARE = 0.90
 LIMIT_PERCENT = 11.0
 
@@ -47,20 +48,20 @@ class Resume:
     @property
     def effort(self) -> str:
         """Say how much there is to do."""
-        return f"{self.rounds} rounds, {deltas.SIZE // MIB} MiB, cut at {SHARE:.0%}"
+        return f"{self.rounds} rounds, {SIZE // MIB} MiB, cut at {SHARE:.0%}"
 
     def rows(self, directory: Path) -> list[Row]:
         """Measure in an empty directory."""
         need_rsync()
         with Sshd(directory / "sshd") as sshd:
             rig = CopyRig(directory, sshd)
-            make_tape(rig.tape(), deltas.SIZE)
+            make_tape(rig.tape(), SIZE)
             found = [trio.run(_ours, rig, number + 1) for number in range(self.rounds)]
             theirs = trio.run(_theirs, rig, directory / "rsync")
-        percent = [100 * one.sent / deltas.SIZE for one in found]
+        percent = [100 * one.sent / SIZE for one in found]
         more = {
             "s": found[-1].took_s,
-            "% of the tape, rsync --partial": 100 * theirs.sent / deltas.SIZE,
+            "% of the tape, rsync --partial": 100 * theirs.sent / SIZE,
             "s, rsync --partial": theirs.took_s,
         }
         unit = "% of the tape"
@@ -75,7 +76,7 @@ async def _ours(rig: CopyRig, generation: int) -> Resumed:
         settings = rig.settings(port=proxy.port)
         job = replace(rig.job(generation=generation), base=None)
         rig.published().unlink(missing_ok=True)
-        proxy.cut_after(int(SHARE * deltas.SIZE))
+        proxy.cut_after(int(SHARE * SIZE))
         failed = await rig.copy(job, connecting=lambda: connect(settings))
         if not isinstance(failed, CopyFailed):
             raise AssertionError(f"the line was cut, and yet: {failed}")
@@ -95,7 +96,7 @@ async def _theirs(rig: CopyRig, directory: Path) -> Resumed:
         target = f"{rig.sshd.user}@{ADDRESS}:{directory}/"
         command = ["rsync", "--partial", "--no-whole-file", "--times", "-e", " ".join(program)]
         command += [str(rig.tape()), target]
-        proxy.cut_after(int(SHARE * deltas.SIZE))
+        proxy.cut_after(int(SHARE * SIZE))
         await trio.run_process(command, check=False, stderr=subprocess.DEVNULL)
         before, begun = proxy.sent, time.perf_counter()
         await trio.run_process(command)
