@@ -116,14 +116,15 @@ FACTS: Final[Mapping[Kind, Mapping[str, Schema]]] = {
         "count": whole("How many there are"),
     },
 }
-_MAYBE_LOADED: Final = {
+_MAYBE: Final = {
+    "done": time("When an act was done of which the agent learned later"),
     "waiting": text("Keys that only a restart brings in"),
     "left": text("Pools that left AutoCopy with unprotected tapes"),
 }
 
 _ALL_FACTS: Final = {
     name: scalar("It depends on kind what this is") | {"$comment": "see allOf"}
-    for facts in (*FACTS.values(), _MAYBE_LOADED)
+    for facts in (*FACTS.values(), _MAYBE)
     for name in facts
 }
 
