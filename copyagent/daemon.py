@@ -135,6 +135,7 @@ def _assemble(settings: Settings, store: Store, event_log: EventLog) -> Runner:
         ),
         floods=known.floods,
         calls=known.calls,
+        said=known.said,
         uncovered=known.uncovered,
         history=History(settings.digest, known.history_newest, known.history_chain),
     )

@@ -36,7 +36,7 @@ class Saving:
             self._acks, self._baselines = dict(book.acks), set(book.baselines)
             changes.put_acks(book.acks)
             changes.put_baselines(book.baselines)
-        self._put_alarms(changes)
+        self._put_alarms(changes, now)
         if book.pauses_dirty:
             changes.put_pauses(book.pauses)
         if book.licence.dirty:
@@ -63,8 +63,11 @@ class Saving:
         changes.put_heard(self._book.journal.news(mono, along=along))
         changes.put_reported(self._book.reports.news(mono, along=along))
 
-    def _put_alarms(self, changes: Changes) -> None:
+    def _put_alarms(self, changes: Changes, now: Moment) -> None:
         book = self._book
+        if book.said.dirty:
+            changes.put_said(book.said.kept(now.wall_ns))
+            book.said.dirty = False
         if book.behind_dirty:
             changes.put_behind(book.behind)
         if book.uncovered_dirty:

@@ -49,7 +49,6 @@ class Behind:
                 continue
             told = Moment(0.0, alarm.told_ns).after(REMIND_S)
             self.remind[way] = now.again(told, REMIND_S).mono
-            self.book.said[messages.FALLEN_BEHIND.id, str(way)] = self.remind[way] - REMIND_S
 
     def follow(self) -> None:
         """End the alarms of ways that the settings in force have no limit for, without a word."""
@@ -118,7 +117,8 @@ class Behind:
         told = self.book.unsaid(messages.FALLEN_BEHIND, way, now, REMIND_S)
         self.book.behind[way] = replace(alarm, told_ns=now.wall_ns) if told else alarm
         self.book.behind_dirty = True
-        self.remind[way] = self.book.said[messages.FALLEN_BEHIND.id, str(way)] + REMIND_S
+        last = self.book.said.at((messages.FALLEN_BEHIND.id, str(way)))
+        self.remind[way] = (now.mono if last is None else last) + REMIND_S
         if not told:
             return
         self.book.say(

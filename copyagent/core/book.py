@@ -23,6 +23,7 @@ from copyagent.core.link import Link
 from copyagent.core.monitored import follow_settings, place_of, wake_where_settings_changed
 from copyagent.core.owed import BehindAlarm, Owed, Way
 from copyagent.core.queues import CopyKey, Queues
+from copyagent.core.quiet import Quiet
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.retry import REST_TIMES, Ladder
 from copyagent.core.shelf import Shape, Shelf
@@ -121,7 +122,7 @@ class Book:
     uncovered_dirty: bool = False
     pauses_dirty: bool = False
     commands: list[Command] = field(default_factory=list)
-    said: dict[tuple[int, str], float] = field(default_factory=dict)
+    said: Quiet = field(default_factory=Quiet)
 
     def __post_init__(self) -> None:
         self._survey()
@@ -304,12 +305,7 @@ class Book:
 
     def unsaid(self, message: Message, about: object, now: Moment, quiet_s: float) -> bool:
         """Tell whether *message* was not written about the same thing for *quiet_s*; it is now."""
-        key = (message.id, str(about))
-        last = self.said.get(key)
-        if last is not None and now.mono < last + quiet_s:
-            return False
-        self.said[key] = now.mono
-        return True
+        return self.said.is_due((message.id, str(about)), now.mono, now.wall_ns, quiet_s)
 
     def _index(self, record: TapeRecord) -> None:
         for target in record.copies:

@@ -94,11 +94,6 @@ class Cover:
             if vault not in watched:
                 self.forget(vault)
                 continue
-            told = Moment(0.0, alarm.told_ns).after(REMIND_S)
-            left = now.again(told, REMIND_S).mono - now.mono
-            self.book.said[messages.NOT_COVERED.id, _about(vault, alarm.cause)] = (
-                now.mono - REMIND_S + left
-            )
             known = self.looks if alarm.looked else self.feeds
             known[vault] = Trouble(now.mono - UNCOVERED_S, alarm.cause)
 
@@ -161,7 +156,7 @@ class Cover:
             if due is None:
                 continue
             alarm = self.alarms.get(vault)
-            said = self.book.said.get((messages.NOT_COVERED.id, _about(vault, due[1].cause)))
+            said = self.book.said.at((messages.NOT_COVERED.id, _about(vault, due[1].cause)))
             begun = alarm is not None and alarm.cause == due[1].cause
             found.append(said + REMIND_S if begun and said is not None else due[0])
         return found

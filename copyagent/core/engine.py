@@ -155,6 +155,7 @@ class Engine:
         book = self.book
         book.counters.started_ns = now.wall_ns
         reset_clocks(book.records.active(), now)
+        book.said.recover(now.mono, now.wall_ns)
         self.links.recover(now)
         self.targets.recover(now)
         self.traffic.recover(now)

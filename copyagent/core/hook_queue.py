@@ -98,7 +98,7 @@ class HookQueue:
             self.ran += 1
             if self.trouble:
                 self.trouble = ""
-                self.book.said.pop((messages.HOOK_FAILED.id, ""), None)
+                self.book.said.forget((messages.HOOK_FAILED.id, ""))
                 self.book.say(messages.HOOK_WORKS)
         if calls.left_out and not calls.waiting:
             self.book.say(messages.HOOK_LEFT_OUT, count=calls.left_out)

@@ -265,10 +265,10 @@ class Vaults:
             gone=gone,
             ignored=event.ignored,
         )
-        self._tell_unsynced(event.vault)
+        self._tell_unsynced(event.vault, now)
         self.next_sweep = now.mono + book.settings.sweep.interval
 
-    def _tell_unsynced(self, vault: str) -> None:
+    def _tell_unsynced(self, vault: str, now: Moment) -> None:
         counts: dict[str, int] = {}
         for record in self.book.active():
             if any(isinstance(copy.state, states.Unsynced) for copy in record.copies.values()):
@@ -278,7 +278,7 @@ class Vaults:
             if not shape.protected:
                 counts[pool] = counts.get(pool, 0) + count
         for pool in sorted(self.book.pools_of(vault) & counts.keys()):
-            self.book.say(messages.UNSYNCED, pool=pool, count=counts[pool])
+            self.book.say_once(messages.UNSYNCED, pool, now, pool=pool, count=counts[pool])
 
     def sweeps_due(self, now: Moment) -> None:
         """Ask for the sweeps whose time has come."""

@@ -35,6 +35,7 @@ BEHIND: TypeAdapter[list[tuple[PoolId, str, BehindAlarm]]] = TypeAdapter(
 PAUSES: TypeAdapter[dict[str, Pause]] = TypeAdapter(dict[str, Pause])
 UNCOVERED: TypeAdapter[dict[str, CoverAlarm]] = TypeAdapter(dict[str, CoverAlarm])
 CALLS: TypeAdapter[Calls] = TypeAdapter(Calls)
+SAID: TypeAdapter[list[tuple[int, str, int]]] = TypeAdapter(list[tuple[int, str, int]])
 FLOODS: TypeAdapter[list[tuple[Matter, Run]]] = TypeAdapter(list[tuple[Matter, Run]])
 LICENCE: TypeAdapter[LicenceMemory] = TypeAdapter(LicenceMemory)
 FIELDS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])

@@ -10,7 +10,7 @@ Tables (schema version 2, in ``meta``):
                fallen behind), ``links`` (how far each host was heard, and what was told of its link),
                ``pauses`` (what operators have paused), ``floods`` (messages that are counted to be
                told together), ``uncovered`` (vaults of which it was told that they are not covered),
-               ``calls`` (what the site's own command is still to be told)
+               ``calls`` (what the site's own command is still to be told), ``said`` (what was said lately)
 ``heard``      what the hosts said lately, JSON by number: the journal of ``copyagent events``
 ``reported``   what the overlays reported lately, JSON by number, with the time of its arrival
 ``history``    what became of copies, JSON by number, chained (`copyagent.state.history_rows`)
@@ -38,8 +38,8 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from copyagent.core.book import Acknowledged
-from copyagent.core.chain import START
 from copyagent.core.calls import Calls
+from copyagent.core.chain import START
 from copyagent.core.commands import Say
 from copyagent.core.floods import Floods
 from copyagent.core.gates import Pause
@@ -50,6 +50,7 @@ from copyagent.core.journal import KEPT, Entry, Journal, Report, Reports
 from copyagent.core.licence import LicenceMemory
 from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm, Way
+from copyagent.core.quiet import Quiet, remembered
 from copyagent.core.records import TapeRecord
 from copyagent.core.shelf import Shelf
 from copyagent.core.uncovered import CoverAlarm
@@ -107,6 +108,7 @@ class Remembered:
     licence: LicenceMemory = field(default_factory=LicenceMemory)
     floods: Floods = field(default_factory=Floods)
     calls: Calls = field(default_factory=Calls)
+    said: Quiet = field(default_factory=Quiet)
     uncovered: dict[str, CoverAlarm] = field(default_factory=dict)
     history_newest: int = 0
     history_chain: str = START
@@ -188,6 +190,10 @@ class Changes:
         """Save which vaults are not covered, and when that was told."""
         self.knowledge["uncovered"] = encode(encoding.UNCOVERED, dict(alarms))
 
+    def put_said(self, said: list[tuple[int, str, int]]) -> None:
+        """Save what was said lately, so that it is not said again too soon."""
+        self.knowledge["said"] = encode(encoding.SAID, said)
+
     def put_calls(self, calls: Calls) -> None:
         """Save what the site's own command is still to be told."""
         self.knowledge["calls"] = encode(encoding.CALLS, calls)
@@ -258,6 +264,7 @@ class Store:
             licence=_known(knowledge, "licence", encoding.LICENCE, LicenceMemory()),
             uncovered=_known(knowledge, "uncovered", encoding.UNCOVERED, {}),
             calls=_known(knowledge, "calls", encoding.CALLS, Calls()),
+            said=remembered(_known(knowledge, "said", encoding.SAID, [])),
             floods=Floods(dict(floods)),
             history_newest=history_newest,
             history_chain=history_chain,

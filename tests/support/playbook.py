@@ -20,6 +20,7 @@ from copyagent.core.events import AgentStarted, Event, SignalSeen, WakeupDue
 from copyagent.core.floods import Floods
 from copyagent.core.host_events import HostEvent
 from copyagent.core.licence import Permission
+from copyagent.core.quiet import remembered
 from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.shelf import Shelf
 from copyagent.core.tape import Copied, State
@@ -224,6 +225,7 @@ def book_again(old: Book, records: Shelf) -> Book:
         uncovered=again(UNCOVERED, old.uncovered),
         uncovered=again(encoding.UNCOVERED, old.uncovered),
         calls=again(encoding.CALLS, old.calls),
+        said=remembered(again(encoding.SAID, old.said.kept(0))),
         floods=Floods(dict(floods)),
     )
 

