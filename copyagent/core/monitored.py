@@ -80,6 +80,7 @@ def follow_settings(book: Book, record: TapeRecord) -> None:
             book.dirty.add(record.tape)
         if copy.place != place_of(book, record.tape, target):
             _move(book, record, target)
+        copy.state = _kept_back(copy)
     for target, copy in record.copies.items():
         if target not in wanted and not isinstance(copy.state, states.Unmonitored):
             way = (record.tape.pool_id, target)
@@ -145,6 +146,14 @@ def _taken_up(record: TapeRecord, copy: CopyRecord, was: Owing | None) -> states
         if isinstance(held, states.Held) and held.reason in _OF_THE_TAPE:
             return replace(held, stamp=None, place="")
     return states.Queued(generation)
+
+
+def _kept_back(copy: CopyRecord) -> states.State:
+    """Return the copy's state, held if it would be made though an operator keeps it back."""
+    state, hold = copy.state, copy.hold
+    if hold is None or not isinstance(state, (*states.PENDING, states.Failed)):
+        return state
+    return states.Held(state.generation, HoldReason.BY_OPERATOR, hold.words, hold.since_ns)
 
 
 def _move(book: Book, record: TapeRecord, target: str) -> None:

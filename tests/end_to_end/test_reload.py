@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from copyagent.control.client import ask
+from copyagent.control.reloads import Reload
 from tests.support.processes import identify, send_signal
 from tests.support.world import ATTEMPT_FAILED, POOL, World, content, open_world
 from vtsfs.contract.errors import SettingsError

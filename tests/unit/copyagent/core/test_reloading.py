@@ -10,6 +10,7 @@ from copyagent.core.copying import CopyFailed, CopyHeld, CopyStopped, HoldReason
 from copyagent.core.engine import Engine
 from copyagent.core.events import AgentStarted, CopyIntended, TargetProbed, WakeupDue
 from copyagent.core.host_events import LinkUp
+from copyagent.core.records import OperatorHold
 from copyagent.core.syncing import SyncWanted, sync
 from copyagent.core.tape import Copied, Copying, Failed, Held, Queued, Unmonitored, Unsynced
 from tests.support.histories import (
@@ -30,6 +31,7 @@ from tests.support.playbook import Playbook
 from vtsfs.contract import messages
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Settings
+from vtsfs.contract.signals import Kind
 
 BOTH = (TARGET, OTHER_TARGET)
 
@@ -112,6 +114,33 @@ def test_what_is_held_when_a_pool_leaves_is_held_when_it_is_back() -> None:
     reload(play, make_settings())
     play << SweepVault
     assert play.state() == held
+
+
+def test_what_an_operator_keeps_back_stays_so_whatever_the_settings_become() -> None:
+    overlay, play = Overlay(), Playbook(make_engine(targets=BOTH))
+    copied(play, overlay, TAPE)
+    play.copy(target=OTHER_TARGET).hold = OperatorHold("ann", "not there", play.now.wall_ns)
+    reload(play, make_settings())
+    play >> overlay.mounted() >> overlay.dismounted()
+    play.wait(30.0) << StartCopy  # to the one that is left
+    play >> done(play.job)
+    reload(play, make_settings(targets=BOTH))
+    held = play.state(target=OTHER_TARGET)
+    assert isinstance(held, Held)
+    assert (held.reason, held.generation) == (HoldReason.BY_OPERATOR, 2)
+
+
+def test_a_verdict_on_the_tape_holds_it_at_a_target_that_comes_back_too() -> None:
+    overlay, play = Overlay(), Playbook(make_engine(targets=BOTH))
+    copied(play, overlay, TAPE)
+    reload(play, make_settings())
+    play >> overlay.mounted() >> overlay.dismounted(kind=Kind.INTERRUPTED)
+    play.wait(30.0)
+    assert isinstance(play.state(), Held)
+    reload(play, make_settings(targets=BOTH))
+    held = play.state(target=OTHER_TARGET)
+    assert isinstance(held, Held)
+    assert held.reason is HoldReason.INTERRUPTED
 
 
 def test_a_sweep_that_began_before_a_pool_came_says_nothing_of_its_tapes() -> None:
