@@ -224,7 +224,7 @@ def _attention(entries: list[Document], left_out: int, width: int) -> Text:
         lines.append(f"      next: {entry['next']}")
     more = max(len(entries) - MOST_LISTED, 0) + left_out
     if more:
-        lines.append(f"  ... and {more} more" + (" (--json lists all)" if not left_out else ""))
+        lines.append(f"  ... and {more} more: copyagent tapes --unprotected")
     return Text("\n".join(folded(line, width) for line in lines))
 
 

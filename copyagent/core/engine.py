@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from copyagent.core import tape as states
 from copyagent.core.behind import Behind
-from copyagent.core.book import Book, reset_clocks
+from copyagent.core.book import Book, Former, reset_clocks
 from copyagent.core.clock_steps import ClockWatch, set_clock
 from copyagent.core.commands import Command
 from copyagent.core.companions import send_companions_again
@@ -192,32 +192,9 @@ class Engine:
         current = isinstance(copy.state, states.Copying) and copy.state.generation == generation
         # Put off, and past recall: the state machine knows what that means.
         stopped = _was_stopped(copy.state, generation)
-        late = isinstance(event.outcome, CopyDone) and (
-            stopped
-            or (
-                isinstance(copy.state, states.Queued)
-                and copy.state.generation == generation
-                and copy.wish is None
-            )
-        )
-        if isinstance(event.outcome, CopyDone):
-            # Recorded in any case: it is what the target holds, wanted or not by now.
-            copy.base, copy.intent, copy.override = event.outcome.copy, None, None
-            copy.kept = event.outcome.kept
-            self._say_copied(record, event.target, event.outcome)
-            record.note(now.wall_ns, f"{event.target}: {event.outcome.summary}")
-            attempts = copy.state.failures + 1 if isinstance(copy.state, states.Copying) else None
-            self.book.history.copied(
-                event.tape,
-                event.target,
-                event.outcome,
-                attempts,
-                now.wall_ns,
-                settings=former.settings if former is not None else "",
-            )
-        if isinstance(event.outcome, CopyHeld) and event.outcome.standing is not None:
-            copy.base, copy.intent, copy.override = event.outcome.standing, None, None
-            copy.kept = event.outcome.kept
+        put_off = isinstance(copy.state, states.Queued) and copy.state.generation == generation
+        late = isinstance(event.outcome, CopyDone) and (stopped or (put_off and copy.wish is None))
+        self._put_down(record, event, former, now)
         if (current or (stopped and _took_place(event.outcome))) and ends_errand(
             copy.wish, event.outcome
         ):
@@ -237,6 +214,29 @@ class Engine:
             self.judge.consider(record, now)
         if former is None or not former.otherwise:
             self.targets.heard(event.tape, event.target, event.outcome, now)
+
+    def _put_down(
+        self, record: TapeRecord, event: CopyEnded, former: Former | None, now: Moment
+    ) -> None:
+        """Write down what the target holds by *event*, whether that is still wanted or not."""
+        copy = record.copies[event.target]
+        if isinstance(event.outcome, CopyDone):
+            copy.base, copy.intent, copy.override = event.outcome.copy, None, None
+            copy.kept = event.outcome.kept
+            self._say_copied(record, event.target, event.outcome)
+            record.note(now.wall_ns, f"{event.target}: {event.outcome.summary}")
+            attempts = copy.state.failures + 1 if isinstance(copy.state, states.Copying) else None
+            self.book.history.copied(
+                event.tape,
+                event.target,
+                event.outcome,
+                attempts,
+                now.wall_ns,
+                settings=former.settings if former is not None else "",
+            )
+        if isinstance(event.outcome, CopyHeld) and event.outcome.standing is not None:
+            copy.base, copy.intent, copy.override = event.outcome.standing, None, None
+            copy.kept = event.outcome.kept
 
     def _intended(self, event: CopyIntended) -> None:
         record = self.book.records.get(event.tape)

@@ -113,8 +113,8 @@ def test_a_licence_is_spoken_of_where_somebody_has_to_act() -> None:
 
 def test_a_long_list_is_cut_and_counted() -> None:
     many = STATUS | {"attention": STATUS["attention"] * (MOST_LISTED + 5)}
-    assert "and 5 more (--json lists all)" in shown(overview(many, 160))
-    assert "and 12 more\n" in shown(overview(many | {"attention_left_out": 7}, 160)) + "\n"
+    assert "and 5 more: copyagent tapes --unprotected" in shown(overview(many, 160))
+    assert "and 12 more: copyagent" in shown(overview(many | {"attention_left_out": 7}, 160))
 
 
 def test_when_all_is_well_it_says_so() -> None:
