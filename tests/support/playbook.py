@@ -222,7 +222,6 @@ def book_again(old: Book, records: Shelf) -> Book:
         licence=Permission(
             old.licence.required, old.licence.found, again(LICENCE, old.licence.memory)
         ),
-        uncovered=again(UNCOVERED, old.uncovered),
         uncovered=again(encoding.UNCOVERED, old.uncovered),
         calls=again(encoding.CALLS, old.calls),
         said=remembered(again(encoding.SAID, old.said.kept(0))),
