@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from copyagent.cli.commands import copyagent
+from tests.support.documents import check_document
 from tests.support.example_settings import EXAMPLE
 
 
@@ -45,5 +46,6 @@ def test_settings_that_cannot_be_read_are_unknown(tmp_path: Path) -> None:
     result = run(tmp_path / "none.yaml", "--json")
     assert result.exit_code == 3
     document = json.loads(result.output)
+    check_document("check-health", document)
     assert (document["status"], document["exit"]) == ("UNKNOWN", 3)
     assert "cannot be read" in document["summary"]

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from copyagent.cli.commands import copyagent
 from copyagent.cli.config import settings_shown, yaml_lines
+from tests.support.documents import check_document
 from vtsfs.contract.settings import parse_settings
 from vtsfs.contract.settings_lines import lines_of
 from vtsfs.contract.settings_schema import settings_schema
@@ -55,6 +56,7 @@ def test_the_file_alone_or_with_defaults_each_with_its_origin(tmp_path: Path) ->
         env={"VTS_AUTOCOPY_CONFIG": str(file)},
     )
     document = json.loads(named.output)
+    check_document("config-show", document)
     assert document["named_by"] == "named by VTS_AUTOCOPY_CONFIG"
     (name,) = [each for each in document["settings"] if each["key"] == "system.name"]
     assert name["from"] == "file"

@@ -13,6 +13,7 @@ import trio
 
 from copyagent.cli.doctor_run import check_settings, doctor_document, examine, places_of
 from copyagent.transfer.findings import Finding, Findings, Result
+from tests.support.documents import check_document
 from tests.support.example_settings import EXAMPLE, example_settings
 from tests.support.sshd import Sshd
 from tests.support.waiting import wait_until
@@ -98,6 +99,7 @@ def test_the_findings_as_a_document(practice: Practice) -> None:
     (practice.sshd.directory / "authorized_keys").write_text("")
     ended = practice.run("--json")
     assert ended.returncode == 50
+    check_document("doctor", json.loads(ended.stdout))
     (target,) = json.loads(ended.stdout)["targets"]
     assert target["steps"][-1]["step"] == "log-in"
     assert "authorized_keys" in target["steps"][-1]["remedy"]

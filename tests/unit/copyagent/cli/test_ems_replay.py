@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from copyagent.cli.commands import copyagent
+from tests.support.documents import check_document
 from tests.support.example_settings import EXAMPLE
 from vtsfs.contract.settings import ENVIRONMENT
 from vtsfs.runtime.exits import run_cli
@@ -43,6 +44,7 @@ def test_the_document(capsys: pytest.CaptureFixture[str]) -> None:
     overlay = str(RECORDINGS / "night.overlay")
     assert run(*NIGHT, "--host", "DEV2", "--overlay", overlay, "--json") == 0
     document = json.loads(capsys.readouterr().out)
+    check_document("ems-replay", document)
     assert document["schema"] == 1
     assert document["other_events"] == {"MHS": 1}
     assert document["garbage"] == ["WELCOME TO DEV2"]
@@ -77,6 +79,7 @@ def test_both_witnesses_may_stand_in_one_file(
     whole.write_text("\n".join(lines) + "\n" + signals, encoding="ascii")
     assert run("ems", "replay", str(whole), "--json") == 0
     document = json.loads(capsys.readouterr().out)
+    check_document("ems-replay", document)
     verdicts = [
         step["details"]["verdict"] for step in document["steps"] if step["what"] == "verdict"
     ]

@@ -10,6 +10,7 @@ import pytest
 
 from copyagent.cli.ems_trial import ERRORS
 from copyagent.core.host_events import LinkTrouble
+from tests.support.documents import check_document
 from tests.support.example_settings import EXAMPLE
 from tests.support.nonstop import TREE, NonStop
 from tests.support.scratch import scratch_directory
@@ -69,6 +70,7 @@ def test_the_end_of_a_file_is_read(tmp_path: Path) -> None:
     ended = tried(tmp_path, "--json", access="file", file=str(file))
     assert (ended.returncode, ended.stderr) == (0, "")
     document = json.loads(ended.stdout)
+    check_document("ems-test", document)
     assert (document["ok"], document["events"], document["failure"]) == (True, 1, None)
     assert document["latest"][0]["reading"] == "X00001 dismounted from $VTAPE0"
 
@@ -77,6 +79,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     ended = tried(tmp_path, "--json", access="file", file=str(tmp_path / "nowhere"))
     assert ended.returncode == 60
     document = json.loads(ended.stdout)
+    check_document("ems-test", document)
     assert document["failure"]["trouble"] == "file of events cannot be read"
 
 

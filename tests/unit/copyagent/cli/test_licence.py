@@ -11,6 +11,7 @@ from copyagent.control.licences import MAX_LICENCE
 from copyagent.core.licence import Installed
 from copyagent.licence.place import store_licence
 from copyagent.licence.token import MAX_TEXT
+from tests.support.documents import check_document
 from tests.support.example_settings import EXAMPLE
 from tests.support.licences import Issuer
 from vtsfs.contract.settings import ENVIRONMENT, Service
@@ -42,6 +43,7 @@ def test_a_build_from_source_says_that_it_needs_none(capsys: pytest.CaptureFixtu
     assert "what is shown is what the file says" in shown.err
     assert run("show", "--json") == 0
     document = json.loads(capsys.readouterr().out)
+    check_document("licence-show", document)
     assert (document["schema"], document["standing"], document["copying"]) == (
         1, "not required", True,
     )  # fmt: skip

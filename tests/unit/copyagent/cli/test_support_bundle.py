@@ -9,6 +9,7 @@ import pytest
 
 from copyagent.cli.commands import copyagent
 from copyagent.cli.support_parts import redacted_settings, secrets_of, tail
+from tests.support.documents import check_document
 from tests.support.example_settings import EXAMPLE
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.settings import parse_settings
@@ -52,6 +53,7 @@ def test_without_an_agent(config: Path, capsys: pytest.CaptureFixture[str]) -> N
     status, found = bundle(config, "--json")
     assert status == 0
     document = json.loads(capsys.readouterr().out)
+    check_document("support-bundle", document)
     assert document["schema"] == 1
     assert document["file"] == str(config.parent / "bundle.tar.gz")
     assert {"versions.json", "settings.yaml", "check.txt", "event.log", "files.jsonl"} <= set(found)

@@ -36,6 +36,7 @@ from copyagent.core.host_report import events
 from copyagent.core.journal import Wanted
 from copyagent.core.listing import TapesWanted, queue, tapes_page
 from copyagent.core.on_record import OnRecord
+from copyagent.core.proofs import Matching, evidence
 from copyagent.core.rehearsal import Rehearsal
 from copyagent.core.service_level import Asked, Goal, ServiceLevel
 from copyagent.ems.dialogue import LinkFailure
@@ -110,7 +111,7 @@ def test_whatever_has_happened(steps: list[str]) -> None:
     play.hand(link_up())
     play.open.clear()
     copied_once(play, overlay)
-    entries = []
+    entries = play.engine.book.history.news()
     level = ServiceLevel(Asked(0, 0, play.now.wall_ns), Goal())
     for step in steps:
         take(play, overlay, step)
@@ -120,6 +121,12 @@ def test_whatever_has_happened(steps: list[str]) -> None:
         document = {"schema": 1, **history.document(entry)}
         check_document("history", json.loads(json.dumps(document)))
         level.saw(history.document(entry))
+    matching = Matching()
+    documents = [history.document(entry) for entry in entries]
+    proofs = [proof for document in documents for proof in matching.take(document)]
+    for proof in (*proofs, *matching.rest()):
+        level.add(proof)
+        check_document("report-proofs", json.loads(json.dumps({"schema": 1, **evidence(proof)})))
     check_all(play)
     check_document("report", {"system": "TAPESRV1", **level.document()})
 
