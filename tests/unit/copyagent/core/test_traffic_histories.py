@@ -1,5 +1,8 @@
 """Whatever happens, under windows, pauses and rests: nothing starts when it must not, nothing is lost."""
 
+from dataclasses import replace
+from datetime import date
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
@@ -7,9 +10,11 @@ from hypothesis.stateful import invariant, rule
 from copyagent.core import pausing
 from copyagent.core.copying import CopyJob
 from copyagent.core.events import WakeupDue
+from copyagent.core.licence import Installed
 from copyagent.core.pausing import PauseWanted
 from copyagent.core.tape import Copying, Queued
 from tests.support.histories import OTHER_TARGET, TAPE, TARGET, TWIN
+from tests.support.licences import TERMS
 from tests.unit.copyagent.core.test_any_history import AnyHistory
 from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.setting_values import DailyWindow
@@ -21,11 +26,18 @@ OPENS_S, CLOSES_S = 11 * 3600, 13 * 3600
 HOLD_DOWN_S = 120.0
 PARALLEL = 3
 
+LICENCE = Installed(replace(TERMS, expires=date(2100, 1, 1)), digest="d", user="root")
+
 abouts = st.sampled_from([str(TAPE.pool_id), str(TWIN.pool_id), TARGET, OTHER_TARGET])
 
 
 class TrafficHistory(AnyHistory):
-    """The first target has a window, the first pool a rest and the second one a priority."""
+    """The first target has a window, the first pool a rest and the second one a priority.
+
+    The licence, which is needed once it was taken away, comes and goes.
+    """
+
+    licensed = True
 
     def settings(self) -> Settings:
         made = super().settings()
@@ -47,6 +59,7 @@ class TrafficHistory(AnyHistory):
         assert len(self.jobs) < PARALLEL, "more than may run in all"
         assert not self.shut(job.target), "nothing is sent outside the window"
         assert not self.paused(job), "what is paused does not start"
+        assert self.licensed, "nothing is copied without a licence"
 
     def shut(self, target: str) -> bool:
         second = self.play.now.wall_ns // 10**9 % DAY_S
@@ -84,6 +97,22 @@ class TrafficHistory(AnyHistory):
                 assert about not in engine.book.pauses
         self.obey(self.play.hand(WakeupDue()))
 
+    @rule(there=st.booleans())
+    def licence(self, *, there: bool) -> None:
+        before, self.licensed = self.failures(), there
+        for engine in self.play.engines:
+            engine.book.licence.required = True
+            engine.licensing.take(LICENCE if there else Installed(user="root"), self.play.now)
+        self.obey(self.play.hand(WakeupDue()))
+        for key, count in before.items():
+            assert self.failures().get(key, count) == count, "no licence counts no attempt"
+
+    @invariant()
+    def nothing_runs_without_a_licence(self) -> None:
+        if not self.licensed:
+            copies = (c for r in self.play.engine.book.watched() for c in r.copies.values())
+            assert not any(isinstance(copy.state, Copying) for copy in copies)
+
     def failures(self) -> dict[tuple[object, str], int]:
         """Return how many attempts failed of each copy that is queued or running."""
         return {
@@ -103,7 +132,9 @@ class TrafficHistory(AnyHistory):
                     assert copy.state.due.mono <= now.mono + HOLD_DOWN_S
 
     def teardown(self) -> None:
-        """All pauses end, and there is more than a day for the window."""
+        """All pauses end, there is a licence, and more than a day for the window."""
+        if not self.licensed:
+            self.licence(there=True)
         for about in list(self.play.engine.book.pauses):
             self.resume(about)
         self.calm()
