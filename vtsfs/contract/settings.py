@@ -455,9 +455,11 @@ def _overlapping_paths(settings: Settings) -> list[str]:
         for other_name, other in named[:index]:
             if path == other or path in other.parents or other in path.parents:
                 problems.append(f"{name}: {path} overlaps {other_name} ({other})")
+    files = [("paths.event_log", settings.paths.event_log)]
+    if isinstance(settings.metrics.place, Path):
+        files.append(("metrics.listen", settings.metrics.place))
     for name, path in named[2:]:
-        if path in settings.paths.event_log.parents:
-            problems.append(f"paths.event_log: lies inside {name} ({path})")
+        problems += [f"{key}: lies inside {name} ({path})" for key, f in files if path in f.parents]
     return problems
 
 

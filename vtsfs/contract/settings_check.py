@@ -45,6 +45,7 @@ def check_files(settings: Settings, name: str) -> tuple[str, ...]:
         *check_storage(settings),
         *check_users(settings),
         *check_private_files(settings),
+        *check_metrics(settings),
     )
     return tuple(f"{name}: {problem}" for problem in problems)
 
@@ -77,6 +78,16 @@ def check_users(settings: Settings) -> Iterator[str]:
     for user in settings.encryption.engine_users or ():
         if isinstance(user, str) and not _is_user(user):
             yield f"encryption.engine_users: there is no user {user!r}"
+
+
+def check_metrics(settings: Settings) -> Iterator[str]:
+    """Return why figures cannot be offered on the socket that the settings name.
+
+    The agent makes no directory for it but its own, ``paths.run``.
+    """
+    place = settings.metrics.place
+    if isinstance(place, Path) and place.parent != settings.paths.run and not place.parent.is_dir():
+        yield f"metrics.listen: {place.parent} is not a directory; create it"
 
 
 def check_private_files(settings: Settings) -> Iterator[str]:

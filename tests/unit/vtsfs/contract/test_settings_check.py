@@ -54,6 +54,22 @@ def test_all_is_well(site: Path) -> None:
     assert check_files(settings_of(site), "x") == ()
 
 
+@pytest.mark.parametrize(
+    ("listen", "problems"),
+    [
+        ("run/metrics.sock", 0),
+        ("metrics.sock", 0),
+        ("nowhere/metrics.sock", 1),
+        ("key/metrics.sock", 1),
+    ],
+)
+def test_where_figures_are_offered(site: Path, listen: str, problems: int) -> None:
+    text = TEXT.format(site) + f"metrics: {{listen: {site}/{listen}}}\n"
+    found = check_files(parse_settings(text, "x"), "x")
+    assert len(found) == problems
+    assert all("x: metrics.listen: " in problem and "create it" in problem for problem in found)
+
+
 def test_nothing_is_changed_by_looking(site: Path) -> None:
     before = sorted(site.rglob("*"))
     check_files(settings_of(site), "x")
