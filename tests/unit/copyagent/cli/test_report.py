@@ -60,7 +60,10 @@ class Ledgers:
 
 
 @pytest.fixture
-def ledgers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ledgers:
+def ledgers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Ledgers:
+    monkeypatch.delenv("COLUMNS", raising=False)  # lines are folded where there is a width
     config = tmp_path / "vts-autocopy.yaml"
     config.write_text(EXAMPLE.replace("ROOT", str(tmp_path)))
     return Ledgers(config, capsys)
