@@ -119,7 +119,7 @@ OWED = Metric(
     "owed_copies",
     "gauge",
     _WAY,
-    "Unprotected tapes that nobody has had open since: what fallen behind is measured by",
+    "Copies that could have been made by now, or should have: what fallen behind is measured by",
 )
 OLDEST_OWED = Metric(
     "oldest_owed_seconds", "gauge", _WAY, "For how long a copy has been owed, the longest"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from copyagent.core.counters import RESULTS
 from copyagent.metrics.catalogue import CATALOGUE, Metric
 
 PAGE = Path(__file__).parents[4] / "man" / "vts-autocopy.7"
@@ -44,6 +45,13 @@ def documented() -> dict[str, tuple[str, str, str]]:
         assert shown, f"{name} should say its type and labels first, not {kind!r}"
         found[name] = shown[1], shown[2] or "", " ".join(meaning.split())
     return found
+
+
+def test_the_manual_has_every_result() -> None:
+    text = PAGE.read_text(encoding="ascii")
+    section = text[text.index(".Sh METRICS") : text.index(".It Li vts_autocopy_")]
+    told = section[section.index(".Em result") : section.index(".Em outcome")]
+    assert tuple(re.findall(r"^\.Li ([a-z ]+?)(?: [;,:])?$", told, re.MULTILINE)) == RESULTS
 
 
 def test_the_manual_has_every_figure_in_order() -> None:
