@@ -340,12 +340,16 @@ class Judge:
             rivals = tuple(self.meant.rivals(record, mount))
         if mount is not None and mount.dismounted_ns:
             self._retire(mount)
+        told = evidence
+        if _was_judged(record, mount):
+            # A mount is dismounted once, however many sessions turn out to be its own.
+            told = replace(evidence, judged_ns=evidence.judged_ns or now.wall_ns)
         self._remember(record, finding, mount, evidence, now)
         heard = self.listening(record.tape.vault)
         ruling = Ruling(verdict, evidence, mount, rivals, heard)
         before = {target: copy.state for target, copy in record.copies.items()}
         self.consequences.follow(record, ruling, now)
-        put_on_record(self.book.history, record, evidence, before, now)
+        put_on_record(self.book.history, record, told, before, now)
         self.book.dirty.add(record.tape)
         self.book.settle_age(record, now)
 
@@ -382,6 +386,16 @@ class Judge:
 def _is_another(record: TapeRecord, mount: HostMount) -> bool:
     """Tell whether *mount* was asked for long after its sessions were judged, by a live link."""
     return mount.live and mount.requested_ns - record.evidence.judged_ns > LATE_NS
+
+
+def _was_judged(record: TapeRecord, mount: HostMount | None) -> bool:
+    """Tell whether the latest verdict on the tape was by this very *mount*."""
+    judged = record.judgement
+    if mount is None or judged is None or judged.mount is None:
+        return False
+    former = judged.mount
+    same = (former.host, former.request, former.began_ns)
+    return bool(mount.began_ns) and same == (mount.host, mount.request, mount.began_ns)
 
 
 def _published(record: TapeRecord) -> bool:

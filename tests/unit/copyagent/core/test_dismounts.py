@@ -20,6 +20,7 @@ from tests.support.histories import (
     volume_mounted,
 )
 from tests.support.playbook import Playbook
+from vtsfs.contract.signals import Access
 
 
 @pytest.fixture
@@ -107,6 +108,20 @@ def test_what_is_judged_again_says_so(play: Playbook, overlay: Overlay) -> None:
     first, *again = entries(play)
     assert (first["verdict"], first["again"]) == ("overlay only", False)
     assert [(e["verdict"], e["again"]) for e in again] == [("conflict", True)]
+
+
+def test_a_mount_is_dismounted_once_however_many_sessions_turn_out_to_be_its_own(
+    play: Playbook, overlay: Overlay
+) -> None:
+    play >> requested() >> volume_mounted() >> overlay.mounted() >> overlay.dismounted()
+    play.wait(10.0)
+    play >> overlay.mounted(access=Access.READ) >> tape_dismounted() << StartCopy
+    play >> overlay.dismounted(access=Access.READ)
+    play >> done(play.job)
+    play.wait(600.0)
+    first, second = entries(play)
+    assert (first["verdict"], first["again"]) == ("agreed", False)
+    assert (second["mounted"], second["again"]) == (first["mounted"], True)
 
 
 def test_every_verdict_has_its_number() -> None:
