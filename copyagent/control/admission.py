@@ -52,15 +52,16 @@ class Doorkeeper:
         return right in self.rights(uid, groups)
 
     def socket(self) -> tuple[int, int | None]:
-        """Return the mode of the socket, and its group if that matters (connect(2), unix(7)).
+        """Return the mode of the socket, and its group if there is one (connect(2), unix(7)).
 
         A file has one group: where two of them may connect, everybody may, and those who have no
-        business here are refused by their credentials, which the kernel vouches for as well.
+        business here are refused by their credentials, which the kernel vouches for as well. The
+        group is that of the files beside it, too, so that a user who cannot give it learns that here.
         """
-        groups = {self.service_group, self.operators} - {None}
-        if len(groups) > 1:
-            return 0o666, None
-        return (0o660, groups.pop()) if groups else (0o600, None)
+        group = self.operators if self.service_group is None else self.service_group
+        if group is None:
+            return 0o600, None
+        return (0o660 if self.operators in {None, group} else 0o666), group
 
 
 @dataclass(slots=True)

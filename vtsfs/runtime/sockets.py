@@ -66,7 +66,7 @@ def bind_unix(
         # Until listen() every connect is refused, so nobody slips in before the mode is right.
         os.chmod(path, mode)
         if group is not None:
-            os.chown(path, -1, group_id(group, failed))
+            _give(path, group_id(group, failed), failed)
         made.listen(_BACKLOG)
         made.setblocking(False)
     except OSError as error:
@@ -78,6 +78,17 @@ def bind_unix(
         made.close()
         raise
     return made
+
+
+def _give(path: Path, group: int, failed: type[VtsError]) -> None:
+    try:
+        os.chown(path, -1, group)
+    except PermissionError as error:
+        path.unlink()
+        raise failed(
+            f"{path} cannot be given to the group {group}: the user who runs this has to be in it; "
+            "see service in the settings"
+        ) from error
 
 
 def check_length(path: Path) -> None:

@@ -42,7 +42,7 @@ def test_without_names_in_the_settings_nobody_gains() -> None:
         (Doorkeeper(OWNER, SERVICE, LOOKERS), (0o660, LOOKERS)),
         (Doorkeeper(OWNER, SERVICE, None, OPERATORS), (0o660, OPERATORS)),
         (Doorkeeper(OWNER, SERVICE, LOOKERS, LOOKERS), (0o660, LOOKERS)),
-        (Doorkeeper(OWNER, SERVICE, LOOKERS, OPERATORS), (0o666, None)),
+        (Doorkeeper(OWNER, SERVICE, LOOKERS, OPERATORS), (0o666, LOOKERS)),
     ],
 )
 def test_everybody_can_connect_who_has_business_there(

@@ -158,3 +158,19 @@ async def test_the_longest_line_passes_and_one_byte_more_does_not() -> None:
 async def test_an_end_within_a_line_is_told() -> None:
     with pytest.raises(FeedError, match="within a line, after 3 bytes"):
         await lines_of(b"one\ntwo")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_a_group_that_this_user_is_not_in_is_told(scratch: Path) -> None:
+    scratch.chmod(0o777)
+    groups = os.getgroups()
+    os.setgroups([])
+    os.seteuid(65534)
+    try:
+        with pytest.raises(StateError, match="cannot be given to the group 1: the user who runs"):
+            async with unix_listener(scratch / "s", mode=0o660, group=1):
+                pytest.fail("nobody listens there")
+    finally:
+        os.seteuid(0)
+        os.setgroups(groups)
+    assert not (scratch / "s").exists()
