@@ -16,7 +16,8 @@ from typing import Final
 import trio
 
 from copyagent.core.cover import verdict_of
-from copyagent.core.events import Answer, Mounted, VaultSeen
+from copyagent.core.events import VaultSeen
+from copyagent.core.uncovered import Answer, Mounted
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.mount_table import DEAD, MountProbe, is_ours, layers_at
 

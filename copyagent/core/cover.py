@@ -16,9 +16,9 @@ from typing import Final
 from copyagent.core.book import Book
 from copyagent.core.commands import SweepVault
 from copyagent.core.dates import iso
-from copyagent.core.events import Answer, VaultSeen
+from copyagent.core.events import VaultSeen
 from copyagent.core.time import Moment
-from copyagent.core.uncovered import CoverAlarm
+from copyagent.core.uncovered import Answer, CoverAlarm
 from vtsfs.contract import messages
 from vtsfs.contract.units import format_duration
 

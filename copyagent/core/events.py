@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from enum import Enum
 
 from copyagent.core.copying import CopyFailed, CopyOutcome, CopyWaits, PublishedCopy
+from copyagent.core.uncovered import Answer, Mounted
 from vtsfs.contract.feed import Hello
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import Target
@@ -128,23 +128,6 @@ class TargetProbed:
     outcome: CopyFailed | CopyWaits | None = None
     unfit: Mapping[str, str] = field(default_factory=dict)
     asked: Target | None = None
-
-
-class Answer(Enum):
-    """Whether a mount point answers."""
-
-    LIVE = "live"
-    DEAD = "dead"
-    SILENT = "silent"
-
-
-@dataclass(frozen=True, slots=True)
-class Mounted:
-    """One mount on a vault's mount point: type and source as text, its device, whether it is ours."""
-
-    name: str
-    device: str
-    ours: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,24 @@
-"""What is remembered of a vault that is not covered, across restarts."""
+"""What is seen at a vault's mount point, and what is remembered of a vault that is not covered."""
 
 from dataclasses import dataclass
+from enum import Enum
+
+
+class Answer(Enum):
+    """Whether a mount point answers."""
+
+    LIVE = "live"
+    DEAD = "dead"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """One mount on a vault's mount point: type and source as text, its device, whether it is ours."""
+
+    name: str
+    device: str
+    ours: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 import trio
 
 from copyagent.core.cover import verdict_of
-from copyagent.core.events import Answer, Mounted, VaultSeen
+from copyagent.core.events import VaultSeen
+from copyagent.core.uncovered import Answer, Mounted
 from copyagent.coverage import Coverage, VaultWatch
 from tests.support.example_settings import example_settings
 from vtsfs.contract.settings import Settings

@@ -6,7 +6,8 @@ import pytest
 
 from copyagent.core.commands import Subscribe, SweepVault
 from copyagent.core.cover import BOOT_S, GRACE_S, REMIND_S, UNCOVERED_S, verdict_of
-from copyagent.core.events import Answer, FeedOpened, Mounted, VaultSeen
+from copyagent.core.events import FeedOpened, VaultSeen
+from copyagent.core.uncovered import Answer, Mounted
 from copyagent.state.encoding import UNCOVERED, decode, encode
 from tests.support.histories import VAULT, Overlay, make_engine
 from tests.support.playbook import Playbook

@@ -30,6 +30,7 @@ EVERY: tuple[Event, ...] = (
     events.CopyIntended(TAPE, TARGET, published(JOB)),
     ended(JOB, CopyFailed("full", "tidy")),
     events.TargetProbed(TARGET, CopyFailed("timed out", "look", unreachable=True)),
+    events.VaultSeen(VAULT),
     events.WakeupDue(),
 )
 

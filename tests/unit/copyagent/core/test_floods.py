@@ -86,7 +86,7 @@ def test_few_are_all_named() -> None:
     log.say(gave_up(1), gave_up(2), gave_up(3))
     (summary,) = log.wait(SOON_S)
     assert summary.message.render(summary.fields) == (
-        "/VAULT00/BILL to drsite: 2 more with 624111 (no answer): X00002, X00003"
+        "/VAULT00/BILL to drsite: 2 more failed with 624111 (no answer): X00002, X00003"
     )
 
 
