@@ -195,8 +195,15 @@ def next_step(standing: Standing, system: str) -> str:
     return NEXT_STEPS[standing].replace("{system}", system)
 
 
-def describe(found: Installed) -> str:
-    """Name a licence in a record of what was done: what was there before, and what is now."""
+def brief(found: Installed) -> str:
+    """Name a licence in the record of what was done; a log line cuts a state short at its end."""
     if found.terms is None:
         return f"invalid ({found.fault})" if found.fault else "none"
+    return f"until {found.terms.expires}, serial {found.terms.serial}"
+
+
+def describe(found: Installed) -> str:
+    """Name a licence to whoever has just done something to it."""
+    if found.terms is None:
+        return brief(found)
     return f"serial {found.terms.serial} for {found.terms.system} until {found.terms.expires}"

@@ -19,6 +19,7 @@ from copyagent.core.licence import (
     LicenceMemory,
     Permission,
     Standing,
+    brief,
     day_of,
     describe,
     in_days,
@@ -142,19 +143,19 @@ class Licensing:
             )
         else:
             answers.append(after.words)
-            if not before.standing.copies:
+            if waiting and not before.standing.copies:
                 answers.append(f"{waiting} copies that waited for it are made now")
         return answers
 
     def _record(self, found: Installed) -> None:
-        memory, new = self.licence.memory, describe(found)
+        memory, new = self.licence.memory, brief(found)
         record_action(
             self.book,
             found.user or "somebody",
             "licence install" if found.digest else "licence remove",
             FEATURE,
             found.because,
-            old=memory.words or describe(Installed()),
+            old=memory.words or brief(Installed()),
             new=new,
         )
         issued = found.terms.issued.isoformat() if found.terms is not None else ""

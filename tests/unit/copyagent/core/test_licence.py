@@ -10,6 +10,7 @@ from copyagent.core.licence import (
     NEXT_STEPS,
     Installed,
     Standing,
+    brief,
     day_of,
     describe,
     judge,
@@ -113,7 +114,8 @@ def test_times_that_no_calendar_knows() -> None:
 
 
 def test_a_licence_is_named_in_records() -> None:
-    assert describe(Installed()) == "none"
+    assert describe(Installed()) == brief(Installed()) == "none"
+    assert brief(FOUND) == "until 2026-12-31, serial 2026-0017"
     assert describe(FOUND) == "serial 2026-0017 for TAPESRV1 until 2026-12-31"
     assert describe(Installed(fault="damaged", digest="d")) == "invalid (damaged)"
     assert FEATURE == "data-replication"

@@ -221,7 +221,7 @@ def test_what_an_operator_does_is_on_record_with_the_state_before_and_after() ->
     assert (installed["user"], installed["because"]) == ("anna", "ordered")
     assert (installed["old"], installed["new"]) == (
         "none",
-        f"serial 2026-0017 for TAPESRV1 until {VALID.expires}",
+        f"until {VALID.expires}, serial 2026-0017",
     )
     assert (removed["action"], removed["object"]) == ("licence remove", "data-replication")
     assert (removed["old"], removed["new"]) == (installed["new"], "none")
