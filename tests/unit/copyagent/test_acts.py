@@ -112,8 +112,8 @@ CASES = [
          action="fetch --replace", about=f"{TAPE} generation 2 from {TARGET}"),
     Case(Drilled(TARGET, BECAUSE, "VAULT00=ab"), action="drill", about=TARGET, new="VAULT00=ab"),
     Case(InstallLicence(LICENCE, BECAUSE), action="licence install", about="data-replication",
-         old="none", new="serial"),
-    Case(RemoveLicence(BECAUSE), action="licence remove", about="data-replication", old="serial",
+         old="none", new="until"),
+    Case(RemoveLicence(BECAUSE), action="licence remove", about="data-replication", old="until",
          new="none"),
 ]  # fmt: skip
 
