@@ -9,7 +9,6 @@ from types import ModuleType
 
 import pytest
 
-from copyagent import edition
 from copyagent.core.licence import FEATURE, Terms
 from copyagent.licence.token import decode
 from tests.support.nonstop import TREE
@@ -58,10 +57,6 @@ def test_what_is_no_public_key_makes_no_edition(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.pub"
     wrong.write_text("AAAA")
     assert "no public Ed25519 key" in issue("edition", wrong, status=1)
-
-
-def test_a_build_from_source_requires_no_licence() -> None:
-    assert (edition.LICENCE_REQUIRED, edition.LICENCE_ISSUERS) == (False, ())
 
 
 @pytest.mark.parametrize("command", ["keygen", "sign", "edition"])
