@@ -95,8 +95,14 @@ def hold(book: Book, wanted: StopWanted, user: str, now: Moment) -> Stopped:
         raise RequestFailed("; ".join(refused))
     record.note(now.wall_ns, f"kept back by {user}: {wanted.because}")
     about = f"{record.tape} to {', '.join(done)}"
-    record_action(book, user, "hold", about, wanted.because, old=", ".join(before), new="held")
+    new = ", ".join(_new(record.copies[target]) for target in done)
+    record_action(book, user, "hold", about, wanted.because, old=", ".join(before), new=new)
     return Stopped(answers + refused, ending)
+
+
+def _new(copy: CopyRecord) -> str:
+    state = copy.state
+    return "held" if isinstance(state, states.Held) else f"{state.kind}, kept back"
 
 
 def became(book: Book, key: CopyKey) -> str:

@@ -14,27 +14,35 @@ from copyagent.answers import answer, question
 from copyagent.control.errands import Release
 from copyagent.control.inquiries import Copies, Doubt, History
 from copyagent.control.licences import InstallLicence, ShowLicence
+from copyagent.control.listings import Queue, Tapes
 from copyagent.control.protocol import EngineRequest, Events, Explain, Request, Retry, Status
+from copyagent.control.stopping import Cancel, Hold
 from copyagent.control.traffic import Sync
 from copyagent.core import on_record
 from copyagent.core.book import Book
-from copyagent.core.copying import HoldReason
+from copyagent.core.copying import CopyDone, CopyStopped, HoldReason, PublishedCopy, TargetStamp
 from copyagent.core.engine import Engine
+from copyagent.core.events import CopyEnded
 from copyagent.core.host_events import HostEvent, TapeDismounted
-from copyagent.core.tape import HoldDecided
+from copyagent.core.records import CopyRecord, TapeRecord
+from copyagent.core.tape import Approved, Cancelled, Copied, Held, HoldDecided, Started
 from copyagent.core.time import Moment
 from copyagent.ems.link_settings import LinkTally
 from copyagent.runner import Runner
 from copyagent.ssh.sftp import connect
 from copyagent.state.encoding import ON_RECORD
-from copyagent.state.store import open_store
+from copyagent.state.store import Changes, open_store
 from tests.support.example_settings import EXAMPLE, example_settings
 from tests.support.expected_logs import ExpectedLogs
 from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
+from vtsfs.contract.signals import Identity
 from vtsfs.runtime.eventlog import EventLog
 
 TAPE = TapeId("VAULT00", "BILL", "X00001")
+COPY = PublishedCopy(
+    0, Identity(1, 2, 5, 3, 4), 5, "", TargetStamp(5, 1), "size", 1_700_000_000_000_000_000
+)
 WITH_HOST = EXAMPLE.replace(
     "ems: {required: false}",
     "ems: {hosts: {DEV2: {address: 127.0.0.1, user: VTS.EMS, password_file: ROOT/password}}}",
@@ -206,3 +214,74 @@ async def test_the_evidence_is_asked_of_what_is_durable(
         assert (entry["tape"], entry["reason"]) == (str(tapes[1]), "conflict")
         with pytest.raises(RequestFailed, match="nothing is on record"):
             await ask(Doubt(on_record.Doubt(TAPE, "drsite", 1, "bit rot")))
+
+
+@pytest.mark.parametrize("kind", [Cancel, Hold])
+@pytest.mark.parametrize("published", [False, True])
+async def test_what_is_stopped_is_answered_when_its_end_is_durable(
+    tmp_path: Path, kind: type[Cancel | Hold], expect_log: ExpectedLogs, *, published: bool
+) -> None:
+    expect_log("424170", logging.WARNING)
+    async with asking_about_events(tmp_path) as (runner, ask), trio.open_nursery() as nursery:
+        book, told = runner.engine.book, list[str]()
+
+        def begin(now: Moment) -> None:
+            record = book.record(TAPE)
+            book.apply(record, "drsite", Approved(record.generation, again=True), now)
+            book.apply(record, "drsite", Started(), now)
+            book.running[TAPE, "drsite"] = record.generation
+
+        async def stop() -> None:
+            told.extend(await ask(kind(TAPE, "not tonight", "drsite")))
+
+        await runner.ask(begin)
+        nursery.start_soon(stop)
+        with trio.fail_after(10):
+            while not runner.ended.statistics().tasks_waiting:
+                await trio.lowlevel.checkpoint()
+            assert told == []
+            outcome = CopyDone(COPY, 5, 0.1) if published else CopyStopped("withdrawn")
+            await runner.post(CopyEnded(TAPE, "drsite", outcome))
+            nursery.cancel_scope.deadline = trio.current_time() + 10
+    (answer_,) = told
+    state = book.records[TAPE].copies["drsite"].state
+    if published:
+        assert "was being published already, so it is copied, and protected" in answer_
+        assert isinstance(state, Copied)
+    else:
+        assert "stopped before anything was published" in answer_
+        assert isinstance(state, Cancelled | Held)
+
+
+async def test_tapes_at_rest_are_read_beside_the_engine(tmp_path: Path) -> None:
+    settings = example_settings(tmp_path, WITH_HOST)
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    changes = Changes()
+    tapes = [TapeId("VAULT00", "BILL", f"X0000{n}") for n in range(1, 4)]
+    for tape in tapes:
+        copy = CopyRecord(Copied(1, COPY.published_ns), base=COPY)
+        changes.put_record(TapeRecord(tape, 1, COPY.source, copies={"drsite": copy}))
+    store.commit(changes)
+    records = store.load().records
+    log = EventLog(settings.paths.event_log, settings.system, program="copyagent")
+
+    def now() -> Moment:
+        return Moment(trio.current_time(), 1_700_000_000_000_000_000)
+
+    runner = Runner(Engine(Book(settings, records=records)), store, log, connect, now)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(runner.run)
+            page = await _answer(runner, Tapes(("copied",), after=tapes[0]))
+            none = await _answer(runner, Tapes(("failed", "held (conflict)")))
+            queue = await _answer(runner, Queue())
+            nursery.cancel_scope.cancel()
+    finally:
+        log.close()
+        store.close()
+    assert [(each["tape"], each["state"]) for each in page["tapes"]] == [
+        (str(tape), "copied") for tape in tapes[1:]
+    ]
+    assert page["tapes"][0]["since"] == "2023-11-14T22:13:20Z"
+    assert (page["next"], none["tapes"]) == (None, [])
+    assert [target["pending"] for target in queue["targets"]] == [0]
