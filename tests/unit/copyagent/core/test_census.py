@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copyagent.core import report
@@ -64,6 +64,7 @@ def assert_as_in_status(engine: Engine, now: Moment) -> None:
 STEPS = ("write", "read", "release", "fail", "hold", "wait", "wait a moment", "an hour", "vanish")
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 3)), max_size=25))
 def test_it_agrees_with_the_status(steps: list[tuple[str, int]]) -> None:
     play, overlay = TwoMinds(make_engine(ems={"required": False})), Overlay()

@@ -1,5 +1,6 @@
 """The HTTP server over real sockets: it answers, many at once, and nobody can hold it up."""
 
+import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -105,6 +106,24 @@ async def test_what_is_no_scrape_is_refused_and_nothing_read_for_it(place: Place
         assert (await place.ask(b"\x16\x03\x01\x02\x00 TLS\r\n\r\n"))[0] == 400
         assert (await place.ask(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 60_000))[0] == 431
         assert place.readings == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_is_sent_the_next_scrape_is_answered(place: Place, seed: int) -> None:
+    chance = random.Random(seed)
+    async with serving(place):
+        for _ in range(40):
+            junk = bytearray(
+                chance.choice((SCRAPE, b"", b"\r\n" * 9, b"HEAD /metrics HTTP/1.1\r\n\r\n"))
+            )
+            for _ in range(chance.randrange(6)):
+                junk.insert(chance.randrange(len(junk) + 1), chance.randrange(256))
+            async with await place.connect() as stream:
+                await stream.send_all(junk)
+                await stream.send_eof()
+                status, _ = await answered(stream)
+                assert status in {200, 400, 404, 405, 505}
+        assert (await place.ask())[0] == 200
 
 
 async def test_who_sends_too_slowly_is_told_so(place: Place) -> None:

@@ -103,7 +103,7 @@ def take(play: Playbook, overlay: Overlay, step: str) -> None:
         play.wait(3.0 if step == "a moment" else 3600.0)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.lists(st.sampled_from(STEPS), max_size=20))
 def test_whatever_has_happened(steps: list[str]) -> None:
     play, overlay = Playbook(make_engine()), Overlay()
