@@ -1,5 +1,8 @@
 """Names for messages: by severity, by kind, by ID."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from vtsfs.contract import messages
@@ -31,6 +34,13 @@ def test_every_message_has_a_kind(message: messages.Message) -> None:
 )
 def test_what_names_nothing_is_refused(name: str, words: str) -> None:
     assert words in fault_of(name)
+
+
+def test_the_manual_names_every_kind() -> None:
+    page = (Path(__file__).parents[4] / "man" / "vts-autocopy.yaml.5").read_text(encoding="ascii")
+    part = page[page.index(".It Va notify.on") : page.index(".It Va notify.run")]
+    named = {word for line in part.splitlines() for word in re.split(r"[, ]+", line[:32])}
+    assert set(KINDS) <= named
 
 
 def test_kinds_and_ids_are_accepted() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from vtsfs.contract.settings import Settings, parse_settings
 from vtsfs.contract.settings_check import check_files, check_settings_file
+from vtsfs.contract.settings_notify import AlarmHook
 
 TEXT = """
 system: {{name: TAPESRV1}}
@@ -278,3 +279,32 @@ def test_a_password_that_cannot_be_typed_is_told_without_quoting_it(site: Path) 
     (problem,) = check_files(settings_of(site), "x")
     assert problem.startswith(f"x: ems.hosts.DEV2.password_file: {site}/password holds a comma")
     assert "Tape" not in problem
+
+
+def with_command(site: Path, command: Path) -> Settings:
+    notify = AlarmHook.model_validate({"run": [str(command), "x"]})
+    made = settings_of(site).model_copy(update={"notify": notify})
+    assert isinstance(made, Settings)
+    return made
+
+
+def test_the_command_for_alarms_is_looked_at(site: Path) -> None:
+    command = site.parent / "bin" / "page"
+    command.parent.mkdir(mode=0o755)
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    settings = with_command(site, command)
+    assert check_files(settings, "site.yaml") == ()
+    command.chmod(0o644)
+    [problem] = check_files(settings, "site.yaml")
+    assert problem.startswith(f"site.yaml: notify.run: {command} is not a program")
+    command.chmod(0o757)
+    [problem] = check_files(settings, "site.yaml")
+    assert f"{command} can be written by everybody" in problem
+    command.chmod(0o755)
+    command.parent.chmod(0o777)
+    [problem] = check_files(settings, "site.yaml")
+    assert f"{command.parent} can be written by everybody" in problem
+    command.unlink()
+    [problem] = check_files(settings, "site.yaml")
+    assert f"{command} cannot be run: No such file" in problem
