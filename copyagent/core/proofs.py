@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from copyagent.core.dates import parse_iso
 from copyagent.core.history import Kind
+from copyagent.core.witness import Verdict
 
 #: An entry as `history.document` has it.
 Entry = Mapping[str, Any]
@@ -36,12 +37,16 @@ class Outcome(StrEnum):
     LATER = "copied with a later generation"
     NOT_OWED = "no copy needed"
     ERASED = "erased here before it was copied"
+    RECEIVED = "replaced by a peer's before it was copied"
     HELD = "held"
     FAILED = "failed"
     CANCELLED = "cancelled"
     WAITING = "not copied yet"
     AGAIN = "judged again"
 
+
+#: With these nothing is owed any more, though nothing was copied.
+MOOT: Final = frozenset({Outcome.ERASED, Outcome.RECEIVED})
 
 #: At the end, these are what is still to be done.
 OPEN: Final = frozenset({Outcome.HELD, Outcome.FAILED, Outcome.CANCELLED, Outcome.WAITING})
@@ -94,7 +99,7 @@ class Matching:
     def take(self, entry: Entry) -> Iterator[Proof]:
         """Take the next *entry* of the time that is asked about; hand out what it settles."""
         if entry["kind"] in OWING:
-            yield from self._erased(entry)
+            yield from self._moot(entry)
             yield from self._owed(entry)
         else:
             yield from self.settle(entry)
@@ -108,7 +113,7 @@ class Matching:
             case Kind.KEPT:
                 yield from self._end(way, Outcome.ERASED)
             case Kind.DISMOUNTED | Kind.CHANGED:
-                yield from self._erased(entry)
+                yield from self._moot(entry)
             case kind if kind in _KEEPS:
                 for one in self.open.get(way, ()):
                     one.outcome, one.why = _KEEPS[kind], why_of(entry)
@@ -159,11 +164,14 @@ class Matching:
                 outcome = Outcome.COPIED if same else Outcome.LATER
                 yield Proof(one.dismount, way[1], outcome, one.ended_ns, copy, took_s)
 
-    def _erased(self, entry: Entry) -> Iterator[Proof]:
-        """What is empty now can give nobody the content that it had: there is nothing to copy."""
-        if entry.get("size") == 0:
+    def _moot(self, entry: Entry) -> Iterator[Proof]:
+        """What is empty, or a peer's by now, has nothing of what it had: there is nothing to copy."""
+        outcome = Outcome.ERASED if entry.get("size") == 0 else None
+        if entry.get("verdict") == Verdict.RECEIVED:
+            outcome = Outcome.RECEIVED
+        if outcome is not None:
             for target in sorted(self.targets):
-                yield from self._end((entry["tape"], target), Outcome.ERASED)
+                yield from self._end((entry["tape"], target), outcome)
 
     def _end(self, way: tuple[str, str], outcome: Outcome) -> Iterator[Proof]:
         for one in self.open.pop(way, []):

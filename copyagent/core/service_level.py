@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from copyagent.core.dates import iso, parse_iso
 from copyagent.core.history import Kind
-from copyagent.core.proofs import OPEN, OWING, Entry, Outcome, Proof, why_of
+from copyagent.core.proofs import MOOT, OPEN, OWING, Entry, Outcome, Proof, why_of
 from copyagent.core.witness import Verdict
 from vtsfs.contract import messages
 
@@ -78,7 +78,7 @@ class Figures:
     delays: "array[float]" = field(default_factory=lambda: array("d"))
     within: int = 0
     not_yet_due: int = 0
-    erased: int = 0
+    moot: int = 0
     outcomes: Counter[Outcome] = field(default_factory=Counter)
 
     @property
@@ -99,8 +99,8 @@ class Figures:
     def add(self, proof: Proof, goal: Goal, now_ns: int) -> None:
         """Count *proof*."""
         self.outcomes[proof.outcome] += 1
-        if proof.outcome is Outcome.ERASED:
-            self.erased += 1
+        if proof.outcome in MOOT:
+            self.moot += 1
         elif proof.took_s is not None:
             self.delays.append(proof.took_s)
             self.within += proof.took_s <= goal.within_s
@@ -133,7 +133,7 @@ class Figures:
             "missing": self.missing,
             "not_yet_due": self.not_yet_due,
             "later_generation": self.outcomes[Outcome.LATER],
-            "erased": self.erased,
+            "moot": self.moot,
             "percent": None if self.share is None else float(floored(self.share, goal.digits)),
             **self.percentiles(),
         }
@@ -213,7 +213,7 @@ class ServiceLevel:
         self._rank(proof)
 
     def _rank(self, proof: Proof) -> None:
-        if proof.outcome is Outcome.ERASED:
+        if proof.outcome in MOOT:
             return
         age_s = (self.asked.now_ns - proof.ended_ns) / 1e9
         slow = age_s if proof.took_s is None else proof.took_s

@@ -174,7 +174,7 @@ _FIGURES: Final = {
     "missing": whole("Those that are due and not made"),
     "not_yet_due": whole("Those that have time yet"),
     "later_generation": whole("Those that a copy of a later generation stands for"),
-    "erased": whole("Those whose tape was erased here before"),
+    "moot": whole("Those whose tape was erased here, or replaced by a peer's, before"),
     "percent": or_null(number("Within of due, cut, not rounded; null if nothing is due")),
     **{
         f"p{percent}_s": or_null(

@@ -117,6 +117,12 @@ def test_what_is_erased_cannot_be_copied_any_more() -> None:
         (1, "drsite", "erased here before it was copied"),
         (2, "", "no copy needed"),
     ]
+    received = entry(2, Kind.CHANGED, 2, copy_to="", verdict="received")
+    assert outcomes(dismounted(1), received)[0] == (
+        1,
+        "drsite",
+        "replaced by a peer's before it was copied",
+    )
     kept = entry(2, Kind.KEPT, target="drsite", how="deleted")
     assert outcomes(dismounted(1), kept) == [(1, "drsite", "erased here before it was copied")]
 

@@ -73,7 +73,7 @@ def test_in_time_late_missing_and_not_due_yet() -> None:
         "missing": 2,
         "not_yet_due": 1,
         "later_generation": 1,
-        "erased": 1,
+        "moot": 1,
     }
     assert total["percent"] == 40.0
     assert [way["pool"] for way in document["ways"]] == ["/VAULT00/BILL"]
@@ -245,7 +245,7 @@ def test_the_figures_are_what_a_slow_count_says(
         if entry["kind"] == "dismounted"
         for target in entry["copy_to"].split()
     )
-    told = {key: total[key] for key in ("within", "late", "missing", "not_yet_due", "erased")}
+    told = {key: total[key] for key in ("within", "late", "missing", "not_yet_due", "moot")}
     assert {key: count for key, count in told.items() if count} == slow
     assert total["due"] == slow["within"] + slow["late"] + slow["missing"]
 
@@ -258,7 +258,7 @@ def slowly(
         if entry["tape"] != dismount["tape"] or entry["target"] != target:
             continue
         if entry["kind"] == "kept":
-            return "erased"
+            return "moot"
         if entry["kind"] == "copied" and entry["generation"] >= dismount["generation"]:
             took_s = (parse_iso(entry["at"]) - begun_ns) / 1e9
             return "within" if took_s <= within_s else "late"
