@@ -45,6 +45,10 @@ _OF_THE_TAPE: Final = frozenset(
 )
 
 
+#: The cause of a change that nobody saw, because nobody listened.
+_OPEN_WHEN_IT_LEFT: Final = "was open when its pool left AutoCopy"
+
+
 def place_of(book: Book, tape: TapeId, target: str) -> str:
     """Name where the copy lies: another host or directory of the same target is another place."""
     goes_to = book.settings.target_tape(tape, target)
@@ -76,7 +80,10 @@ def follow_settings(book: Book, record: TapeRecord) -> None:
     for target in wanted:
         copy = record.copies.setdefault(target, CopyRecord(states.Unmonitored()))
         if isinstance(copy.state, states.Unmonitored):
-            copy.state = _taken_up(record, copy, copy.state.was)
+            was = copy.state.was
+            copy.state = _taken_up(record, copy, was)
+            if isinstance(was, states.Superseded) and isinstance(copy.state, states.Superseded):
+                _have_judged(book, record)
             book.dirty.add(record.tape)
         if copy.place != place_of(book, record.tape, target):
             _move(book, record, target)
@@ -110,6 +117,8 @@ def _stop_watching(book: Book, record: TapeRecord) -> None:
         record.warned_open = False
         book.dirty.add(record.tape)
     book.deadlines.pop(record.tape, None)
+    # Whatever a sweep finds from now on is newer than what witnesses said.
+    book.touched.pop(record.tape, None)
 
 
 def _owed(record: TapeRecord, copy: CopyRecord) -> Owing | None:
@@ -122,6 +131,14 @@ def _owed(record: TapeRecord, copy: CopyRecord) -> Owing | None:
     # What is being written, or was and is not judged yet, may be another generation.
     unsure = record.unsettled and isinstance(state, states.Copied | states.Clean | states.Kept)
     return states.Superseded(record.generation) if unsure else None
+
+
+def _have_judged(book: Book, record: TapeRecord) -> None:
+    """Have a tape judged that was open when its pool left: nobody has heard how that ended."""
+    if not record.unsettled:
+        evidence = record.evidence
+        record.evidence = replace(evidence, changes=(*evidence.changes, _OPEN_WHEN_IT_LEFT))
+        book.deadlines[record.tape] = 0.0
 
 
 def _taken_up(record: TapeRecord, copy: CopyRecord, was: Owing | None) -> states.State:
@@ -138,7 +155,7 @@ def _taken_up(record: TapeRecord, copy: CopyRecord, was: Owing | None) -> states
         return states.Clean()
     if was is None and base is None:
         return states.Unsynced()
-    if record.unsettled:
+    if record.unsettled or isinstance(was, states.Superseded):
         return states.Superseded(generation)
     # What a verdict keeps from one target is not for another.
     for other in record.copies.values():

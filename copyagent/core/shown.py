@@ -214,6 +214,9 @@ def _rest(record: TapeRecord, target: str, copy: CopyRecord) -> tuple[str, str]:
             return f"by {state.by}: {state.because}", step if not copy.hold else nothing
         case states.Unmonitored():
             why = f"autocopy: in the settings does not have its pool copied to {target} any more"
+            was = copy.state.was
+            if was is not None:
+                return f"{why}; it was {was.kind} then", "Nothing is copied; what is owed is kept."
             return why, "Nothing to do; what is known of it is kept."
     return copy.state.kind, nothing
 

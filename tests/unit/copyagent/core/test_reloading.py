@@ -13,6 +13,7 @@ from copyagent.core.host_events import LinkUp
 from copyagent.core.records import OperatorHold
 from copyagent.core.syncing import SyncWanted, sync
 from copyagent.core.tape import Copied, Copying, Failed, Held, Queued, Unmonitored, Unsynced
+from copyagent.core.witness import Verdict
 from tests.support.histories import (
     OTHER_TARGET,
     SECOND,
@@ -47,7 +48,7 @@ def reload(play: Playbook, settings: Settings) -> tuple[str, ...]:
 def settings_with(play: Playbook, section: str, **keys: Any) -> Settings:
     """Return the settings in force with other *keys* in *section*, ``targets.drsite`` for example."""
     data = play.engine.book.settings.model_dump(mode="json")
-    part = data
+    part: Any = data
     for name in section.split("."):
         part = part[int(name) if name.isdigit() else name]
     part.update(keys)
@@ -163,8 +164,10 @@ def test_a_tape_that_is_open_when_its_pool_leaves_is_not_open_for_ever() -> None
     )
     assert not play.record().open
     reload(play, make_settings())
-    # Whoever had it open may have written anything: it is compared.
-    play << SweepVault << StartCopy
+    play << SweepVault
+    # Whoever had it open may have written anything: it is judged, and compared.
+    play.wait(2.0) << StartCopy
+    assert play.verdict() == Verdict.CHANGED.value
 
 
 def test_a_start_with_other_settings_tells_what_left_as_a_reload_does() -> None:
