@@ -16,7 +16,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import asyncssh
 import trio
@@ -25,6 +25,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 #: SSH_MSG_CHANNEL_WINDOW_ADJUST and SSH_MSG_CHANNEL_DATA (RFC 4250, section 4.1.2).
 _ADJUST, _DATA = 93, 94
+_DATA_KIND = bytes([_DATA])
+
+#: AES-GCM's counter of packets has 64 bits (RFC 5647, section 7.1).
+_COUNTS = 0xFFFF_FFFF_FFFF_FFFF
 
 #: AES-GCM's block and tag, in bytes.
 _BLOCK, _TAG = 16, 16
@@ -41,6 +45,9 @@ _MOST = 32 * 1024
 
 #: How much is encrypted before it is given away: it should still lie in the processor's cache.
 _BATCH = 8 * _MOST
+
+#: States of a channel in which its window may be adjusted, in asyncssh's words.
+_READABLE = frozenset({"open", "eof_pending", "eof"})
 
 #: How often incoming data puts the keep-alive off, in seconds: a timer for every packet is dear.
 _PUT_OFF_S = 0.2
@@ -63,9 +70,10 @@ class Way:
     """What waits to be sent over one channel; made by `Express.way`."""
 
     def __init__(
-        self, express: "Express", channel: asyncssh.SSHClientChannel[bytes], number: int
+        self, express: "Express", channel: asyncssh.SSHClientChannel[bytes], number: bytes
     ) -> None:
         self.channel = channel
+        #: What the server calls our end of the channel, as four bytes.
         self.number = number
         #: How many bytes wait.
         self.size = 0
@@ -89,20 +97,22 @@ class Way:
         """Say that the channel is closed: what waits will not be sent."""
         self._express.leave(self)
 
-    def take(self, into: memoryview) -> None:
-        """Fill *into* with what comes next."""
-        at, end = 0, len(into)
-        while at < end:
+    def take(self, into: memoryview, size: int) -> None:
+        """Fill *into*, which has *size* bytes, with what comes next."""
+        self.size -= size
+        at = 0
+        while True:
             piece = self._pieces[0]
-            fits = end - at
+            fits = size - at
             if len(piece) > fits:
-                into[at:end] = piece[:fits]
+                into[at:] = piece[:fits]
                 self._pieces[0] = piece[fits:]
-                break
+                return
             into[at : at + len(piece)] = piece
             at += len(piece)
             self._pieces.popleft()
-        self.size -= end
+            if at == size:
+                return
 
 
 class _Cipher(Protocol):
@@ -129,9 +139,13 @@ class _Keys:
         return self._found
 
 
-def _next(iv: bytes) -> bytes:
-    """Return the nonce of the next packet (RFC 5647, section 7.1)."""
-    return iv[:4] + ((int.from_bytes(iv[4:]) + 1) & 0xFFFFFFFFFFFFFFFF).to_bytes(8)
+class _Frame(NamedTuple):
+    """What packets with *size* bytes of data have in common: all but the *data*."""
+
+    size: int
+    head: bytes
+    packet: memoryview
+    data: memoryview
 
 
 class Express:
@@ -143,7 +157,7 @@ class Express:
 
     def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
         self._connection = connection
-        self._ways: dict[int, Way] = {}
+        self._ways: dict[bytes, Way] = {}
         self._turns: deque[Way] = deque()
         self._sending, self._receiving = _Keys(), _Keys()
         self._plain = memoryview(bytearray(_HEAD + _MOST + 2 * _BLOCK))
@@ -160,7 +174,8 @@ class Express:
             return None
         if channel._recv_chan is None:
             return None
-        way = self._ways[channel._recv_chan] = Way(self, channel, channel._recv_chan)
+        number = channel._recv_chan.to_bytes(4)
+        way = self._ways[number] = Way(self, channel, number)
         self._turns.append(way)
         return way
 
@@ -207,38 +222,45 @@ class Express:
         """Let asyncssh send one packet; it exchanges keys before, if it is time."""
         channel = way.channel
         data = bytearray(min(way.size, channel._send_window, channel._send_pktsize))
-        way.take(memoryview(data))
+        way.take(memoryview(data), len(data))
         channel._send_window -= len(data)
         channel.send_packet(_DATA, len(data).to_bytes(4), bytes(data))
 
     def _send_batch(
         self, way: Way, key: AESGCM, cipher: _Cipher, transport: asyncio.Transport
     ) -> None:
-        connection, channel, plain = self._connection, way.channel, self._plain
+        connection, channel = self._connection, way.channel
         window, most = channel._send_window, min(channel._send_pktsize, _MOST)
-        target = (channel._send_chan or 0).to_bytes(4)
+        fixed, count = cipher._iv[:4], int.from_bytes(cipher._iv[4:])
+        target = _DATA_KIND + (channel._send_chan or 0).to_bytes(4)
         noise = os.urandom(_BLOCK + _LEAST_PADDING)
+        frame = self._frame(min(most, window, way.size), target, noise)
         sealed: list[bytes] = []
         full = 0
-        while full < _BATCH and way.size and window:
-            size = min(most, window, way.size)
-            padding = _BLOCK - (_HEAD + size) % _BLOCK
-            if padding < _LEAST_PADDING:
-                padding += _BLOCK
-            end = _HEAD + size
-            length = end + padding
-            plain[:_HEAD] = bytes((padding, _DATA)) + target + size.to_bytes(4)
-            way.take(plain[_HEAD:end])
-            plain[end:length] = noise[:padding]
-            head = length.to_bytes(_LENGTH)
-            sealed += head, key.encrypt(cipher._iv, plain[:length], head)
-            cipher._iv = _next(cipher._iv)
+        while full < _BATCH and (size := min(most, window, way.size)):
+            if size != frame.size:
+                frame = self._frame(size, target, noise)
+            way.take(frame.data, size)
+            sealed += frame.head, key.encrypt(fixed + count.to_bytes(8), frame.packet, frame.head)
+            count = (count + 1) & _COUNTS
             window -= size
-            full += length
+            full += len(frame.packet)
         channel._send_window = window
+        cipher._iv = fixed + count.to_bytes(8)
         connection._send_seq = (connection._send_seq + len(sealed) // 2) & 0xFFFFFFFF
         connection._rekey_bytes_sent += full
         _give(transport, memoryview(b"".join(sealed)))
+
+    def _frame(self, size: int, target: bytes, noise: bytes) -> _Frame:
+        """Prepare for packets with *size* bytes of data; *noise* is for the padding."""
+        end = _HEAD + size
+        padding = _BLOCK - end % _BLOCK
+        if padding < _LEAST_PADDING:
+            padding += _BLOCK
+        packet = self._plain[: end + padding]
+        packet[:_HEAD] = bytes((padding,)) + target + size.to_bytes(4)
+        packet[end:] = noise[:padding]
+        return _Frame(size, len(packet).to_bytes(_LENGTH), packet, packet[_HEAD:end])
 
     # --------------------------------------------------------------------------------- receiving
 
@@ -265,31 +287,45 @@ class Express:
         if connection._recv_handler != connection._recv_pkthdr:
             return
         self._put_off()
+        key, cipher = found
         arrived, at = memoryview(connection._inpbuf), 0
-        while len(arrived) - at > _LENGTH and connection._transport is not None:
+        size = len(arrived)
+        while size - at > _LENGTH and connection._transport is not None:
             end = at + _LENGTH + int.from_bytes(arrived[at : at + _LENGTH]) + _TAG
-            if end > len(arrived) or not self._open(arrived[at:end], *found):
+            if end > size:
+                break
+            try:
+                plain = key.decrypt(
+                    cipher._iv, arrived[at + _LENGTH : end], arrived[at : at + _LENGTH]
+                )
+            except (InvalidTag, ValueError):
+                break
+            if not self._take_in(plain, cipher):
                 break
             at = end
         connection._inpbuf = connection._inpbuf[at:]
 
-    def _open(self, sealed: memoryview, key: AESGCM, cipher: _Cipher) -> bool:
-        """Read one packet; False if it is not for us."""
-        try:
-            plain = key.decrypt(cipher._iv, sealed[_LENGTH:], sealed[:_LENGTH])
-        except (InvalidTag, ValueError):
+    def _take_in(self, plain: bytes, cipher: _Cipher) -> bool:
+        """Take in one packet; False if it is not for us."""
+        way = self._ways.get(plain[2:6])
+        if way is None:
             return False
-        payload = memoryview(plain)[1 : len(plain) - plain[0]]
-        way = self._ways.get(int.from_bytes(payload[1:5]))
-        if way is None or not _is_usual(way.channel, payload):
-            return False
-        connection = self._connection
-        cipher._iv = _next(cipher._iv)
-        connection._recv_seq = (connection._recv_seq + 1) & 0xFFFFFFFF
-        if payload[0] == _DATA:
-            way.channel._accept_data(bytes(payload[9:]))
+        channel, kind, end = way.channel, plain[1], len(plain) - plain[0]
+        number = int.from_bytes(plain[6:_HEAD])
+        if kind == _ADJUST:
+            usual = end == _HEAD and channel._recv_state in _READABLE
         else:
-            way.channel._send_window += int.from_bytes(payload[5:9])
+            usual = kind == _DATA and channel._recv_state == "open"
+            usual = usual and 0 < number == end - _HEAD and number <= channel._recv_window
+        if not usual:
+            return False
+        connection, iv = self._connection, cipher._iv
+        cipher._iv = iv[:4] + ((int.from_bytes(iv[4:]) + 1) & _COUNTS).to_bytes(8)
+        connection._recv_seq = (connection._recv_seq + 1) & 0xFFFFFFFF
+        if kind == _ADJUST:
+            channel._send_window += number
+        else:
+            channel._accept_data(plain[_HEAD:end])
         return True
 
     def _put_off(self) -> None:
@@ -312,18 +348,6 @@ def _give(transport: asyncio.Transport, data: memoryview) -> None:
     except OSError:
         # The transport finds out for itself, be it that the socket is full or that it is gone.
         transport.write(data)
-
-
-def _is_usual(channel: asyncssh.SSHClientChannel[bytes], payload: memoryview) -> bool:
-    """Tell whether a packet is data that the channel may get now, or a window adjustment."""
-    if len(payload) < 9:
-        return False
-    if payload[0] == _ADJUST:
-        return len(payload) == 9 and channel._recv_state in {"open", "eof_pending", "eof"}
-    if payload[0] != _DATA or channel._recv_state != "open":
-        return False
-    size = int.from_bytes(payload[5:9])
-    return 0 < size == len(payload) - 9 and size <= channel._recv_window
 
 
 def express_of(connection: asyncssh.SSHClientConnection) -> Express | None:
