@@ -22,7 +22,6 @@ from copyagent.core.copying import (
 )
 from copyagent.core.owed import Way
 from copyagent.core.witness import Verdict
-from vtsfs.contract.messages import Message
 
 #: How a copy that was started can have ended.
 RESULTS: Final = ("copied", "failed", "held", "put off", "stopped", "source changed", "erased")
@@ -82,7 +81,6 @@ class Counters:
     started_ns: int = 0
     ways: defaultdict[Way, WayCounters] = field(default_factory=lambda: defaultdict(WayCounters))
     verdicts: Counter[tuple[str, Verdict]] = field(default_factory=Counter)
-    messages: Counter[int] = field(default_factory=Counter)
     batches: Histogram = field(default_factory=lambda: Histogram(BATCH_BOUNDS))
 
     def ended(self, way: Way, outcome: CopyOutcome, at_ns: int) -> None:
@@ -109,10 +107,6 @@ class Counters:
     def judged(self, pool: str, verdict: Verdict) -> None:
         """Count a verdict on a tape of *pool*."""
         self.verdicts[pool, verdict] += 1
-
-    def said(self, message: Message) -> None:
-        """Count a message to the event log."""
-        self.messages[message.id] += 1
 
 
 def result_of(outcome: CopyOutcome) -> str:

@@ -51,7 +51,7 @@ MESSAGES = Metric(
     "messages_total",
     "counter",
     ("id", "severity"),
-    "Messages to the event log by ID, since the agent was started",
+    "Messages that the agent wrote to the event log, or to the journal alone, by ID",
 )
 
 UNWRITTEN = Metric(

@@ -82,7 +82,7 @@ class Reader:
         sheet.put(catalogue.NOTIFY_FAILED, hook.failed)
         sheet.put(catalogue.NOTIFY_WAITING, len(hook.waiting))
         for number, message in CATALOGUE.items():
-            count = book.counters.messages[number]
+            count = self.runner.event_log.written[number]
             sheet.put(catalogue.MESSAGES, count, f"{number:06}", message.severity.name.lower())
 
     def _put_target(self, sheet: Sheet, target: str, now: Moment) -> None:

@@ -8,6 +8,7 @@ the journal, together with the operator's next step, for which the line has no r
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,8 @@ class EventLog:
         self._fd = -1
         self._torn = False
         self._unwritten = 0
+        #: How often each message was written here, or to the journal alone, by its ID.
+        self.written: Counter[int] = Counter()
 
     @property
     def unwritten(self) -> int:
@@ -126,6 +129,7 @@ class EventLog:
         if once and self._stands_there(line):
             return
         self._append(line, origin, now)
+        self.written[message.id] += 1
         _logger.log(
             _LEVELS[message.severity],
             "%06d %s [next step: %s]",

@@ -124,7 +124,7 @@ async def test_what_was_copied_and_what_is_lacking_is_told(
     assert values[COPIES][*WAY, "copied"] == 1
     assert values[LAST_COPY][WAY] == pytest.approx(play.now.wall_ns / 1e9)
     assert values[VERDICTS]["/VAULT00/BILL", "agreed"] == 1
-    assert values[MESSAGES][f"{messages.COPIED.id}", "info"] == 1
+    assert values[MESSAGES][f"{messages.UNSYNCED.id}", "warning"] == 1
     assert values[HELD][*WAY, "conflict"] == 0
     assert values[LINK_UP][HOST,] in {0, 1}
 

@@ -156,8 +156,10 @@ def test_a_log_that_cannot_be_written_is_told_once_and_tried_again(
     log.write(messages.LINK_UP, now_ns=NOW, host="ONE")
     log.write(messages.LINK_UP, now_ns=NOW, host="TWO")
     assert caplog.text.count("cannot be written") == 1
+    assert log.unwritten == log.written[messages.LINK_UP.id] == 2
     path.rmdir()
     log.write(messages.LINK_UP, now_ns=NOW, host="THREE")
+    assert log.unwritten == 0
     missing, after = lines(path)
     assert "|424177|" in missing
     assert "2 messages are missing" in missing
