@@ -7,7 +7,7 @@ is refused before a byte of his is read.
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,11 +24,17 @@ from copyagent.control.protocol import (
     parse_request,
 )
 from vtsfs.contract.errors import FeedError, Refused, RequestFailed, VtsError
-from vtsfs.runtime.peers import Peer, groups_of_peer, peer_of
+from vtsfs.runtime.peers import Peer, groups_of_peer, peer_of, user_name
 from vtsfs.runtime.sockets import LineReader, unix_listener
 
 #: Carries a request out for a peer and returns what can be written as JSON; raises `VtsError`.
 Handler = Callable[[Request, Peer], Awaitable[object]]
+
+#: How many users are looked up at once, and how many more may wait for it.
+_LOOKUPS = 4
+_MOST_WAITING = 32
+#: How long a user's name is waited for, in seconds.
+_NAME_S = 3.0
 
 _logger = logging.getLogger(__name__)
 
@@ -54,22 +60,33 @@ async def serve(
     doorkeeper: Doorkeeper,
     *,
     limits: Limits = Limits(),  # frozen
+    name_of: Callable[[int], str] = user_name,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer operators on *path* until cancelled; started when they can connect.
 
-    Its mode and group are `Doorkeeper.socket`'s. Raises `AgentBusy` if another agent answers there.
+    Its mode and group are `Doorkeeper.socket`'s. *name_of* names a user by his number, and may block.
+    Raises `AgentBusy` if another agent answers there.
     """
     mode, group = doorkeeper.socket()
-    server = _Server(handle, doorkeeper, limits)
+    server = _Server(handle, doorkeeper, limits, name_of)
     async with unix_listener(path, mode=mode, group=group) as listener:
         task_status.started()
         await trio.serve_listeners(server.converse, [listener])
 
 
 class _Server:
-    def __init__(self, handle: Handler, doorkeeper: Doorkeeper, limits: Limits) -> None:
+    def __init__(
+        self,
+        handle: Handler,
+        doorkeeper: Doorkeeper,
+        limits: Limits,
+        name_of: Callable[[int], str],
+    ) -> None:
         self._handle = handle
+        self._name_of = name_of
+        # Threads of their own: a user database that hangs must not take those of the agent's commits.
+        self._lookups = trio.CapacityLimiter(_LOOKUPS)
         self._doorkeeper = doorkeeper
         self._limits = limits
         self._places = Places(limits.connections, limits.reserved, limits.of_one)
@@ -93,7 +110,8 @@ class _Server:
             return
         self._places.take(peer.uid)
         try:
-            await self._send(stream, await self._answer(stream, peer, rights))
+            answer = await self._answer(stream, await self._named(peer), rights)
+            await self._send(stream, answer)
         finally:
             self._places.give_back(peer.uid)
 
@@ -103,11 +121,23 @@ class _Server:
 
     async def _rights(self, peer: Peer) -> frozenset[Right]:
         groups = frozenset({peer.gid}) | (peer.groups or frozenset())
-        if peer.groups is None and not self._doorkeeper.owns(peer.uid):
+        waiting = self._lookups.statistics().tasks_waiting
+        if peer.groups is None and not self._doorkeeper.owns(peer.uid) and waiting < _MOST_WAITING:
             with trio.move_on_after(self._limits.receive):
                 # The user database may be a server somewhere.
-                groups = await trio.to_thread.run_sync(groups_of_peer, peer, abandon_on_cancel=True)
+                groups = await trio.to_thread.run_sync(
+                    groups_of_peer, peer, abandon_on_cancel=True, limiter=self._lookups
+                )
         return self._doorkeeper.rights(peer.uid, groups)
+
+    async def _named(self, peer: Peer) -> Peer:
+        """Look the user's name up; a database that takes too long costs the name, and no more."""
+        name = str(peer.uid)
+        with trio.move_on_after(min(self._limits.receive, _NAME_S)):
+            name = await trio.to_thread.run_sync(
+                self._name_of, peer.uid, abandon_on_cancel=True, limiter=self._lookups
+            )
+        return replace(peer, name=name)
 
     def _expect_place(self, peer: Peer, rights: frozenset[Right]) -> None:
         """Raise `Refused` for one with no right at all, `RequestFailed` where all places are taken."""
@@ -118,10 +148,12 @@ class _Server:
             raise RequestFailed(f"{why}; try again in a moment")
 
     def _refuse(self, peer: Peer, what: str) -> NoReturn:
+        """Raise `Refused`; a stranger's name is not looked up: he could have it done without end."""
+        name = str(peer.uid) if peer.name is None else peer.name
         if self._refusals.is_news(peer.uid, trio.current_time()):
-            _logger.warning("%s (uid %d) was refused: %s", peer.user, peer.uid, what)
+            _logger.warning("%s (uid %d) was refused: %s", name, peer.uid, what)
         raise Refused(
-            f"user {peer.user} may not {what}: the agent's owner, root and the group of "
+            f"user {name} may not {what}: the agent's owner, root and the group of "
             "service.operators may do everything, that of service.group may look; a group counts "
             "from the next log-in on"
         )

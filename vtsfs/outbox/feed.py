@@ -196,7 +196,8 @@ class _Connection:
 
     async def _only_trusted(self) -> None:
         if not self._trusted:
-            await self._refuse(f"user {self._peer.user} may look at this feed, not acknowledge")
+            # By number: to ask the user database for his name would keep host I/O waiting.
+            await self._refuse(f"uid {self._peer.uid} may look at this feed, not acknowledge")
 
     async def _refuse(self, text: str) -> None:
         await self._send({"error": text})

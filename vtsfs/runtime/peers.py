@@ -25,18 +25,23 @@ _MOST_BYTES = 1024
 class Peer:
     """The process, user and groups that connected.
 
-    *groups* are the further ones; None where the kernel did not tell, as for more than 256.
+    *groups* are the further ones; None where the kernel did not tell, as for more than 256. *name* is
+    the user's, once somebody has looked it up.
     """
 
     pid: int
     uid: int
     gid: int
     groups: frozenset[int] | None = None
+    name: str | None = None
 
     @property
     def user(self) -> str:
-        """The user's name, or the number where the system knows no name."""
-        return user_name(self.uid)
+        """The user's name, or the number where the system knows no name.
+
+        Asks the user database, unless *name* is known; that may be far away, and blocks.
+        """
+        return user_name(self.uid) if self.name is None else self.name
 
 
 def peer_of(connection: trio.SocketStream | trio.socket.SocketType | socket.socket) -> Peer:

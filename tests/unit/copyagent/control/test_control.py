@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -38,7 +39,7 @@ from vtsfs.contract.errors import (
     VtsError,
 )
 from vtsfs.contract.naming import TapeId
-from vtsfs.runtime.peers import Peer
+from vtsfs.runtime.peers import Peer, user_name
 
 TAPE = TapeId("VAULT00", "BILL", "X00001")
 AGENT = Doorkeeper(owner=os.geteuid())
@@ -57,11 +58,13 @@ def serving(scratch: Path) -> Serving:
         handle: Callable[[Request, Peer], Any] = echo,
         doorkeeper: Doorkeeper = AGENT,
         limits: Limits = Limits(),  # noqa: B008  # frozen
+        name_of: Callable[[int], str] = user_name,
     ) -> AsyncIterator[Path]:
         path = scratch / "agent.sock"
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
-                await nursery.start(partial(serve, path, handle, doorkeeper, limits=limits))
+                run = partial(serve, path, handle, doorkeeper, limits=limits, name_of=name_of)
+                await nursery.start(run)
                 yield path
                 nursery.cancel_scope.cancel()
         assert not path.exists()
@@ -226,6 +229,32 @@ async def test_a_second_agent_is_refused(serving: Serving) -> None:
     async with serving() as path:
         with pytest.raises(AgentBusy):
             await serve(path, echo, AGENT)
+
+
+async def test_a_user_database_that_hangs_costs_the_name_and_no_more(serving: Serving) -> None:
+    over = threading.Event()
+
+    def name_of(uid: int) -> str:
+        over.wait(20)
+        return "nobody waits for it"
+
+    async def handle(request: Request, peer: Peer) -> object:
+        return peer.user
+
+    try:
+        async with serving(handle, limits=Limits(receive=0.1), name_of=name_of) as path:
+            for _ in range(3):
+                assert await asked(path, Status()) == str(os.geteuid())
+    finally:
+        over.set()
+
+
+async def test_whoever_acts_is_named(serving: Serving) -> None:
+    async def handle(request: Request, peer: Peer) -> object:
+        return peer.user
+
+    async with serving(handle, name_of=lambda uid: f"user {uid}") as path:
+        assert await asked(path, Release(TAPE, "x")) == f"user {os.geteuid()}"
 
 
 @given(st.lists(st.lists(st.binary(max_size=100), max_size=3), min_size=1, max_size=5))
