@@ -21,7 +21,8 @@ import trio
 import vtsfs
 from vtsfs import recovery
 from vtsfs.contract import messages
-from vtsfs.contract.errors import AttachError, SettingsError, StateError, UsageError, VaultBusy
+from vtsfs.contract.errors import AttachError, NameUnknown, SettingsError, StateError, VaultBusy
+from vtsfs.contract.near_names import hint, listed
 from vtsfs.contract.notes import Entry
 from vtsfs.contract.settings import Settings
 from vtsfs.encryption import gate as encryption
@@ -108,10 +109,13 @@ class Attachment:
 
 
 def known_vault(settings: Settings, vault: str) -> str:
-    """Return *vault* if the settings know it; raise UsageError with those they know."""
+    """Return *vault* if the settings know it; raise NameUnknown with those they know."""
     if vault not in settings.vaults:
-        known = ", ".join(settings.vaults)
-        raise UsageError(f"{vault!r} is not under vaults: in the settings (known: {known})")
+        known = sorted(settings.vaults)
+        raise NameUnknown(
+            f"{vault!r} is not under vaults: in the settings (there are: {listed(known)})"
+            f"{hint(vault, known)}"
+        )
     return vault
 
 
