@@ -121,6 +121,8 @@ class SftpTarget:
         self._ask = ask
         self._commands: bool | None = None
         self._tidy = True
+        #: What was begun and has not ended as it should.
+        self._doubts = 0
         self._more: list[SftpChannel] = []
         self._holding: list[SftpChannel] = []
         self.max_block = block
@@ -156,7 +158,7 @@ class SftpTarget:
             self._tidy = self._tidy and channel.quiet
             channel.close()
         channels = [self._ask.channel, *self._more]
-        tidy = self._tidy and all(channel.quiet for channel in channels)
+        tidy = self._tidy and not self._doubts and all(channel.quiet for channel in channels)
         for channel in channels:
             channel.close()
         if tidy:
@@ -272,10 +274,10 @@ class SftpTarget:
 
     async def _another_channel(self) -> SftpChannel:
         late = f"{self._ask.where} did not start another SFTP server in time"
-        tidy, self._tidy = self._tidy, False
+        self._doubts += 1
         with in_time(trio.current_time() + self._ask.patience_for(0), late):
             channel = await start_sftp(self._connection)
-        self._tidy = tidy
+        self._doubts -= 1
         return channel
 
     async def rename(self, old: str, new: str) -> None:
@@ -298,7 +300,7 @@ class SftpTarget:
 
     async def run(self, command: str, patience_s: float) -> CommandResult | None:
         ended: CommandResult | None = None
-        tidy, self._tidy = self._tidy, False
+        self._doubts += 1
         with trio.move_on_after(patience_s) as late:
             try:
                 ended = await in_asyncio(self._run, command)
@@ -309,7 +311,7 @@ class SftpTarget:
         if late.cancelled_caught:
             where = self._ask.where
             raise LinkLost(f"running {command}: {where} did not answer within {patience_s:g} s")
-        self._tidy = tidy
+        self._doubts -= 1
         if ended is None or ended.status is None:
             # asyncssh reports a lost connection as a refused channel, or the command's end.
             await self.lstat("/")

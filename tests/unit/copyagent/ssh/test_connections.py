@@ -179,3 +179,15 @@ async def test_waiting_for_a_silent_port_is_cancelled_promptly(
             await use(connections, rig, port=mute.getsockname()[1])
     assert scope.cancelled_caught
     assert trio.current_time() - began < 2
+
+
+async def test_what_was_begun_at_the_same_time_and_ended_well_is_no_doubt(
+    connections: Connections, rig: CopyRig
+) -> None:
+    (rig.vault / "tape").write_bytes(b"held")
+    async with connections.connect(rig.settings()) as target, trio.open_nursery() as nursery:
+        nursery.start_soon(target.run, "true", 10)
+        nursery.start_soon(target.hold, f"{rig.vault}/tape")
+        nursery.start_soon(target.run, "sleep 0.1", 10)
+    await use(connections, rig)
+    assert log_ins(rig) == 1
