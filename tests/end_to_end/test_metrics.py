@@ -51,6 +51,14 @@ def scraped() -> Values:
         return parsed(answer.read().decode())
 
 
+def is_offered() -> bool:
+    try:
+        scraped()
+    except OSError:
+        return False
+    return True
+
+
 def scraped_by_socket(path: Path) -> Values:
     """Ask by the Unix socket, as curl does with ``--unix-socket``."""
     with socket.socket(socket.AF_UNIX) as connection:
@@ -111,3 +119,14 @@ def test_a_failing_target_is_seen_from_outside_and_so_is_its_return(world: World
     assert after["unprotected_tapes", *way] == 0
     assert after["copies_total", *way, "copied"] == 1
     assert after["last_copy_timestamp_seconds", *way] > copied_at
+
+    # Where they are offered can be changed while the agent runs; what was counted goes on.
+    world.site.settings["metrics"] = {"listen": f"127.0.0.1:{PORT}"}
+    world.site.write_settings()
+    world.site.must("copyagent", "reload", "--json")
+    wait_until(lambda: not path.exists(), 20.0, "the socket is gone")
+    wait_until(is_offered, 20.0, "figures are offered on the port again")
+    moved = scraped()
+    assert moved["copies_total", *way, "copied"] == 1
+    assert moved["start_time_seconds",] == after["start_time_seconds",]
+    assert moved["settings_file_in_force",] == 1
