@@ -88,7 +88,12 @@ def copy_text(copy: Document, width: int | None) -> str:
 def queue(config: Path, *, target: str, first: int | None, as_json: bool) -> None:
     """Show what is being copied and what is next, in the order of its turn, with what it waits for."""
     document = asked(config, Queue(target, first or (MOST_QUEUED if as_json else USUAL)))
-    print_document(document, Group(*_queues(document)), as_json=as_json)
+    print_document(document, shown_queue(document), as_json=as_json)
+
+
+def shown_queue(document: Document) -> RenderableType:
+    """Show a queue document: for each target how much there is, and its first copies in a table."""
+    return Group(*_queues(document))
 
 
 def _queues(document: Document) -> Iterator[RenderableType]:

@@ -1,9 +1,11 @@
 """Every pair of state and event: what becomes of it, or that it cannot happen."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
+from copyagent.core import copy_events
 from copyagent.core import tape as states
 from copyagent.core.copying import (
     CopyDone,
@@ -294,6 +296,12 @@ def test_a_restart_keeps_a_due_time_by_the_wall_clock() -> None:
 def test_the_states_that_need_nothing_and_those_that_wait_for_their_turn() -> None:
     assert set(states.PROTECTED) == {Clean, Copied, Kept, Unmonitored}
     assert set(states.PENDING) == {Queued, Retrying, Waiting}
+
+
+def test_the_machine_hands_on_every_event_that_there_is() -> None:
+    assert set(get_args(copy_events.Event)) == set(transition_rows.EVENTS)
+    for event in transition_rows.EVENTS:
+        assert event.__name__ in states.__all__
 
 
 def test_every_kind_is_a_word_of_its_own() -> None:
