@@ -1,4 +1,4 @@
-"""What keeps a due copy from being started, though nothing is wrong with it: pauses, windows, rest.
+"""What keeps a due copy from starting, though nothing is wrong with it: pauses, windows, no licence.
 
 Such a copy stays queued, or on its rung of the ladder; that it waits is derived here, from what is
 true at the moment, and kept nowhere: ten thousand tapes do not change their state because a window
