@@ -86,11 +86,23 @@ class Offer:
             asked = await _receive(stream)
         if isinstance(asked, Refusal):
             return refuse(asked)
-        with trio.move_on_after(self.limits.read):
+        try:
+            with trio.move_on_after(self.limits.read):
+                return await self._told(asked)
+        except VtsError as error:
+            _logger.error("the figures cannot be read: %s", error, exc_info=error.__cause__)
+            return refuse(Refusal(500, "the agent failed to tell; see its journal", asked.body))
+        return refuse(Refusal(503, "the agent is too busy to tell; see its journal", asked.body))
+
+    async def _told(self, asked: Scrape) -> bytes:
+        try:
             sheet = await self._read()
             text, content_type = await trio.to_thread.run_sync(encode, sheet, asked.accept)
-            return answer(200, content_type, text, body=asked.body)
-        return refuse(Refusal(503, "the agent is too busy to tell; see its journal", asked.body))
+        except VtsError:
+            raise
+        except Exception as error:  # a bug in telling must not end the copying
+            raise VtsError(f"an unforeseen error, {error!r}; report this to the makers") from error
+        return answer(200, content_type, text, body=asked.body)
 
     async def _read(self) -> Sheet:
         """One reading at a time, and none where one was made just now."""

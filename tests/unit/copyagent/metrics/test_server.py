@@ -13,6 +13,8 @@ import trio
 from copyagent.metrics.catalogue import MESSAGES, STARTED
 from copyagent.metrics.exposition import Sheet
 from copyagent.metrics.server import Limits, offer
+from tests.support.expected_logs import ExpectedLogs
+from vtsfs.contract.errors import StateError
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n"
 QUICK = Limits(connections=4, receive=0.2, read=5.0, send=0.3, drain=0.2)
@@ -28,12 +30,15 @@ class Place:
     wait: trio.Event | None = None
     begun: trio.Event = field(default_factory=trio.Event)
     rows: int = 0
+    error: Exception | None = None
 
     async def source(self) -> Sheet:
         self.readings += 1
         self.begun.set()
         if self.wait is not None:
             await self.wait.wait()
+        if self.error is not None:
+            raise self.error
         sheet = Sheet()
         sheet.put(STARTED, self.readings)
         for number in range(self.rows):
@@ -190,6 +195,19 @@ async def test_a_reading_that_takes_too_long_is_given_up(place: Place) -> None:
     async with serving(place, Limits(read=0.1)):
         assert (await place.ask())[0] == 503
         place.wait.set()
+        assert (await place.ask())[0] == 200
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), StateError("the agent ended")])
+async def test_what_goes_wrong_in_a_reading_ends_that_scrape_alone(
+    place: Place, error: Exception, expect_log: ExpectedLogs
+) -> None:
+    expect_log("figures cannot be read", level=40)
+    place.error = error
+    async with serving(place):
+        status, text = await place.ask()
+        assert (status, text) == (500, b"the agent failed to tell; see its journal\n")
+        place.error = None
         assert (await place.ask())[0] == 200
 
 
