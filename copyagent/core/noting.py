@@ -27,9 +27,12 @@ class Noting:
     due_at: float = 0.0
 
     def due(self, now: Moment) -> None:
-        """Note the chain down if it is time, and if there is anything new."""
+        """Note the chain down if it is time, and if there is anything new.
+
+        What belongs to no settings file is a rehearsal's, and nobody's evidence.
+        """
         history = self.book.history
-        if now.mono < self.due_at or history.newest == self.noted:
+        if now.mono < self.due_at or history.newest == self.noted or not history.settings:
             return
         self.noted, self.due_at = history.newest, now.mono + EVERY_S
         self.book.say(messages.HISTORY_NOTED, number=history.newest, mark=history.mark.short)

@@ -22,7 +22,8 @@ SETTINGS = "notify: {run: [/bin/page, s3cret]}  # hunter2\n"
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("COLUMNS", raising=False)
     path = tmp_path / "vts-autocopy.yaml"
     path.write_text(EXAMPLE.replace("ROOT", str(tmp_path)))
     return path

@@ -17,6 +17,7 @@ def said(book: Book) -> list[Say]:
 def test_once_at_the_start_and_once_a_day_if_there_is_anything_new() -> None:
     book = make_engine().book
     noting = Noting(book)
+    book.history.settings = "f" * 64
     noting.due(Moment(5.0, 0))
     assert said(book) == [], "there is nothing yet"
     book.history.add(Kind.STOPPED, 1)
@@ -36,5 +37,8 @@ def test_once_at_the_start_and_once_a_day_if_there_is_anything_new() -> None:
 def test_the_engine_sees_to_it() -> None:
     engine = make_engine()
     engine.book.history.add(Kind.STOPPED, 1)
+    commands = engine.due(Moment(5.0, 1))
+    assert commands == [], "a rehearsal is nobody's evidence"
+    engine.book.history.settings = "f" * 64
     commands = engine.due(Moment(5.0, 1))
     assert any(isinstance(c, Say) and c.message is messages.HISTORY_NOTED for c in commands)

@@ -91,9 +91,9 @@ def test_events_are_in_the_file_when_the_block_has_ended(
     settings = example_settings(tmp_path)
     with written_aside(settings) as events:
         for number in range(20):
-            events.write(messages.ATTACHED, vault="VAULT00", mountpoint=f"/{number}")
+            events.write(messages.LINK_UP, host=f"/{number}/")
     lines = settings.paths.event_log.read_text().splitlines()
-    assert [line.rpartition("/")[2] for line in lines] == [str(n) for n in range(20)]
+    assert [line.split("/")[-2] for line in lines] == [str(n) for n in range(20)]
     assert len(caplog.records) == 20
 
 
