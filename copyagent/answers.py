@@ -214,9 +214,9 @@ def question(runner: Runner, request: EngineRequest, user: str) -> Question:
             return partial(_direct, book, request, user)
         case History() | Copies():
             return lambda _: _look_up(runner.store, request)
-        case Tapes(states, pools, target, unprotected, after):
+        case Tapes(states, pools, target, unprotected, after, kept_back):
             named = tuple(state for text in states for state in states_named(text))
-            asked = listing.TapesWanted(named, pools, target, unprotected, after)
+            asked = listing.TapesWanted(named, pools, target, unprotected, after, kept_back)
             return lambda now: listing.tapes_page(book, asked, runner.progress, now)
         case Queue(target, most):
             return lambda now: listing.queue(runner.engine, target, most, runner.progress, now)

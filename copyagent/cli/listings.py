@@ -35,6 +35,7 @@ USUAL = 100
 )
 @click.option("--target", default="", metavar="TARGET", help="Only at this target.")
 @click.option("--unprotected", is_flag=True, help="Only what the target lacks.")
+@click.option("--kept-back", is_flag=True, help="Only what an operator holds, also ahead of time.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line instead.")
 @click.pass_obj
 def tapes(
@@ -44,6 +45,7 @@ def tapes(
     pools: tuple[str, ...],
     target: str,
     unprotected: bool,
+    kept_back: bool,
     as_json: bool,
 ) -> None:
     """List the tapes: the state of each at each target, since when, why, and what is next."""
@@ -52,7 +54,9 @@ def tapes(
         states_named(state)
     chosen = tuple(PoolId.parse(pool) for pool in pools)
     width, count = console().width if is_screen() else None, 0
-    for copy in listed(settings.control_socket(), Tapes(states, chosen, target, unprotected)):
+    for copy in listed(
+        settings.control_socket(), Tapes(states, chosen, target, unprotected, kept_back=kept_back)
+    ):
         click.echo(line_of(copy) if as_json else copy_text(copy, width))
         count += 1
     if not as_json and not count:

@@ -29,10 +29,12 @@ class Tapes:
     target: str = ""
     unprotected: bool = False
     after: TapeId | None = None
+    kept_back: bool = False
 
     def args(self) -> Mapping[str, object]:
         """Return the arguments as they are carried."""
         return {
+            "kept_back": self.kept_back,
             "states": list(self.states),
             "pools": [str(pool) for pool in self.pools],
             "target": self.target,
@@ -53,6 +55,7 @@ class Tapes:
             given.text("target", ""),
             given.flag("unprotected"),
             TapeId.parse(after) if after else None,
+            given.flag("kept_back"),
         )
         given.end()
         return made

@@ -36,7 +36,8 @@ MOST_QUEUED: Final = 5000
 class TapesWanted:
     """Which tapes are listed, all conditions together: none of a kind is no condition.
 
-    *after* is the last tape that is known already.
+    *after* is the last tape that is known already. *kept_back*: only what an operator holds, be it
+    ahead of time; no tape at rest is.
     """
 
     states: tuple[StateWanted, ...] = ()
@@ -44,10 +45,15 @@ class TapesWanted:
     target: str = ""
     unprotected: bool = False
     after: TapeId | None = None
+    kept_back: bool = False
 
-    def takes(self, target: str, word: Word, reason: str, *, protected: bool) -> bool:
+    def takes(
+        self, target: str, word: Word, reason: str, *, protected: bool, kept_back: bool = False
+    ) -> bool:
         """Tell whether a copy at *target* that is in such a state is wanted."""
         if (self.target and self.target != target) or (self.unprotected and protected):
+            return False
+        if self.kept_back and not kept_back:
             return False
         return not self.states or any(state.fits(word, reason) for state in self.states)
 
@@ -150,11 +156,12 @@ def _told(
     book: Book, record: TapeRecord, wanted: TapesWanted, progress: Progresses, now: Moment
 ) -> list[Document]:
     made = []
-    for target in record.copies:
+    for target, copy in record.copies.items():
         phase = phase_of(progress, record, target)
         state = shown_state(book, record, target, now, phase)
         protected = record.protected_at(target)
-        if wanted.takes(target, state.word, state.reason, protected=protected):
+        held = copy.hold is not None
+        if wanted.takes(target, state.word, state.reason, protected=protected, kept_back=held):
             told = shown(book, record, target, now, phase)
             made.append(
                 tape_document(record) | document(record, target, told, book.ladder.attempts)

@@ -2,12 +2,19 @@
 
 import io
 
+import pytest
+
 from copyagent.cli.progress_line import ProgressLine
 
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
 
 
 def shown(stream: io.StringIO, times: list[float]) -> str:
@@ -31,3 +38,19 @@ def test_then_not_more_often_than_one_can_read() -> None:
 
 def test_nothing_goes_into_a_pipe() -> None:
     assert shown(io.StringIO(), [0.0, 2.0, 3.0]) == ""
+
+
+def test_things_are_counted_as_bytes_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    stream = Terminal()
+    line = ProgressLine(stream, lambda: now[0])
+    line.count("/VAULT00/BILL at drsite", 1, 4)
+    assert stream.getvalue() == "", "what is quick shows nothing"
+    now[0] = 2.0
+    line.count("/VAULT00/BILL at drsite", 3, 4)
+    assert "/VAULT00/BILL at drsite: 3 of 4, 75 %" in stream.getvalue()
+    monkeypatch.setenv("TERM", "dumb")
+    now[0] = 4.0
+    seen = stream.getvalue()
+    line.count("/VAULT00/BILL at drsite", 4, 4)
+    assert stream.getvalue() == seen

@@ -87,6 +87,7 @@ REQUESTS: list[Request] = [
     Hold(TAPE, "a disk is looked at", "drsite"),
     Tapes(),
     Tapes(("held (conflict)", "failed"), (TAPE.pool_id,), "drsite", unprotected=True, after=TAPE),
+    Tapes(kept_back=True),
     Queue(),
     Queue("drsite", 7),
 ]

@@ -13,7 +13,7 @@ from copyagent.core.commands import StartCopy
 from copyagent.core.copying import HoldReason, PublishedCopy, TargetStamp, WaitReason
 from copyagent.core.engine import Engine
 from copyagent.core.listing import MOST_LOOKED_AT, TapesWanted, documents_at_rest, tapes_page
-from copyagent.core.records import CopyRecord, TapeRecord
+from copyagent.core.records import CopyRecord, OperatorHold, TapeRecord
 from copyagent.core.shown_states import StateWanted, Word, shown_state, states_named
 from copyagent.core.tape import (
     Cancelled,
@@ -158,6 +158,16 @@ def test_very_many_tapes_are_told_in_pages_of_bounded_size() -> None:
     (failed,) = all_pages(book, drawer, TapesWanted(states_named("failed")))
     assert failed["tape"] == str(tape(7, "PAY"))
     assert drawer.fetched == fetched, "no tape at rest was read to find that it has not failed"
+
+
+def test_what_is_kept_back_ahead_of_time_can_be_found() -> None:
+    made = [record(tape(n), Copied(1, 5), Copied(1, 5)) for n in range(5)]
+    made[3].copies[TARGET].hold = OperatorHold("ann", "a disk is looked at", START_NS)
+    book, drawer = kept(made)
+    (found,) = all_pages(book, drawer, TapesWanted(kept_back=True))
+    assert (found["tape"], found["target"], found["state"]) == (str(tape(3)), TARGET, "copied")
+    assert found["kept_back"]["by"] == "ann"
+    assert "copyagent release" in found["next"]
 
 
 def test_a_document_says_all_of_a_tape_at_rest() -> None:
