@@ -407,7 +407,7 @@ ENCRYPTED_REFUSED = Message(
 )
 SETTINGS_REFUSED = Message(
     624182,
-    "Settings not taken over from {file}, {count} problems, first: {problem}",
+    "Settings not taken over from {file}, problems: {count}, first: {problem}",
     "The former settings stay in force. Mend the file: copyagent check tells every problem; then: "
     "copyagent reload. An agent that is started with such a file ends at once.",
 )

@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtsfs.contract.units import format_duration, format_size, parse_duration, parse_size
+from vtsfs.contract.units import (
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+    write_duration,
+    write_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +76,20 @@ def test_sizes_for_people(size: float, text: str) -> None:
 @given(st.integers(0, 2**60))
 def test_a_size_for_people_is_near_the_size(size: int) -> None:
     assert parse_size(format_size(size)) == pytest.approx(size, rel=0.06)
+
+
+@given(st.floats(min_value=0, max_value=1e9, allow_nan=False).map(abs))
+def test_a_duration_is_written_as_it_is_read(seconds: float) -> None:
+    assert parse_duration(write_duration(seconds)) == seconds
+
+
+@given(st.integers(min_value=0, max_value=1 << 50))
+def test_a_size_is_written_as_it_is_read(size: int) -> None:
+    assert parse_size(write_size(size)) == size
+
+
+def test_whole_units_are_written_whole() -> None:
+    assert [write_duration(s) for s in (0.0, 0.25, 90.0, 300.0, 86400.0)] == [
+        "0s", "250ms", "90s", "5m", "1d",
+    ]  # fmt: skip
+    assert [write_size(s) for s in (0, 1000, 20 << 20)] == ["0 B", "1000 B", "20 MiB"]
