@@ -45,7 +45,7 @@ from tests.support.histories import (
 )
 from tests.support.playbook import Playbook, copied_once
 from vtsfs.contract import messages, settings
-from vtsfs.contract.naming import TapeId
+from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.signals import Identity
 from vtsfs.runtime.eventlog import EventLog
 
@@ -175,3 +175,24 @@ async def test_others_are_answered_while_many_tapes_are_counted(
             await trio.testing.wait_all_tasks_blocked()
             nursery.start_soon(ask_beside)
     assert told == ["answered", "read"]
+
+
+async def test_a_pool_that_leaves_the_settings_meanwhile_is_left_out(
+    tmp_path: Path, expect_log: ExpectedLogs
+) -> None:
+    expect_log("have no copy", level=30)
+    engine, sheets = make_engine(), list[Sheet]()
+
+    async with running(engine, tmp_path) as runner:
+        await runner.post_durably(swept(Overlay(), SLICE))
+
+        async def read_all() -> None:
+            sheets.append(await read(runner))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_all)
+            await trio.testing.wait_all_tasks_blocked()
+            await runner.ask(lambda _: engine.book.ways.pop((PoolId.parse(WAY[0]), TARGET)))
+    (sheet,) = sheets
+    assert WAY not in sheet.values[UNPROTECTED]
+    assert ("/VAULT00/PAY", TARGET) in sheet.values[UNPROTECTED]
