@@ -7,7 +7,7 @@ from tests.demo.place import Place, bad_settings, tape_name
 
 NEW, LATER = "X00010", "X00011"
 #: What `explain` says of a copy that is as it should be; its history has the word too.
-COPIED = r"(?m)^  drsite: copied$"
+COPIED = r"(?m)^  drsite: copied\b"
 
 
 @dataclass(frozen=True)
