@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vtsfs.contract.settings import Settings
-from vtsfs.runtime.files import write_atomic
 from vtsfs.runtime.peers import user_name
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 #: The longest name that is taken from the environment, in characters.
 _LONGEST_NAME = 64
@@ -47,17 +49,22 @@ def leave(directory: Path, act: LateAct) -> None:
     """Leave word of *act* in *directory*; raises `OSError` where this user may not.
 
     Where no agent ever ran there is nobody to enter it, and `FileNotFoundError` says so. What root
-    leaves belongs to the agent's user, who owns the directory above.
+    leaves belongs to the agent's user, who owns the directory above, and who must not lead root
+    elsewhere: no link is followed, and nothing is given away but what was made here.
     """
-    owner = directory.parent.stat()
+    above = os.open(directory.parent, _DIRECTORY)
     try:
-        directory.mkdir(0o700)
-        _give(directory, owner)
-    except FileExistsError:
-        pass
-    path = directory / f"{act.at_ns:020}-{secrets.token_hex(4)}.json"
-    write_atomic(path, json.dumps(asdict(act)).encode("ascii"))
-    _give(path, owner)
+        owner = os.fstat(above)
+        made = _make(directory.name, above)
+        acts = os.open(directory.name, _DIRECTORY, dir_fd=above)
+        try:
+            if made:
+                _give(acts, owner)
+            _write(f"{act.at_ns:020}-{secrets.token_hex(4)}.json", act, acts, owner)
+        finally:
+            os.close(acts)
+    finally:
+        os.close(above)
 
 
 def left(directory: Path) -> Iterator[tuple[Path, LateAct | None]]:
@@ -91,6 +98,28 @@ def _read(document: dict[str, object]) -> LateAct:
     return act
 
 
-def _give(path: Path, owner: os.stat_result) -> None:
+def _make(name: str, above: int) -> bool:
+    try:
+        os.mkdir(name, 0o700, dir_fd=above)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write(name: str, act: LateAct, acts: int, owner: os.stat_result) -> None:
+    """Write the file under a name that nobody looks for, and rename it when it is durable."""
+    unfinished = f".{name}.unfinished"
+    fd = os.open(unfinished, _NEW_FILE, 0o600, dir_fd=acts)
+    try:
+        os.write(fd, json.dumps(asdict(act)).encode("ascii"))
+        _give(fd, owner)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(unfinished, name, src_dir_fd=acts, dst_dir_fd=acts)
+    os.fsync(acts)
+
+
+def _give(fd: int, owner: os.stat_result) -> None:
     if os.geteuid() == 0:
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.fchown(fd, owner.st_uid, owner.st_gid)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -51,8 +52,25 @@ def test_a_detach_that_was_refused_or_is_long_ago_names_nobody(settings: Setting
     old = json.loads(note.read_text()) | {"at_ns": time.time_ns() - 10**12}
     note.write_text(json.dumps(old))
     assert take_detacher(settings, "VAULT00") == NOBODY
-    note.write_text("[")
+    for text in ("[", '{"user": 5}', '{"colour": "red"}', "null"):
+        note.write_text(text)
+        assert take_detacher(settings, "VAULT00") == NOBODY
+
+
+def test_a_note_of_somebody_else_leads_nobody_astray(settings: Settings, tmp_path: Path) -> None:
+    announce_detach(settings, "VAULT00", ANNA)
+    (note,) = settings.paths.run.iterdir()
+    elsewhere = note.rename(tmp_path / "elsewhere")
+    note.symlink_to(elsewhere)
     assert take_detacher(settings, "VAULT00") == NOBODY
+    note.unlink()
+    os.mkfifo(note)
+    assert take_detacher(settings, "VAULT00") == NOBODY
+    note.unlink()
+    if os.geteuid() == 0:
+        elsewhere.rename(note)
+        os.chown(note, 12345, 12345)
+        assert take_detacher(settings, "VAULT00") == NOBODY
 
 
 def test_word_is_left_where_an_agent_has_been(settings: Settings, expect_log: ExpectedLogs) -> None:

@@ -6,6 +6,7 @@ The files are real, and edited with SQL behind the store's back.
 import json
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -300,6 +301,19 @@ def test_settings_are_found_by_the_beginning_of_their_digest(path: Path) -> None
     assert settings_in_file(path, "") is None
     edit(path, "INSERT INTO settings VALUES ('f0', 'x')")
     assert settings_in_file(path, "f") is None
+
+
+@pytest.mark.mount
+def test_a_copy_on_a_medium_that_cannot_be_written(path: Path, scratch: Path) -> None:
+    medium = scratch / "medium"
+    medium.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", medium], check=True)
+    try:
+        shutil.copy(path, medium)
+        subprocess.run(["mount", "-o", "remount,ro", medium], check=True)
+        assert check_file(medium / path.name).intact
+    finally:
+        subprocess.run(["umount", medium], check=True)
 
 
 def test_no_file_and_no_database(tmp_path: Path) -> None:

@@ -37,6 +37,15 @@ def test_what_root_leaves_belongs_to_the_directorys_owner(tmp_path: Path) -> Non
         assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
 
 
+def test_nobody_leads_root_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "agent").mkdir()
+    (tmp_path / "victim").mkdir(0o755)
+    (tmp_path / "agent" / "acts").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="acts"):
+        leave(tmp_path / "agent" / "acts", ACT)
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "{}", json.dumps({"user": 1}), '{"user": "x", "colour": "red"}']
 )
