@@ -146,7 +146,7 @@ def _why_not_cancelled(tape: TapeId, copy: CopyRecord) -> str:
             return f"held ({state.reason}), nothing is on its way"
         case states.Cancelled() as state:
             return f"cancelled already, by {state.by}: {state.because}"
-        case states.Clean() | states.Copied() | states.Kept() as state:
+        case states.Clean() | states.Copied() | states.Kept() as state if copy.hold is None:
             return f"{state.kind}, nothing to cancel; later changes are kept back by: copyagent hold {tape}"
     return f"{copy.state.kind}, nothing to cancel"
 

@@ -83,15 +83,32 @@ def sync(book: Book, wanted: SyncWanted, user: str, now: Moment) -> list[str]:
             book.apply(record, target, states.RetryAsked(record.generation), now)
         closed = book.closed(record.tape, target, now)
         lines.append(f"{about}: queued" + (f"; waits ({closed.words})" if closed else ""))
+    left = _left_alone(book, wanted)
     if not count:
-        return [f"{wanted.where}: nothing to copy"]
+        return [f"{wanted.where}: nothing to copy", *left]
     if len(lines) > MOST_NAMED:
         lines[MOST_NAMED:] = [f"... and {count - MOST_NAMED} more"]
     if wanted.dry_run:
-        return [*lines, f"{count} copies would be queued, at most {format_size(size)} in all"]
+        whole = f"{count} copies would be queued, at most {format_size(size)} in all"
+        return [*lines, whole, *left]
     which = f"sync --{wanted.which}" if wanted.which else "sync"
     deed.put_on_record(user, which, str(wanted.where), wanted.because)
-    return lines
+    return lines + left
+
+
+def _left_alone(book: Book, wanted: SyncWanted) -> list[str]:
+    """Say how many copies of a pool only a word about each tape lets go; a host is told nothing of it."""
+    if isinstance(wanted.where, TapeId) or wanted.cautiously:
+        return []
+    count = sum(
+        copy.hold is not None or isinstance(copy.state, states.Held | states.Cancelled)
+        for record in book.active()
+        for target, copy in record.copies.items()
+        if record.tape.pool_id == wanted.where
+        and (wanted.targets is None or target in wanted.targets)
+    )
+    listed = f"copyagent tapes --pool {wanted.where} --state held --state cancelled"
+    return [f"{count} held or cancelled copies are left alone: {listed}"] if count else []
 
 
 def most_sent(record: TapeRecord, copy: CopyRecord) -> int:

@@ -201,7 +201,9 @@ def test_a_pools_sync_leaves_alone_what_was_cancelled(play: Playbook, overlay: O
         cancel(play)
         for which in Which:
             assert sync(play.engine.book, SyncWanted(TAPE.pool_id, which), "bob", play.now) == [
-                f"{TAPE.pool_id}: nothing to copy"
+                f"{TAPE.pool_id}: nothing to copy",
+                "1 held or cancelled copies are left alone: copyagent tapes --pool /VAULT00/BILL "
+                "--state held --state cancelled",
             ]
         assert operator.retry_failed(play.engine.book, "bob", play.now) == ["no copy has failed"]
         assert sync(play.engine.book, SyncWanted(TAPE), "bob", play.now) == [
