@@ -46,7 +46,9 @@ def check(config: Path, *, as_json: bool) -> None:
 
 def lines_of(document: dict[str, Any]) -> Iterator[str]:
     """Write what was found in a file that is in order for people."""
-    counts = ", ".join(f"{count} {what}" for what, count in document["counts"].items())
+    counts = ", ".join(
+        f"{count} {what[:-1] if count == 1 else what}" for what, count in document["counts"].items()
+    )
     yield f"{document['file']}: in order ({counts})"
     yield _AGENT[document["agent"]]
     if document["waiting_for_restart"]:

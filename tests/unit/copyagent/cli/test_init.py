@@ -1,6 +1,9 @@
 """A first settings file is written once, for its readers, and what it still lacks is named."""
 
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,9 @@ from click.testing import CliRunner, Result
 from copyagent.checking import look_at
 from copyagent.cli import init as module
 from copyagent.cli.commands import copyagent
+from tests.support.nonstop import TREE
 from vtsfs.contract.errors import UsageError
+from vtsfs.contract.settings import parse_settings
 
 ENOUGH = ("--system", "TAPESRV1", "--vault", "VAULT00=/no/backing:/no/VAULT00", "--no-ems")
 
@@ -66,3 +71,27 @@ def test_nothing_is_written_that_could_not_be_read(
     assert isinstance(done.exception, UsageError)
     assert said in str(done.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_terminal_what_is_missing_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    # The name as proposed, a vault that is asked for again, one target, one pool, no host.
+    vaults = "VAULT00=/no/backing\nVAULT00=/no/backing:/no/VAULT00\n\n"
+    answers = f"\n{vaults}drsite=vts@dr.example.com\n\n/VAULT00/BILL=drsite\n\n\n"
+    screen, program = os.openpty()
+    command = [sys.executable, "-m", "copyagent", "--config", str(file), "init"]
+    asked = subprocess.Popen(command, stdin=program, stdout=program, stderr=program, cwd=TREE)
+    os.close(program)
+    os.write(screen, answers.encode())
+    shown = b""
+    try:
+        while piece := os.read(screen, 65536):
+            shown += piece
+    except OSError:
+        pass  # the other end is closed: EIO is how a terminal says so
+    os.close(screen)
+    assert asked.wait(60) == 0, shown
+    assert b"both paths absolute" in shown
+    settings = parse_settings(file.read_text(), "made")
+    assert str(settings.autocopy[0].pool) == "/VAULT00/BILL"
+    assert not settings.ems.required
