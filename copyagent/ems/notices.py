@@ -50,6 +50,7 @@ _KINDS: Final[Mapping[NotifyKind, tuple[Message, ...]]] = {
         messages.LABEL_ELSEWHERE,
         messages.SAME_STORAGE,
         messages.NOT_EQUAL,
+        messages.HELD_BY_OPERATOR,
         messages.MORE_HELD,
     ),
     "behind": (messages.FALLEN_BEHIND, messages.CAUGHT_UP),

@@ -28,6 +28,7 @@ UNTOLD = {
     messages.OUTBOX_FAILURE.id: "the overlay writes it, which has no session with a host",
     messages.HANDLER_FAILED.id: "the overlay writes it, which has no session with a host",
     messages.ENCRYPTED_REFUSED.id: "the overlay writes it, which has no session with a host",
+    messages.SETTINGS_REFUSED.id: "nothing changes by it, and whoever loaded them is told",
 }
 
 

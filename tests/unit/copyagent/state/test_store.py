@@ -50,6 +50,7 @@ EVERY_STATE: list[states.State] = [
     states.Failed(1, 12, "cause", "next", True, 3),
     states.Waiting(1, 2, WaitReason.FENCED, "detail", LATER),
     states.Held(1, HoldReason.TARGET_CHANGED, "detail", 3, STAMP),
+    states.Cancelled(1, "anna", "not wanted", 3),
     states.Superseded(1),
     states.Copied(1, 3),
     states.Kept("erased", 3),

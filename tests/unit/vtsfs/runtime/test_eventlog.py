@@ -142,7 +142,7 @@ def test_two_programs_share_one_file(log: EventLog, path: Path) -> None:
     other = EventLog(path, SYSTEM, program="vtsfs")
     for _ in range(3):
         log.write(messages.LINK_UP, now_ns=NOW, host="DEV2")
-        other.write(messages.DETACHED, now_ns=NOW, vault="VAULT00")
+        other.write(messages.CAUGHT_UP, now_ns=NOW, pool="P", target="T", took="1 s")
     other.close()
     assert all(LINE.fullmatch(line) for line in lines(path))
     assert len(lines(path)) == 6
