@@ -19,7 +19,7 @@ from vtsfs.contract.settings_file import read_text
 SCHEMA = 1
 
 #: What is never put in, whoever asks.
-_NEVER = (
+NEVER = (
     ("keys, passwords, known_hosts", "nobody needs them to help; they stay where they are"),
     ("tapes, and chunk maps of them", "their content is nobody's business"),
     ("the state and the outboxes themselves", "only what is asked for of them is in it"),
@@ -43,7 +43,7 @@ def run_support_bundle(config: Path, output: Path | None, *, as_json: bool) -> N
         click.echo(json.dumps(document, indent=1))
         return
     click.echo(f"{path.absolute()}: {len(archive.parts)} parts, {path.stat().st_size} bytes")
-    for name, why in archive.left_out[: -len(_NEVER)]:
+    for name, why in archive.left_out[: -len(NEVER)]:
         click.echo(f"  left out: {name}: {why}")
     click.echo(
         "It holds names of tapes, systems and users; see its MANIFEST.txt before it is sent."
@@ -65,7 +65,7 @@ def _collect(config: Path) -> Archive:
         _add_site(archive, settings, config)
     else:
         archive.leave_out("everything else", "the settings cannot be read, so nothing can be found")
-    for name, why in _NEVER:
+    for name, why in NEVER:
         archive.leave_out(name, why)
     return archive
 
