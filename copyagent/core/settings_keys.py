@@ -204,5 +204,10 @@ def ways_of(settings: Settings) -> frozenset[tuple[PoolId, str]]:
 def session_of(settings: Settings, host: str) -> object:
     """Return what the session with *host* is made of: what only decisions need ends none."""
     entry = settings.ems.hosts[host]
-    only_decided: dict[str, object] = {"lost_after": 0.0, "remind_every": 0.0, "policy": None, "drives": {}}
+    only_decided: dict[str, object] = {
+        "lost_after": 0.0,
+        "remind_every": 0.0,
+        "policy": None,
+        "drives": {},
+    }
     return entry.model_copy(update={**only_decided, "timezone": None}), settings.ems.logins
