@@ -14,6 +14,7 @@ from copyagent.transfer.target import (
     EntryKind,
     LinkLost,
     Target,
+    TargetEntry,
     TargetError,
     TargetMissing,
     TargetRefused,
@@ -33,10 +34,20 @@ async def prepare(target: Target, layout: Layout) -> None:
 
 
 async def make_directories(target: Target, layout: Layout) -> None:
-    """Make our directories in a vault that is there: a missing one may not be mounted."""
+    """Make our directories in a vault that is there: a missing one may not be mounted.
+
+    Those that `prepare` looks for are made when what leads to them is durable.
+    """
     await expect_vault(target, layout)
-    for path in (layout.staging_root, layout.directory, layout.records, layout.kept_directory):
-        await ensure_directory(target, path, 0o700)
+    ways = (layout.staging_root, layout.directory)
+    ends = (layout.records, layout.kept_directory)
+    found = await together(partial(target.lstat, path) for path in (*ways, *ends))
+    for path, entry in zip(ways, found[:2], strict=True):
+        await _make(target, path, 0o700, entry)
+    await together(partial(sync, target, parent(path)) for path in ways)
+    makes = zip(ends, found[2:], strict=True)
+    await together(partial(_make, target, path, 0o700, entry) for path, entry in makes)
+    await sync(target, layout.directory)
 
 
 async def expect_vault(target: Target, layout: Layout) -> None:
@@ -64,10 +75,16 @@ async def ensure_directory(target: Target, path: str, mode: int) -> bool:
 
     One that is there may have been made by an attempt that ended before it was durable.
     """
-    found = await target.lstat(path)
+    made = await _make(target, path, mode, await target.lstat(path))
+    if made:
+        await sync(target, parent(path))
+    return made
+
+
+async def _make(target: Target, path: str, mode: int, found: TargetEntry | None) -> bool:
+    """Make the directory *path* if nothing was *found* there; tell whether it was made."""
     if found is None:
         await target.make_directory(path, mode)
-        await sync(target, parent(path))
     elif found.kind is not EntryKind.DIRECTORY:
         raise TargetRefused(f"making the directory {path}", "something else has that name")
     return found is None
