@@ -17,7 +17,7 @@ DRIVE = "$VTAPE0"
 REASON = "restored by hand during the drill, no longer needed"
 FOREIGN = "RESTORED BY SOMEBODY ELSE"
 
-COPIED, ATTEMPT_FAILED, TARGET_CHANGED, OPERATOR = 224101, 424110, 624122, 424170
+COPIED, ATTEMPT_FAILED, TARGET_CHANGED, OPERATOR = 224101, 424110, 624122, 224170
 #: Attempts that are let fail before the target is started again.
 FAILURES = 3
 #: How often the host tries to come back during a copy, should the copy be quicker.

@@ -110,7 +110,7 @@ def test_who_detached_and_attached_the_vault_is_on_record_too(world: World) -> N
         ("root", "unfence", "drsite"),
     ]
     world.site.wait(lambda: acts()[-4:] == wanted, "what was done meanwhile is on record")
-    assert [line.split("|")[-1].split(": ")[1] for line in world.events(424170)[-2:]] == [
+    assert [line.split("|")[-1].split(": ")[1] for line in world.events(224170)[-2:]] == [
         "fence drsite",
         "unfence drsite",
     ]

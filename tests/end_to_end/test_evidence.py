@@ -80,7 +80,7 @@ def test_a_drill(world: World, run: Run) -> None:
     assert f"sha256sum -c {CHECK}" in shown
     assert "Every tape of the source's watched pools was here as it is there." in shown
     # It is on record, with the digest of what was written.
-    assert any("drill drsite: yearly drill" in line for line in world.events(424170))
+    assert any("drill drsite: yearly drill" in line for line in world.events(224170))
     entries = [json.loads(line) for line in run("history", "--json")[1].splitlines()]
     (action,) = [entry for entry in entries if entry["kind"] == "action"]
     assert (action["action"], action["object"]) == ("drill", "drsite")

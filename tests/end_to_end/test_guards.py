@@ -66,7 +66,7 @@ def test_a_copy_that_somebody_changed_is_held_until_it_is_released(world: World)
     overwrite(world, "EDIT01", "it was a mistake")
     world.wait_for("EDIT01", "copied")
     assert copy.read_bytes() == new
-    assert any("it was a mistake" in line for line in world.site.events(424170))
+    assert any("it was a mistake" in line for line in world.site.events(224170))
 
 
 def test_an_edit_that_keeps_size_and_date_is_seen(world: World) -> None:

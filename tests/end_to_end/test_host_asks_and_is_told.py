@@ -11,7 +11,7 @@ from tests.support.world import COPIED, GAVE_UP, POOL, World, content, open_worl
 pytestmark = [pytest.mark.mount, pytest.mark.ssh]
 
 CONFLICT, ASKED, REFUSED, NOT_TOLD, TOLD_AGAIN = 624120, 220110, 420111, 420114, 220115
-OPERATOR_ACTION = 424170
+OPERATOR_ACTION = 224170
 
 
 def prepare(site: Site) -> None:

@@ -19,7 +19,7 @@ from vtsfs.contract.errors import RequestFailed
 
 pytestmark = [pytest.mark.mount, pytest.mark.ssh]
 
-UNLICENSED, LICENSED_AGAIN, ACTION = 624160, 224163, 424170
+UNLICENSED, LICENSED_AGAIN, ACTION = 624160, 224163, 224170
 RATE = 256 << 10
 
 

@@ -128,7 +128,7 @@ def test_the_service_group_looks_and_does_not_act(world: World) -> None:
         done = as_nobody(world, *arguments, group=group)
         assert done.returncode == REFUSED, done.stderr
         assert "may not" in done.stderr
-    assert world.site.events(424170) == []
+    assert world.site.events(224170) == []
 
 
 @needs_root
@@ -141,7 +141,7 @@ def test_the_operators_group_acts_and_its_member_is_named(world: World) -> None:
     ):
         done = as_nobody(world, *arguments, group=group)
         assert done.returncode == 0, done.stderr
-    paused, resumed = world.site.events(424170)
+    paused, resumed = world.site.events(224170)
     assert "nobody: pause drsite: a trial" in paused
     assert "nobody: resume drsite" in resumed
 

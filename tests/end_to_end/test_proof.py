@@ -177,9 +177,9 @@ def test_a_copy_is_put_back_in_the_tapes_place(both: Both) -> None:
     site.wait(lambda: both.run(*replace).returncode == 0, "the copy is put back")
     assert tape.read_bytes() == b"being written" + content[13:]
     assert sorted(os.listdir(tape.parent)) == ["X00001"]
-    assert not any("fetch --replace" in line for line in site.events(424170))
+    assert not any("fetch --replace" in line for line in site.events(224170))
     site.start()
-    site.wait(lambda: any("fetch --replace" in line for line in site.events(424170)), "on record")
+    site.wait(lambda: any("fetch --replace" in line for line in site.events(224170)), "on record")
     site.wait_for_state(TAPE, "copied")
     assert both.copy.read_bytes() == tape.read_bytes()
 

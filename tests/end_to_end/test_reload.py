@@ -16,7 +16,7 @@ from vtsfs.contract.errors import SettingsError
 
 pytestmark = [pytest.mark.mount, pytest.mark.ssh]
 
-ACTION, REFUSED, LEFT = 424170, 624182, 424183
+ACTION, REFUSED, LEFT = 224170, 624182, 424183
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,7 @@ def test_without_rearming_only_the_operator_starts_a_new_ladder(world: World) ->
     world.site.must("copyagent", "retry", world.name("RETRY4"))
     world.wait_for("RETRY4", "copied")
     assert world.copy("RETRY4").read_bytes() == written
-    assert any(world.name("RETRY4") in line for line in world.site.events(424170))
+    assert any(world.name("RETRY4") in line for line in world.site.events(224170))
 
 
 def test_retry_starts_all_that_failed(world: World) -> None:

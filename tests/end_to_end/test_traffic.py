@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.mount, pytest.mark.ssh]
 
 RATE = 256 << 10
 PAUSE_OVER = 224152
-ACTION = 424170
+ACTION = 224170
 
 
 @dataclass

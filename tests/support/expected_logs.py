@@ -20,8 +20,6 @@ class ExpectedLogs:
         unfulfilled = dict.fromkeys(self._expected)
         found: list[str] = []
         for record in records:
-            if record.levelno < logging.WARNING:
-                continue
             text = record.getMessage()
             matching = [
                 (pattern, level)
@@ -30,7 +28,7 @@ class ExpectedLogs:
             ]
             for expectation in matching:
                 unfulfilled.pop(expectation, None)
-            if not matching:
+            if not matching and record.levelno >= logging.WARNING:
                 found.append(f"logged without expect_log: {record.levelname} {record.name}: {text}")
         found.extend(
             f"expected by expect_log, never logged: {logging.getLevelName(level)} {pattern.pattern}"

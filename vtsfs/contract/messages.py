@@ -354,7 +354,7 @@ LICENCE_CLOCK = Message(
     "for it: see LICENCE in vts-autocopy(7).",
 )
 OPERATOR_ACTION = Message(
-    424170,
+    224170,
     "{user}: {action} {object}: {because} [{mark}]",
     "Nothing to do; this is the record of what was done. The mark in brackets, after the old and new "
     "state, is that of its entry: copyagent history --verify compares the two.",

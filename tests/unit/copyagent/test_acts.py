@@ -219,14 +219,14 @@ def events(runner: Runner, message: messages.Message) -> list[str]:
 async def test_one_event_and_one_entry(
     case: Case, tmp_path: Path, expect_log: ExpectedLogs
 ) -> None:
-    expect_log("424170 anna: ")
+    expect_log("224170 anna: ", logging.INFO)
     async with agent(tmp_path, expect_log) as (runner, path):
         await runner.ask(put_in(runner, case.state))
         if isinstance(case.request, Resume):
             await runner.ask(pause(runner))
         if isinstance(case.request, RemoveLicence):
             await answer(runner, InstallLicence(LICENCE, "before"), "bert")
-            expect_log("424170 bert: ")
+            expect_log("224170 bert: ", logging.INFO)
         known = len(entries(runner))
         await answer(runner, case.request, "anna")
         (entry,) = entries(runner)[known:]
@@ -280,7 +280,7 @@ async def test_a_doubt_is_an_event_and_an_entry_of_its_own(
 async def test_what_was_done_without_an_agent_goes_on_record_when_one_runs(
     tmp_path: Path, expect_log: ExpectedLogs
 ) -> None:
-    expect_log("424170 anna: fence drsite")
+    expect_log("224170 anna: fence drsite", logging.INFO)
     expect_log("says of no act that can be read")
     acts = tmp_path / "acts"
     act = LateAct("anna", "fence", TARGET, BECAUSE, START_NS)

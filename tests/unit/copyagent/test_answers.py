@@ -221,7 +221,7 @@ async def test_the_evidence_is_asked_of_what_is_durable(
 async def test_what_is_stopped_is_answered_when_its_end_is_durable(
     tmp_path: Path, kind: type[Cancel | Hold], expect_log: ExpectedLogs, *, published: bool
 ) -> None:
-    expect_log("424170", logging.WARNING)
+    expect_log("224170", logging.INFO)
     async with asking_about_events(tmp_path) as (runner, ask), trio.open_nursery() as nursery:
         book, told = runner.engine.book, list[str]()
 

@@ -25,7 +25,7 @@ from vtsfs.contract.settings_file import read_settings
 from vtsfs.runtime.eventlog import EventLog
 from vtsfs.runtime.systemd import Notifier
 
-ACTED = "424170 .* reload"
+ACTED = "224170 .* reload"
 #: What is told where a file is refused.
 REFUSED = "624182 Settings not taken over"
 OPERATOR = Asked("ann", "a test")
@@ -91,7 +91,7 @@ async def open_desk(tmp_path: Path) -> AsyncIterator[Desk]:
 async def test_what_is_in_order_is_in_force_and_on_record(
     tmp_path: Path, expect_log: ExpectedLogs
 ) -> None:
-    expect_log(ACTED, level=30)
+    expect_log(ACTED, level=20)
     async with open_desk(tmp_path) as desk:
         desk.write(f"{EXAMPLE}traffic: {{parallel: 5}}\n")
         told = await desk.desk.reload(Asked("ann", "only a look", dry_run=True))
@@ -129,7 +129,7 @@ async def test_a_wrong_file_is_refused_whole(tmp_path: Path, expect_log: Expecte
 async def test_what_is_away_under_both_settings_is_no_fault_of_the_new_ones(
     tmp_path: Path, expect_log: ExpectedLogs
 ) -> None:
-    expect_log(ACTED, level=30)
+    expect_log(ACTED, level=20)
     async with open_desk(tmp_path) as desk:
         (desk.root / "backing" / "BILL").rmdir()
         desk.write(f"{EXAMPLE}traffic: {{parallel: 5}}\n")
@@ -154,7 +154,7 @@ async def test_halves_that_contradict_each_other_are_refused(
 
 
 async def test_parts_follow_and_signals_ask(tmp_path: Path, expect_log: ExpectedLogs) -> None:
-    expect_log(ACTED, level=30)
+    expect_log(ACTED, level=20)
     async with open_desk(tmp_path) as desk:
         desk.write(EXAMPLE.replace("ems: {required: false}\n", HOST))
 

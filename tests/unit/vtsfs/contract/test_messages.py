@@ -11,7 +11,7 @@ from vtsfs.contract.messages import CATALOGUE, TEXT_LIMIT, Message, Severity, ne
 PROMISED = {
     *(220101, 420102, 420103, 620104),
     *(224101, 424110, 624111, 624120, 624121, 624122, 624123, 224126),
-    *(424130, 424131, 824140, 824141, 424170, 624180),
+    *(424130, 424131, 824140, 824141, 224170, 624180),
 }
 ALL = sorted(CATALOGUE.values(), key=lambda message: message.id)
 

@@ -53,7 +53,7 @@ def test_a_line_has_the_fields_of_the_manual(log: EventLog, path: Path) -> None:
 def test_a_field_named_user_is_the_user(
     log: EventLog, path: Path, expect_log: ExpectedLogs
 ) -> None:
-    expect_log("424170 root: release")
+    expect_log("224170 root: release", logging.INFO)
     log.write(
         messages.OPERATOR_ACTION,
         now_ns=NOW,
