@@ -180,7 +180,7 @@ class _Connection:
                 if not self._over.is_set():
                     self._desk.outbox.swept()
             case _:
-                await self._refuse(f"not a request of this protocol: {str(request)[:80]}")
+                await self._refuse(f"not a request of this protocol: {str(request)[:80]!r}")
 
     async def _send_signals(self, seq: int) -> None:
         outbox = self._desk.outbox
