@@ -100,7 +100,8 @@ class HookQueue:
                 self.trouble = ""
                 self.book.said.forget((messages.HOOK_FAILED.id, ""))
                 self.book.say(messages.HOOK_WORKS)
-        if calls.left_out and not calls.waiting:
+        # The number itself, if it cannot be told, waits for the next message: it would go on for ever.
+        if calls.left_out and not calls.waiting and not (cause and _is_summary(call)):
             self.book.say(messages.HOOK_LEFT_OUT, count=calls.left_out)
             calls.left_out = 0
 
@@ -112,9 +113,13 @@ class HookQueue:
         if call.tries + 1 < TRIES:
             calls.waiting.insert(0, replace(call, tries=call.tries + 1))
         else:
-            calls.left_out += 1
+            calls.left_out += int(call.fields["count"]) if _is_summary(call) else 1
         if self.book.unsaid(messages.HOOK_FAILED, "", now, REMIND_S):
             self.book.say(messages.HOOK_FAILED, waiting=len(calls.waiting), cause=cause)
+
+
+def _is_summary(call: Call) -> bool:
+    return call.id == messages.HOOK_LEFT_OUT.id
 
 
 def document_of(call: Call, system: str) -> dict[str, Any]:

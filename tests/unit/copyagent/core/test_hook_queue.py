@@ -114,6 +114,25 @@ def test_a_flood_is_bounded_and_told_as_a_number() -> None:
     assert queue.offer(summary, START_NS), "whatever was asked for"
 
 
+def test_a_number_that_cannot_be_told_is_not_left_out_again_and_again() -> None:
+    queue = make()
+    queue.offer(HELD, START_NS)
+    for minute in range(60):
+        now = at(minute * 60.0)
+        if (call := queue.next(now)) is not None:
+            queue.ended(call.number, "exit status 1", now)
+        for say in queue.book.take_commands():
+            assert isinstance(say, Say)
+            assert minute < TRIES, "nothing new was left out"
+            queue.offer(say, START_NS)
+    assert (queue.waiting, queue.book.calls.left_out) == ([], 1)
+    queue.offer(HELD, START_NS)
+    queue.ended(3, "", at(REMIND_S))
+    assert [s.fields.get("count") for s in said(queue)] == [None, "1"], (
+        "it works, and of one before"
+    )
+
+
 def test_the_end_of_another_call_changes_nothing() -> None:
     queue = make()
     queue.offer(HELD, START_NS)
