@@ -431,24 +431,26 @@ class Runner:
 
     def _start_sweep(self, command: SweepVault) -> None:
         """One sweep of a vault at a time; a wish that comes meanwhile is granted after it."""
+        in_force = self.engine.book.settings
+        if command.vault not in in_force.vaults:
+            return  # it was wished for before other settings came into force
         if command.vault in self._sweeping:
             self._again[command.vault] = command.why
             return
         self._sweeping.add(command.vault)
-        self._nursery.start_soon(self._sweep, command)
+        self._nursery.start_soon(self._sweep, command, in_force)
 
-    async def _sweep(self, command: SweepVault) -> None:
-        book_settings = self.engine.book.settings
+    async def _sweep(self, command: SweepVault, in_force: settings.Settings) -> None:
         shelf = self.engine.book.records
         log.info("sweeping vault %s: %s", command.vault, command.why)
-        pools = [e.pool.pool for e in book_settings.autocopy if e.pool.vault == command.vault]
+        pools = [e.pool.pool for e in in_force.autocopy if e.pool.vault == command.vault]
         swept = await trio.to_thread.run_sync(
             partial(
                 sweep_vault,
                 command.vault,
-                book_settings.vaults[command.vault].backing,
+                in_force.vaults[command.vault].backing,
                 pools,
-                book_settings.patterns_of(command.vault),
+                in_force.patterns_of(command.vault),
                 self.clock().mono,
                 known={p: shelf.files(PoolId(command.vault, p)) for p in pools},
                 tell=lambda part: trio.from_thread.run(self.post_durably, part),

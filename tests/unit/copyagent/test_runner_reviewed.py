@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from copyagent.core.commands import ProbeTarget
+from copyagent.core.commands import ProbeTarget, SweepVault
 from copyagent.transfer.target import Target
 from tests.support.expected_logs import ExpectedLogs
 from tests.unit.copyagent.test_runner import Bench
@@ -43,3 +43,11 @@ async def test_a_probe_that_fails_strangely_is_a_target_in_trouble(
         while health.probing:
             await runner.ask(lambda _: None)
         assert "unforeseen" in health.trouble
+
+
+async def test_a_sweep_of_a_vault_that_left_the_settings_is_left_out(strange: Strange) -> None:
+    """It was wished for while another one ran, and then the settings were read again."""
+    async with strange.running() as runner:
+        runner._execute(SweepVault("GONE", "it was not covered"))
+        for _ in range(5):
+            await runner.ask(lambda _: None)
