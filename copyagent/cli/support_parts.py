@@ -121,8 +121,10 @@ def mounts(settings: Settings) -> str:
         path for vault in settings.vaults.values() for path in (vault.mountpoint, vault.backing)
     ]
     lines = []
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        at = Path(line.split()[4])
+    # Other ends of lines stand in names as they are, and names need not be UTF-8.
+    table = Path("/proc/self/mountinfo").read_bytes().decode(errors="replace")
+    for line in table.removesuffix("\n").split("\n"):
+        at = Path(line.split(" ")[4])
         if any(at == path or at in path.parents or path in at.parents for path in ours):
             lines.append(line)
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ of it with marks that were noted down elsewhere.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -21,6 +22,9 @@ Row = tuple[object, object, object, object, object, object]
 
 #: Faults that are kept; of the others the number is told.
 MOST_FAULTS: Final = 100
+
+#: Characters kept of one: it quotes what somebody may have written into the file.
+LONGEST_FAULT: Final = 500
 
 _KEYS: Final = {
     *("number", "at_ns", "kind", "tape"),
@@ -59,7 +63,7 @@ class Checked:
         """Add a fault."""
         self.fault_count += 1
         if len(self.faults) < MOST_FAULTS:
-            self.faults.append(text)
+            self.faults.append(f"{text[:LONGEST_FAULT]}..." if len(text) > LONGEST_FAULT else text)
 
 
 @dataclass(slots=True)
@@ -189,7 +193,7 @@ def _check_end(walk: _Walk, head: str | None) -> None:
     checked = walk.checked
     checked.newest = Mark(checked.last, walk.value)
     text, _, value = (head or "0:").partition(":")
-    number = int(text) if text.isdecimal() else 0
+    number = int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
     if head is None and not checked.count:
         return
     if number > checked.last:

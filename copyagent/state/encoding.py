@@ -3,9 +3,11 @@
 Every copy state carries its ``kind``, which tells the members of the union apart.
 """
 
+import json
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from copyagent.core.book import Acknowledged
 from copyagent.core.calls import Calls
@@ -44,8 +46,15 @@ _T = TypeVar("_T")
 
 
 def encode(adapter: TypeAdapter[_T], value: _T) -> str:
-    """Write *value* as JSON."""
-    return adapter.dump_json(value).decode()
+    """Write *value* as JSON; what is not UTF-8 in a text, as in another file system's name, as ``?``.
+
+    Whoever gives something such a name must not end the agent by having it told of.
+    """
+    try:
+        return adapter.dump_json(value).decode()
+    except PydanticSerializationError:
+        plain = adapter.dump_python(value, mode="json")
+        return json.dumps(plain, ensure_ascii=False).encode(errors="replace").decode()
 
 
 def decode(adapter: TypeAdapter[_T], text: str, what: str) -> _T:

@@ -53,10 +53,12 @@ def layers_at(mountpoint: Path, table: str | None = None) -> list[Layer]:
     *table* is the text of a mountinfo file (proc_pid_mountinfo(5)), by default our own.
     """
     if table is None:
-        table = _MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape")
+        table = _MOUNTINFO.read_bytes().decode("utf-8", errors="surrogateescape")
     wanted = os.path.join(os.path.realpath(mountpoint.parent), mountpoint.name)
     layers = []
-    for line in table.splitlines():
+    # The kernel ends lines with a line feed alone, and leaves other ends of lines in names as they are:
+    # whoever may mount anything anywhere must not have a line of ours taken for two.
+    for line in table.removesuffix("\n").split("\n"):
         fields, _, rest = line.partition(" - ")
         head = fields.split(" ")
         if _plain(head[4]) == wanted:

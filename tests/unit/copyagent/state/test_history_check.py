@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copyagent.core.chain import START, Mark, link, parse_mark
-from copyagent.core.chain_check import MOST_FAULTS, Checked, check
+from copyagent.core.chain_check import LONGEST_FAULT, MOST_FAULTS, Checked, check
 from copyagent.core.history import Entry, History, Kind, text_of
 from copyagent.state.history_check import check_file, settings_in_file
 from copyagent.state.history_rows import HistoryWanted, Row, row_of
@@ -198,6 +198,16 @@ def test_any_single_change_shows(rows: list[Row]) -> None:
     found = looked_at(rows)
     assert found.intact == (rows == ROWS)
     assert found.fault_count >= len(found.faults)
+
+
+def test_what_was_written_to_break_the_check_is_a_fault_as_well() -> None:
+    for head in ("9" * 5000 + ":aa", "\N{SUPERSCRIPT TWO}:aa", ":", ""):
+        assert not check(ROWS, head, dict(KEPT.texts)).intact, head
+    number, _, kind, tape, text, value = ROWS[0]
+    late = text.replace(str(AT), "9" * 4000)
+    (fault, *_) = check([(number, AT, kind, tape, late, value)], None, {}).faults
+    assert "is filed as" in fault
+    assert len(fault) == LONGEST_FAULT + 3
 
 
 def test_faults_are_bounded() -> None:

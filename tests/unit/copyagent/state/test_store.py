@@ -25,6 +25,7 @@ from copyagent.core.link import Link
 from copyagent.core.owed import BehindAlarm
 from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.time import Moment
+from copyagent.core.uncovered import CoverAlarm
 from copyagent.core.witness import Evidence, Session, Verdict
 from copyagent.state import store as store_module
 from copyagent.state.encoding import MOUNTS, RECORD, decode, encode
@@ -145,6 +146,20 @@ def test_a_dropped_record_is_gone(tmp_path: Path) -> None:
     changes.drop_record(TAPE)
     store.commit(changes)
     assert store.load().records == {}
+    store.close()
+
+
+def test_what_is_no_utf_8_does_not_keep_anything_from_being_saved(tmp_path: Path) -> None:
+    """Somebody mounts a file system with such a name over a vault, and that is to be told."""
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    cause = "another file system is mounted over it (tmpfs \udcff)"
+    changes = Changes()
+    changes.put_message(Say(messages.NOT_COVERED, {"vault": "VAULT00", "detail": cause}), 1)
+    changes.put_uncovered({"VAULT00": CoverAlarm(1, cause=cause)})
+    store.commit(changes)
+    (left,) = store.unwritten()
+    told = cause.replace("\udcff", "?")
+    assert (left.say.fields["detail"], store.load().uncovered["VAULT00"].cause) == (told, told)
     store.close()
 
 

@@ -27,6 +27,15 @@ def test_layers_bottom_first() -> None:
     assert layers_at(Path("/elsewhere"), TABLE) == []
 
 
+def test_ends_of_lines_in_the_names_of_others_are_no_ends_of_lines() -> None:
+    for odd in "\r\v\f\x1c\x85\u2028":
+        table = f"50 24 0:50 / /home/ann/a{odd}b rw - fuse s{odd}r rw\n{TABLE}"
+        assert len(layers_at(Path("/VAULT00"), table)) == 2
+        assert [layer.source for layer in layers_at(Path(f"/home/ann/a{odd}b"), table)] == [
+            f"s{odd}r"
+        ]
+
+
 def test_the_kernels_own_table_is_read() -> None:
     assert layers_at(Path("/proc"))[-1].fstype == "proc"
 
