@@ -34,6 +34,9 @@ BY_SIGNAL = "SIGHUP"
 #: Characters of a file's digest that people are shown.
 SHOWN = 12
 
+#: How long one fault of the file is not told again, in seconds: whoever mends it may ask every minute.
+REMIND_S = 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -42,6 +45,16 @@ class Asked:
     user: str
     because: str
     dry_run: bool = False
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What becomes of one request that is carried out whether somebody waits for it or not."""
+
+    asked: Asked
+    answer: dict[str, Any] = field(default_factory=dict)
+    error: Exception | None = None
+    done: trio.Event = field(default_factory=trio.Event)
 
 
 @dataclass(slots=True)
@@ -57,6 +70,7 @@ class SettingsDesk:
     notifier: Notifier
     prepare: Callable[[Settings], Awaitable[Callable[[], Awaitable[list[str]]]]]
     _turn: trio.Lock = field(default_factory=trio.Lock)
+    _nursery: trio.Nursery | None = None
 
     async def reload(self, asked: Asked) -> dict[str, Any]:
         """Read the file again and take it over; return what that changes and means.
@@ -73,19 +87,42 @@ class SettingsDesk:
                 self.notifier.ready(self._standing())
 
     async def asked(self, user: str, because: str, dry_run: bool) -> dict[str, Any]:
-        """Do what `reload` does for an operator."""
-        return await self.reload(Asked(user, because, dry_run))
+        """Do what `reload` does for an operator, to its end also if he does not wait for that.
+
+        Half of it would be worse than none: the engine in one world and its feeds and links in another.
+        """
+        turn = _Turn(Asked(user, because, dry_run))
+        if self._nursery is None:
+            return await self.reload(turn.asked)
+        self._nursery.start_soon(self._take_turn, turn)
+        await turn.done.wait()
+        if turn.error is not None:
+            raise turn.error
+        return turn.answer
 
     async def follow_signals(self, signals: AsyncIterator[int]) -> None:
-        """Read the file again at each SIGHUP that comes out of *signals*."""
-        async for _ in signals:
-            try:
-                done = await self.reload(Asked(BY_SIGNAL, "asked for by a signal"))
-            except SettingsError as error:
-                log.error("the settings stay as they were: %s", "; ".join(error.problems))
-            else:
-                for line in done["consequences"]:
-                    log.info("settings: %s", line)
+        """Read the file again at each SIGHUP that comes out of *signals*; see to requests meanwhile."""
+        async with trio.open_nursery() as self._nursery:
+            async for _ in signals:
+                await self._hang_up()
+        self._nursery = None
+
+    async def _hang_up(self) -> None:
+        try:
+            done = await self.reload(Asked(BY_SIGNAL, "asked for by a signal"))
+        except SettingsError as error:
+            log.error("the settings stay as they were: %s", "; ".join(error.problems))
+        else:
+            for line in done["consequences"]:
+                log.info("settings: %s", line)
+
+    async def _take_turn(self, turn: _Turn) -> None:
+        try:
+            turn.answer = await self.reload(turn.asked)
+        except Exception as error:  # noqa: BLE001  # it belongs to whoever asked
+            turn.error = error
+        finally:
+            turn.done.set()
 
     # ---- within ----------------------------------------------------------------------------------
 
@@ -114,6 +151,8 @@ class SettingsDesk:
         same = on_disk.digest == book.settings.digest
         plan, left = await self._take(on_disk, asked, is_news=not same)
         begun = await follow()
+        if same and begun:
+            await self.runner.ask(lambda _: self._tell_begun(asked, begun))
         self.runner.settings_file.trouble = ""
         self.runner.settings_file.waiting = tuple(change.name for change in plan.waiting)
         if not same:
@@ -167,6 +206,19 @@ class SettingsDesk:
         if waiting:
             book.say(messages.SETTINGS_AWAIT, keys=waiting)
 
+    def _tell_begun(self, asked: Asked, begun: list[str]) -> None:
+        """The file is the same, and a password file that it names is not."""
+        new = f"begun anew: {', '.join(begun)}"
+        record_action(
+            self.runner.engine.book,
+            asked.user,
+            "reload",
+            str(self.path),
+            asked.because,
+            old="unchanged",
+            new=new,
+        )
+
     def _taken(self, on_disk: Settings) -> Settings:
         return without_restart(self.runner.engine.book.settings, on_disk)
 
@@ -199,10 +251,12 @@ class SettingsDesk:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         self.runner.settings_file.trouble = f"{first}{more}"
 
-        def tell(_: Moment) -> None:
-            self.runner.engine.book.say(
-                messages.SETTINGS_REFUSED, file=self.path, count=len(problems), problem=first
-            )
+        def tell(now: Moment) -> None:
+            book = self.runner.engine.book
+            if book.unsaid(messages.SETTINGS_REFUSED, first, now, REMIND_S):
+                book.say(
+                    messages.SETTINGS_REFUSED, file=self.path, count=len(problems), problem=first
+                )
 
         await self.runner.ask(tell)
 

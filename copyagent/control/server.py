@@ -188,7 +188,13 @@ class _Server:
                 raise VtsError(
                     f"the agent failed to {command_of(request)}: {error!r}; its journal has more"
                 ) from error
+        command, waited = command_of(request), f"{self._limits.carry_out:g} s"
+        if RIGHTS[type(request)] is Right.ACT:
+            # What was put to the engine is not taken back, as when its disk is full for a while.
+            raise RequestFailed(
+                f"{command} was not done within {waited} and may still be done: do not take it for "
+                "refused. What becomes of it: copyagent history; why it takes long: the agent's journal"
+            )
         raise RequestFailed(
-            f"{command_of(request)} took longer than {self._limits.carry_out:g} s and was given "
-            "up; see the agent's journal"
+            f"{command} took longer than {waited} and was given up; see the agent's journal"
         )

@@ -1,12 +1,13 @@
 """Settings that are read again: all or nothing, one at a time, and told to whoever waits for it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from copyagent.core.book import Book
 from copyagent.core.engine import Engine
@@ -169,6 +170,61 @@ async def test_parts_follow_and_signals_ask(tmp_path: Path, expect_log: Expected
         told = await desk.desk.reload(OPERATOR)
         assert told["begun_anew"] == ["link to DEV2"]
         assert not desk.runner.tallies
+
+
+async def test_a_reload_that_nobody_waits_for_is_done_to_its_end(
+    tmp_path: Path, expect_log: ExpectedLogs
+) -> None:
+    """As when the state's disk is full for longer than an operator is kept waiting."""
+    expect_log(ACTED, level=20)
+
+    async def never() -> AsyncIterator[int]:
+        await trio.sleep_forever()
+        yield 1  # type: ignore[unreachable]  # what makes this a generator
+
+    async with open_desk(tmp_path) as desk, trio.open_nursery() as nursery:
+        nursery.start_soon(desk.desk.follow_signals, never())
+        await trio.testing.wait_all_tasks_blocked()
+        desk.write(EXAMPLE.replace("ems: {required: false}\n", HOST))
+        with trio.CancelScope() as patience:
+            patience.cancel()
+            await desk.desk.asked("ann", "a test", False)
+        with trio.fail_after(10):
+            while "DEV2" not in desk.runner.tallies:
+                await desk.runner.ask(lambda _: None)
+        assert desk.runner.settings_file.user == "ann"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_password_alone_that_is_another_is_an_act_on_record_too(
+    tmp_path: Path, expect_log: ExpectedLogs
+) -> None:
+    expect_log(ACTED, level=20)
+
+    async def prepare(_: settings.Settings) -> Callable[[], Awaitable[list[str]]]:
+        return follow
+
+    async def follow() -> list[str]:
+        return ["link to DEV2"]
+
+    async with open_desk(tmp_path) as desk:
+        again = SettingsDesk(desk.desk.path, desk.runner, Notifier(), prepare)
+        assert (await again.reload(OPERATOR))["result"] == "applied"
+        (act,) = desk.runner.store.find_history(HistoryWanted(kinds=("action",)))
+        assert (act.facts["user"], act.facts["new"]) == ("ann", "begun anew: link to DEV2")
+
+
+async def test_the_same_fault_is_told_once_an_hour_however_often_it_is_met(
+    tmp_path: Path, expect_log: ExpectedLogs
+) -> None:
+    expect_log(REFUSED, level=40)
+    async with open_desk(tmp_path) as desk:
+        for text in ("a: [", "a: [", "b: [[", "a: ["):
+            desk.write(text)
+            with pytest.raises(SettingsError):
+                await desk.desk.reload(Asked(BY_SIGNAL, "a test"))
+        log = desk.book.settings.paths.event_log.read_text()
+        assert log.count("|624182|") == 2
 
 
 async def test_a_signal_for_a_wrong_file_is_told_in_the_journal(
