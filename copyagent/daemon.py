@@ -40,6 +40,7 @@ from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError
 from vtsfs.contract.settings import Settings
+from vtsfs.contract.units import format_count
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.eventlog import EventLog
 from vtsfs.runtime.files import group_id, lock_file, private_directory
@@ -98,7 +99,7 @@ async def _run(settings: Settings, source: Path, store: Store) -> None:
     event_log.write(
         messages.AGENT_STARTED,
         version=__version__,
-        detail=f"{len(runner.engine.book.records)} tapes known",
+        detail=f"{format_count(len(runner.engine.book.records), 'tape')} known",
     )
     try:
         number = await run_until_signalled(

@@ -19,7 +19,7 @@ from vtsfs.contract.errors import AttachError, Unprotected, VaultBusy
 from vtsfs.contract.messages import one_line
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.contract.settings_file import read_settings
-from vtsfs.contract.units import format_duration, format_size
+from vtsfs.contract.units import format_count, format_duration, format_size
 from vtsfs.fuse import mounting
 from vtsfs.inquiry import Cover, VaultState, layers_left, state_of
 from vtsfs.on_record import NO_REASON, Actor, announce_detach, withdraw_detach
@@ -279,7 +279,8 @@ def _show(state: VaultState) -> None:
     trouble = f"; FAILING: {outbox['failure']}" if outbox["failure"] else ""
     unclean = "; unclean: a sweep is due" if told["unclean"] else ""
     click.echo(
-        f"  outbox: {outbox['depth']} signals wait, {told['subscribers']} subscribers"
+        f"  outbox: {format_count(outbox['depth'], 'signal waits', 'signals wait')}, "
+        f"{format_count(told['subscribers'], 'subscriber')}"
         f"{unclean}{trouble}"
     )
     # An overlay that was attached by an earlier release says nothing of it.

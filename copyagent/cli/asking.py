@@ -14,6 +14,7 @@ from copyagent.control.protocol import Request, command_of
 from vtsfs.contract.errors import NotConfirmed
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import settings_as_far_as_known
+from vtsfs.contract.units import format_count
 
 #: Every command that acts can say what came of it as a document.
 as_json_option: Callable[[Any], Any] = click.option(
@@ -34,7 +35,7 @@ def settings_to_ask_by(config: Path) -> Settings:
     """
     settings, problems = settings_as_far_as_known(config)
     if problems:
-        told = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        told = format_count(len(problems), "problem")
         click.echo(
             f"{config} has {told} and cannot be in force as it is; see: copyagent check", err=True
         )

@@ -34,6 +34,7 @@ from vtsfs.contract.errors import RequestFailed, Unprotected
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import AutoCopy, Settings
 from vtsfs.contract.settings_file import read_settings
+from vtsfs.contract.units import format_count
 from vtsfs.runtime.clock import wall_ns
 
 #: Files of one flaw are listed up to this number for people; the rest is counted.
@@ -65,7 +66,7 @@ def run_audit(config: Path, wanted: Wanted) -> None:
     entries = copies_named(settings, wanted.pool, named)
     found = sum(run_with_asyncio(partial(_audit_all, settings, entries, wanted)))
     if found:
-        raise Unprotected(f"{found} files are not as they should be")
+        raise Unprotected(f"not as it should be: {format_count(found, 'file')}")
 
 
 async def _audit_all(settings: Settings, entries: list[AutoCopy], wanted: Wanted) -> list[int]:
@@ -226,9 +227,13 @@ class _Auditor:
         for flaw, number in audit.flaws.items():
             left = f" ({number - MOST_LISTED} not listed)" if number > MOST_LISTED else ""
             click.echo(f"{_TITLES[flaw].format(target=target)}: {number}{left}")
-        rest = [f"{audit.good} copies are as they should be"]
-        rest += [f"{audit.kept} kept of tapes erased here"] if audit.kept else []
-        rest += [f"{audit.in_use} tapes are in use and not compared"] if audit.in_use else []
+        rest = [f"well: {format_count(audit.good, 'copy', 'copies')}"]
+        rest += [f"kept of tapes erased here: {audit.kept}"] if audit.kept else []
+        rest += (
+            [f"{format_count(audit.in_use, 'tape is', 'tapes are')} in use and not compared"]
+            if audit.in_use
+            else []
+        )
         click.echo(", ".join(rest) + ".")
         if held := audit.held.total():
             click.echo(f"Held: {held}; no sync copies them, copyagent explain TAPE says what does")

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vtsfs.contract.units import format_duration, format_size
+from vtsfs.contract.units import format_count, format_duration, format_size
 
 Document = dict[str, Any]
 
@@ -184,14 +184,15 @@ def _host_remark(host: Document) -> str:
     silent = host.get("silent_s")
     last = host["last_event"] or "never"
     remarks = [
-        f"{host['events']} events, last {last}"
+        f"{format_count(host['events'], 'event')}, last {last}"
         + (f" ({format_duration(silent)} ago)" if silent is not None else "")
     ]
     unread, garbage = host.get("unrecognised", 0), host.get("garbage_lines", 0)
     if unread or garbage:
-        remarks.append(f"{unread} tape events not understood, {garbage} lines were no events")
+        remarks.append(f"{format_count(unread, 'tape event')} not understood")
+        remarks.append(f"{format_count(garbage, 'line')} belonged to no event")
     if host.get("gaps"):
-        remarks.append(f"events may have been missed {host['gaps']} times")
+        remarks.append(f"events may have been missed {format_count(host['gaps'], 'time')}")
     if host.get("caught_up") is False:
         remarks.append("not caught up yet")
     return "; ".join(remarks)

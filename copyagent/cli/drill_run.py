@@ -40,6 +40,7 @@ from vtsfs.contract.errors import (
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import AutoCopy, Settings
 from vtsfs.contract.settings_file import read_settings
+from vtsfs.contract.units import format_count
 from vtsfs.runtime.clock import wall_ns
 
 SCHEMA = 1
@@ -187,7 +188,7 @@ def _shown(written: list[Written]) -> Iterator[str]:
 
 
 def _tapes(count: int) -> str:
-    return "1 tape" if count == 1 else f"{count} tapes"
+    return format_count(count, "tape")
 
 
 def drill_document(system: str, target: str, written: list[Written]) -> dict[str, Any]:

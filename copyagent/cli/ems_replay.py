@@ -18,6 +18,7 @@ from copyagent.ems.recording import Recording, read_recording
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
+from vtsfs.contract.units import format_count
 
 #: Version of the document that ``--json`` prints.
 SCHEMA = 1
@@ -126,9 +127,9 @@ def _lines(document: Document) -> Iterator[str]:
     steps = Counter(step["what"] for step in document["steps"])
     others = ", ".join(f"{count} {name}" for name, count in document["other_events"].items())
     yield (
-        f"{steps['host']} events read, {steps['overlay']} signals, {steps['verdict']} verdicts; "
-        f"events of other subsystems: {others or 'none'}; "
-        f"{document['garbage_lines']} lines were no events"
+        f"{format_count(steps['host'], 'event')} read, {format_count(steps['overlay'], 'signal')}, "
+        f"{format_count(steps['verdict'], 'verdict')}; events of other subsystems: "
+        f"{others or 'none'}; {format_count(document['garbage_lines'], 'line')} belonged to no event"
     )
     for line in document["garbage"]:
         yield f"    not an event: {line}"

@@ -14,7 +14,7 @@ from copyagent.cli.snapshot import last_known
 from copyagent.control.client import ask
 from copyagent.control.protocol import Status
 from vtsfs.contract.errors import AgentUnreachable
-from vtsfs.contract.units import format_duration
+from vtsfs.contract.units import format_count, format_duration
 
 #: How many of the latest lines that were no events are shown.
 GARBAGE_SHOWN = 3
@@ -99,13 +99,15 @@ def _last_event(host: Document) -> str:
 def _heard(host: Document) -> str:
     unread, garbage = host.get("unrecognised", 0), host.get("garbage_lines", 0)
     return (
-        f"{host['events']} events about tapes, {unread} not understood, {garbage} lines no events"
+        f"{format_count(host['events'], 'event')} about tapes, {unread} not understood; "
+        f"{format_count(garbage, 'line')} belonged to no event"
     )
 
 
 def _history(host: Document) -> str:
-    told = [f"{host.get('connections', 0)} connections", f"lost {host['losses']} times"]
-    gaps = f"{host['gaps']} gaps"
+    told = [format_count(host.get("connections", 0), "connection")]
+    told.append(f"lost {format_count(host['losses'], 'time')}")
+    gaps = format_count(host["gaps"], "gap")
     if host["last_gap"]:
         gaps += f", the last {host['last_gap']}: {host['last_gap_why']}"
     told.append(gaps)

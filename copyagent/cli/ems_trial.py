@@ -32,6 +32,7 @@ from vtsfs.contract.errors import (
 )
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
+from vtsfs.contract.units import format_count
 
 #: Version of the document that ``--json`` prints.
 SCHEMA = 1
@@ -148,7 +149,7 @@ def _lines(document: Document, wait: float) -> Iterator[str]:
         return
     count, about = document["events"], len(document["latest"])
     if document["access"] == "file":
-        yield f"the end of the file holds {count} events"
+        yield f"the end of the file holds {format_count(count, 'event')}"
     elif count:
         yield f"events flow: {count} came, {about or 'none'} of them about tapes"
     else:

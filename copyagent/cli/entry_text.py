@@ -4,7 +4,7 @@ from typing import Any
 
 from copyagent.cli.console import printable
 from copyagent.cli.display import folded, how_proven
-from vtsfs.contract.units import format_duration, format_size
+from vtsfs.contract.units import format_count, format_duration, format_size
 
 Document = dict[str, Any]
 
@@ -74,7 +74,7 @@ def _facts(entry: Document) -> str:
                 f"{format_duration(entry['took_s'])}{tried}, {how_proven(entry['verified'])}"
             )
         case "failed":
-            return f", after {entry['attempts']} attempts: {entry['cause']}"
+            return f", after {format_count(entry['attempts'], 'attempt')}: {entry['cause']}"
         case "held":
             return f" ({entry['reason']}): {entry['cause']}"
         case "cancelled":

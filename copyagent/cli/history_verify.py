@@ -22,6 +22,7 @@ from copyagent.state.history_file import state_file
 from vtsfs.contract.errors import StateError, Unprotected, UsageError
 from vtsfs.contract.messages import HISTORY_NOTED, OPERATOR_ACTION
 from vtsfs.contract.settings_file import read_settings
+from vtsfs.contract.units import format_count
 
 #: Messages that carry a mark, and the column of a line in which their number stands.
 _MARKED: Final = frozenset({str(OPERATOR_ACTION.id), str(HISTORY_NOTED.id)})
@@ -60,8 +61,8 @@ def verify_history(
             click.echo(line if width is None else folded(line, width))
     if not found.intact:
         raise Unprotected(
-            f"the history in {file} is not as it was written: {found.fault_count} faults. Keep a copy "
-            "of the file and of the event log before anything else, and see who could write to them"
+            f"the history in {file} is not as it was written: "
+            f"{format_count(found.fault_count, 'fault')}. Keep a copy of the file and of the event log before anything else, and see who could write to them"
         )
 
 
@@ -119,10 +120,10 @@ def _lines(found: Checked, file: Path, event_log: Path | None) -> list[str]:
         lines = [f"{file}: {word}: no entries"]
     else:
         span = f"{found.first} to {found.last}, from {iso(found.first_ns)} to {iso(found.last_ns)}"
-        lines = [f"{file}: {word}: {found.count} entries, {span}"]
+        lines = [f"{file}: {word}: {format_count(found.count, 'entry', 'entries')}, {span}"]
     lines += found.faults[:_SHOWN]
     if found.fault_count > _SHOWN:
-        lines.append(f"and {found.fault_count - _SHOWN} more faults")
+        lines.append(f"and {format_count(found.fault_count - _SHOWN, 'more fault')}")
     if found.pruned:
         lines.append(f"Entries up to {found.pruned} were pruned, and that is on record.")
     if found.late >= found.first > 0:
@@ -132,8 +133,8 @@ def _lines(found: Checked, file: Path, event_log: Path | None) -> list[str]:
         )
     if found.marks or found.pruned_marks:
         place = f", those of {event_log} among them," if event_log is not None else ""
-        gone = f"; {found.pruned_marks} are of pruned entries" if found.pruned_marks else ""
-        lines.append(f"{found.marks} values that were noted down{place} agree{gone}.")
+        gone = f"; of pruned entries: {found.pruned_marks}" if found.pruned_marks else ""
+        lines.append(f"Values noted down before{place} agree: {found.marks}{gone}.")
     if found.intact and found.count:
         lines.append(
             f"To note down: {found.newest}. Later: copyagent history --verify --known {found.newest}"

@@ -60,7 +60,7 @@ def tapes(
         click.echo(line_of(copy) if as_json else copy_text(copy, width))
         count += 1
     if not as_json and not count:
-        click.echo("no tape is so")
+        click.echo("no tape is unprotected" if unprotected else "there is no such tape")
 
 
 def listed(socket: Path, request: Tapes) -> Iterator[Document]:

@@ -10,7 +10,7 @@ from rich.text import Text
 from copyagent.cli.console import printable
 from copyagent.cli.display import folded
 from copyagent.core.service_level import Goal, percent_text
-from vtsfs.contract.units import format_duration
+from vtsfs.contract.units import format_count, format_duration
 
 Document = dict[str, Any]
 
@@ -46,10 +46,11 @@ def _counts(document: Document) -> str:
     again = document["judged_again"]
     told = ", ".join(f"{count} {kind}" for kind, count in happened.items() if count)
     return (
-        f"{document['dismounts']} dismounts and {document['changes']} changes without one"
+        f"{format_count(document['dismounts'], 'dismount')} and "
+        f"{format_count(document['changes'], 'change')} without one"
         f"{f' ({verdicts})' if verdicts else ''}; {document['needed_copy']} needed a copy, "
         f"{document['needed_none']} none"
-        f"{f', {again} were judged again later' if again else ''}. "
+        f"{f', {again} judged again later' if again else ''}. "
         f"On record besides: {told or 'nothing'}."
     )
 
@@ -134,10 +135,10 @@ def conclusion(document: Document, goal: Goal) -> str:
         figure = f"No copy was due within {within}"
     else:
         figure = (
-            f"{share_text(total, goal)} of {total['due']} copies that were due were made within "
-            f"{within}"
+            f"{share_text(total, goal)} of {format_count(total['due'], 'copy that was', 'copies that were')} "
+            f"due {'was' if total['due'] == 1 else 'were'} made within {within}"
         )
-    waiting = f"; {total['not_yet_due']} are not due yet" if total["not_yet_due"] else ""
+    waiting = f"; {total['not_yet_due']} not due yet" if total["not_yet_due"] else ""
     if goal.percent is None:
         return f"{figure}{waiting}."
     met = "met" if document["met"] else "MISSED"

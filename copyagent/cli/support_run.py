@@ -15,6 +15,7 @@ from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.settings import Settings, examine_settings
 from vtsfs.contract.settings_check import check_settings_file
 from vtsfs.contract.settings_file import read_text
+from vtsfs.contract.units import format_count, format_size
 
 SCHEMA = 1
 
@@ -42,7 +43,8 @@ def run_support_bundle(config: Path, output: Path | None, *, as_json: bool) -> N
         }
         click.echo(json.dumps(document, indent=1))
         return
-    click.echo(f"{path.absolute()}: {len(archive.parts)} parts, {path.stat().st_size} bytes")
+    size = format_size(path.stat().st_size)
+    click.echo(f"{path.absolute()}: {format_count(len(archive.parts), 'part')}, {size}")
     for name, why in archive.left_out[: -len(NEVER)]:
         click.echo(f"  left out: {name}: {why}")
     click.echo(

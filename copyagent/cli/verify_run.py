@@ -26,6 +26,7 @@ from vtsfs.contract.errors import NameUnknown, RequestFailed, Unprotected, VtsEr
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
+from vtsfs.contract.units import format_count
 
 #: So many copies are looked at together.
 #: A copy that is being replaced is looked at again, so often and after so many seconds.
@@ -62,11 +63,11 @@ def run_verify(config: Path, wanted: Wanted) -> None:
     run_with_asyncio(partial(_verify, settings, wanted, places, tally))
     if tally.bad:
         raise Unprotected(
-            f"{tally.bad} of {tally.looked} copies are not what was published; see: "
+            f"{tally.bad} of {format_count(tally.looked, 'copy is', 'copies are')} not what was published; see: "
             "copyagent status"
         )
     if not wanted.as_json:
-        click.echo(f"{tally.looked} copies are what was published.")
+        click.echo(f"{format_count(tally.looked, 'copy is', 'copies are')} what was published.")
 
 
 def places_of(settings: Settings, wanted: Wanted) -> Iterator[tuple[str, TapeId | PoolId]]:

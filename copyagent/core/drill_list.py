@@ -12,7 +12,7 @@ from typing import Final
 
 from copyagent.core.dates import iso
 from vtsfs.contract.naming import TapeId
-from vtsfs.contract.units import format_duration
+from vtsfs.contract.units import format_count, format_duration
 
 #: The two files, in our staging directory of each vault; a drill replaces those of the one before.
 LIST: Final = "DRILL.txt"
@@ -197,7 +197,7 @@ def _unprotected(drill: Drill) -> list[str]:
 
 
 def _tapes(count: int) -> str:
-    return "1 tape" if count == 1 else f"{count} tapes"
+    return format_count(count, "tape")
 
 
 def _wrong(one: Listed) -> str:

@@ -197,7 +197,7 @@ def done_at_target(book: Book, act: Act, user: str, now: Moment) -> list[str]:
         if name == target and isinstance(state, states.Waiting) and state.reason is reason:
             book.apply(book.records[tape], name, states.Cleared(reason), now)
             cleared += 1
-    return [f"{cleared} copies to {target} go on"] if cleared else []
+    return [f"copies to {target} that go on: {cleared}"] if cleared else []
 
 
 def _send(book: Book, record: TapeRecord, target: str, wish: Wish, now: Moment) -> None:

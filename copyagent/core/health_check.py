@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from vtsfs.contract.messages import one_line
-from vtsfs.contract.units import format_duration
+from vtsfs.contract.units import format_count, format_duration
 
 Document = Mapping[str, Any]
 
@@ -147,7 +147,7 @@ def not_answering(cause: str, last: Document | None) -> Health:
     text = f"the agent does not answer: {cause}"
     if last is not None:
         lacking = sum(pool["unprotected"] for pool in last.get("pools", ()))
-        text += f"; at {last['at']} {lacking:,} tapes were unprotected"
+        text += f"; at {last['at']} {format_count(lacking, 'tape was', 'tapes were')} unprotected"
     return Health((Finding(Level.CRITICAL, text),))
 
 
@@ -170,7 +170,7 @@ def _pool(pool: Document, limits: Limits) -> Iterator[Finding]:
     age = pool.get("oldest_owed_s")
     warning, critical = limits.of(pool.get("behind_after_s", 0))
     if age is not None:
-        told = f"{name}: {pool['owed']:,} copies owed, the oldest for {format_duration(age)}"
+        told = f"{name}: {format_count(pool['owed'], 'copy', 'copies')} owed, the oldest for {format_duration(age)}"
         if pool["behind_since"] is not None or (critical is not None and age >= critical):
             yield Finding(Level.CRITICAL, told)
         elif warning is not None and age >= warning:

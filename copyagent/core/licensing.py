@@ -32,6 +32,7 @@ from copyagent.core.operator import record_action
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
 from vtsfs.contract.errors import RequestFailed
+from vtsfs.contract.units import format_count
 
 #: How long the clock must have gone on evenly for a time to count, in seconds.
 STEADY_S = 3600.0
@@ -139,12 +140,13 @@ class Licensing:
         elif not after.standing.copies:
             answers.append(
                 f"{after.words}: nothing is copied from now on; running copies are stopped before "
-                f"they are published, mounts and dismounts are recorded, {waiting} copies wait"
+                f"they are published, mounts and dismounts are recorded; copies that wait: {waiting}"
             )
         else:
             answers.append(after.words)
             if waiting and not before.standing.copies:
-                answers.append(f"{waiting} copies that waited for it are made now")
+                those = format_count(waiting, "copy", "copies")
+                answers.append(f"{those} that waited for it are made now")
         return answers
 
     def _record(self, found: Installed) -> None:

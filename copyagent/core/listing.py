@@ -4,14 +4,15 @@ Both are bounded, whatever there is: a list of tapes is told a page at a time, b
 rest only which they are, so that their records are read elsewhere; of a queue its first part.
 """
 
+from __future__ import annotations
+
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from copyagent.core.book import Book
 from copyagent.core.dates import iso
-from copyagent.core.engine import Engine
 from copyagent.core.operator import known_pool, known_target
 from copyagent.core.queues import CopyKey
 from copyagent.core.records import TapeRecord
@@ -22,6 +23,10 @@ from copyagent.core.syncing import most_sent
 from copyagent.core.time import Moment
 from copyagent.core.traffic_report import Progresses, phase_of
 from vtsfs.contract.naming import PoolId, TapeId
+
+if TYPE_CHECKING:
+    # Whoever only names a request must not wait until all that decides is loaded.
+    from copyagent.core.engine import Engine
 
 Document = dict[str, Any]
 

@@ -18,6 +18,7 @@ from vtsfs.contract import messages
 from vtsfs.contract.errors import NameUnknown, RequestFailed
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.near_names import hint, listed, near
+from vtsfs.contract.units import format_count
 
 #: Holds for a file at the target, which only an explicit word lets us replace.
 _AT_TARGET = (HoldReason.TARGET_CHANGED, HoldReason.TARGET_UNKNOWN, HoldReason.NOT_EQUAL)
@@ -227,7 +228,7 @@ class Deed:
             targets = dict.fromkeys(target for _, target in self._copies)
             about = f"{self._copies[0][0]} to {', '.join(targets)}"
         else:
-            about = f"{where}, {len(self._copies)} copies of {len(tapes)} tapes"
+            about = f"{where}, {format_count(len(self._copies), 'copy', 'copies')} of {len(tapes)} tapes"
         old, new = counted(self._old), counted(self._new)
         record_action(self.book, user, action, about, because, old=old, new=new)
 

@@ -27,7 +27,7 @@ from copyagent.core.traffic_report import NO_PROGRESS, Progresses, phase_of
 from copyagent.core.witness import Session
 from vtsfs.contract.errors import NameUnknown
 from vtsfs.contract.naming import PoolId, TapeId
-from vtsfs.contract.near_names import near
+from vtsfs.contract.near_names import hint, near
 
 #: Version of the documents made here.
 SCHEMA = 1
@@ -93,13 +93,14 @@ def explain(
     book = engine.book
     record = book.records.get(tape)
     if record is None or not book.watches(tape.pool_id):
-        why = "its pool is not under autocopy: in the settings"
+        pools = dict.fromkeys(str(entry.pool) for entry in book.settings.autocopy)
+        why = f"its pool is not under autocopy: in the settings{hint(str(tape.pool_id), pools)}"
         if not book.settings.naming.patterns().is_label(tape.label):
             why = "its name is no tape's by naming.label in the settings, so it is never copied"
         elif book.watches(tape.pool_id):
             meant = near(tape.label, book.records.labels(str(tape.pool_id)))
-            hint = f"; did you mean {tape.pool_id}/{meant}?" if meant else ""
-            why = f"no witness has seen a tape of that name{hint}"
+            why = "no witness has seen a tape of that name"
+            why += f"; did you mean {tape.pool_id}/{meant}?" if meant else ""
         raise NameUnknown(f"nothing is known of {tape}: {why}")
     mount = engine.judge.mount_of(record)
     return {

@@ -23,7 +23,7 @@ from copyagent.core.records import CopyRecord, TapeRecord
 from copyagent.core.shelf import Shape
 from copyagent.core.time import Moment
 from vtsfs.contract.naming import PoolId, TapeId
-from vtsfs.contract.units import format_size
+from vtsfs.contract.units import format_count, format_size
 
 #: What somebody may start who can do nothing else: neither held nor on its way.
 _AT_REST = (states.Clean, states.Unsynced, states.Failed, states.Copied)
@@ -89,7 +89,7 @@ def sync(book: Book, wanted: SyncWanted, user: str, now: Moment) -> list[str]:
     if len(lines) > MOST_NAMED:
         lines[MOST_NAMED:] = [f"... and {count - MOST_NAMED} more"]
     if wanted.dry_run:
-        whole = f"{count} copies would be queued, at most {format_size(size)} in all"
+        whole = f"{format_count(count, 'copy', 'copies')} would be queued, at most {format_size(size)} in all"
         return [*lines, whole, *left]
     which = f"sync --{wanted.which}" if wanted.which else "sync"
     deed.put_on_record(user, which, str(wanted.where), wanted.because)

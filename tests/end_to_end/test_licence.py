@@ -122,7 +122,7 @@ def test_an_installed_licence_lets_all_be_copied_that_waited(licensed: Licensed)
     world, site = licensed.world, licensed.site
     told = site.must("copyagent", "licence", "install", licensed.good(), "--because", "order 7")
     assert "serial 2026-0017 for TAPESRV1" in told
-    assert "1 copies that waited for it are made now" in told
+    assert "1 copy that waited for it are made now" in told
     world.wait_for("X00001", "copied")
     assert world.copy("X00001").read_bytes() == world.backing("X00001").read_bytes()
     assert len(world.events(LICENSED_AGAIN)) == 1

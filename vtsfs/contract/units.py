@@ -44,6 +44,11 @@ def format_size(size: float) -> str:
     return f"{size:.1f} TiB"
 
 
+def format_count(count: int, one: str, many: str = "") -> str:
+    """Write *count* with what is counted: ``1 copy``, ``2 copies``; *many* is *one* and an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def write_duration(seconds: float) -> str:
     """Write *seconds* as `parse_duration` reads them, exactly: ``90s``, ``5m``, ``250ms``."""
     for unit, factor in reversed(_DURATION.items()):

@@ -88,7 +88,7 @@ def test_the_overview_tells_pools_links_copies_and_what_is_wrong() -> None:
     assert "held (target changed)" in text
     assert "the overlay does not answer" in text
     assert "/VAULT00/BILL/X 1" in text
-    assert "7 events, last l; 2 tape events not understood, 3 lines were no events" in text
+    assert "7 events, last l; 2 tape events not understood; 3 lines belonged to no event" in text
 
 
 def test_a_pool_that_has_fallen_behind_stands_out() -> None:

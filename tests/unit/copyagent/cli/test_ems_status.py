@@ -52,9 +52,9 @@ def test_a_link_that_is_up(tmp_path: Path) -> None:
     assert text.splitlines() == [
         "DEV2 (telnet nonstop): up since 2023-11-14T21:13:20Z",
         f"    last event: {last}, 1m 30s ago; the host's clock showed 23-11-14 23:11:50 ({last})",
-        "    heard: 12 events about tapes, 3 not understood, 4 lines no events",
+        "    heard: 12 events about tapes, 3 not understood; 4 lines belonged to no event",
         "    other subsystems: 2 (more), 7 MHS",
-        f"    the link: 3 connections; lost 2 times; 1 gaps, the last {gap}; caught up",
+        f"    the link: 3 connections; lost 2 times; 1 gap, the last {gap}; caught up",
         "    told to the host: 5 told, 1 waiting, 2 given up",
         "    not an event: WELCOME",
     ]

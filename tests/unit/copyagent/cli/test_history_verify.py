@@ -74,11 +74,11 @@ def test_an_intact_history_and_what_to_note_down(
     span = "from 2026-01-01T00:00:00Z to 2026-01-01T00:00:02Z"
     assert capsys.readouterr().out.splitlines() == [
         f"{state(tmp_path)}: intact: 3 entries, 1 to 3, {span}",
-        f"1 values that were noted down, those of {tmp_path}/event.log among them, agree.",
+        f"Values noted down before, those of {tmp_path}/event.log among them, agree: 1.",
         f"To note down: {history.mark}. Later: copyagent history --verify --known {history.mark}",
     ]
     assert run(config, "--verify", "--known", str(history.mark)) == 0
-    assert "2 values" in capsys.readouterr().out
+    assert "agree: 2." in capsys.readouterr().out
 
 
 def test_a_copy_is_checked_without_any_settings(

@@ -46,7 +46,7 @@ def test_all_is_all_and_one_less_is_not() -> None:
     [
         ([], None, "No copy was due within 15m."),
         ([proof(1, None, age_s=5)], Fraction(100),
-         "No copy was due within 15m; 1 are not due yet: the goal of 100 % is met."),
+         "No copy was due within 15m; 1 not due yet: the goal of 100 % is met."),
         ([proof(1, 5.0), proof(2, None)], Fraction(50),
          "50.00 % of 2 copies that were due were made within 15m: the goal of 50 % is met."),
         ([proof(1, 5.0), proof(2, 901.0)], Fraction(501, 10),

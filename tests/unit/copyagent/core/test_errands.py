@@ -310,7 +310,7 @@ def test_what_waited_for_the_operator_goes_on_at_once(
         assert isinstance(play.state(), Waiting)
         act = errands.Act(action, TARGET, "done with it")
         [answer] = errands.done_at_target(play.engine.book, act, "root", play.now)
-        assert answer == "1 copies to drsite go on"
+        assert answer == "copies to drsite that go on: 1"
         play >> WakeupDue() << StartCopy
         assert play.times_said(messages.OPERATOR_ACTION) == 2
         play >> done(play.job)

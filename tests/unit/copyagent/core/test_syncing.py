@@ -60,7 +60,8 @@ def test_which_copies_of_a_pool_are_asked_for(
     after = {tape: record.copies[TARGET].state for tape, record in book.records.items()}
     if dry_run:
         assert after == before
-        assert answers[-1] == f"{len(labels)} copies would be queued, at most 4.0 KiB in all"
+        many = "1 copy" if len(labels) == 1 else f"{len(labels)} copies"
+        assert answers[-1] == f"{many} would be queued, at most 4.0 KiB in all"
     else:
         assert {t.label for t in after if after[t] != before[t]} == set(labels)
         assert all(isinstance(after[t], Queued) for t in after if t.label in labels)

@@ -19,6 +19,11 @@ POOLS = ["/VAULT00/BILL", "/VAULT00/PAY", "/VAULT01/BILL"]
         ("/vault00/bill", POOLS, "/VAULT00/BILL"),
         ("/VAULT1/BILL", POOLS, "/VAULT01/BILL"),
         ("/VAULT00/SCRAP", POOLS, ""),
+        # Labels are numbered: another number of the same form is another tape.
+        ("X00017", ["X00011", "X00012"], ""),
+        ("x00011", ["X00011", "X00012"], "X00011"),
+        ("X0011", ["X00011", "X00042"], "X00011"),
+        ("XO0011", ["X00011", "X00042"], "X00011"),
     ],
 )
 def test_what_is_near_is_meant_and_what_is_not_is_not(

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtsfs.contract.units import (
+    format_count,
     format_duration,
     format_size,
     parse_duration,
@@ -93,3 +94,16 @@ def test_whole_units_are_written_whole() -> None:
         "0s", "250ms", "90s", "5m", "1d",
     ]  # fmt: skip
     assert [write_size(s) for s in (0, 1000, 20 << 20)] == ["0 B", "1000 B", "20 MiB"]
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "text"),
+    [
+        (1, ("copy", "copies"), "1 copy"),
+        (0, ("copy", "copies"), "0 copies"),
+        (2, ("tape",), "2 tapes"),
+        (12_345, ("tape is", "tapes are"), "12,345 tapes are"),
+    ],
+)
+def test_one_is_not_counted_like_many(count: int, words: tuple[str, ...], text: str) -> None:
+    assert format_count(count, *words) == text
