@@ -57,12 +57,11 @@ class Owed:
     def owe(self, record: TapeRecord, now: Moment) -> bool:
         """Take what *record* lacks for owed though somebody still writes; tell whether that is new."""
         lacking = [(t, c) for t, c in record.copies.items() if not record.protected_at(t)]
-        for target, copy in lacking:
-            if copy.owed_ns:
-                return False
+        new = [(target, copy) for target, copy in lacking if not copy.owed_ns]
+        for target, copy in new:
             copy.owed_ns = now.wall_ns
             self._enter((record.tape.pool_id, target), record.tape, now.mono)
-        return bool(lacking)
+        return bool(new)
 
     def forget(self, record: TapeRecord) -> None:
         """Drop all that was owed of a tape that is forgotten."""

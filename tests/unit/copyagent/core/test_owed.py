@@ -46,6 +46,18 @@ def test_it_is_not_owed_when_the_target_has_it_or_nobody_asks_for_it() -> None:
         assert (owed.count(WAY), tape.copies[TARGET].owed_ns) == (0, 0)
 
 
+def test_each_target_is_owed_what_is_written_for_very_long() -> None:
+    """Be it that another one was owed something before, and whichever comes first."""
+    for first, other in ((TARGET, "other"), ("other", TARGET)):
+        owed, tape = Owed(), record()
+        tape.copies = {first: CopyRecord(Queued(2)), other: CopyRecord(Queued(2), owed_ns=7)}
+        assert owed.owe(tape, at(0))
+        assert {copy.owed_ns for copy in tape.copies.values()} == {5000 * NS, 7}
+        tape.copies = {other: tape.copies[other], first: CopyRecord(Queued(2))}
+        assert owed.owe(tape, at(0))
+        assert not owed.owe(tape, at(1))
+
+
 def test_the_oldest_comes_first_and_what_is_forgotten_is_not_owed() -> None:
     owed, first, second = Owed(), record(TAPE), record(SECOND)
     owed.settle(second, at(0))
