@@ -53,7 +53,11 @@ class _Turn:
 
     asked: Asked
     answer: dict[str, Any] = field(default_factory=dict)
-    error: Exception | None = None
+    error: Exception | None = field(
+        default_factory=lambda: VtsError(
+            "the agent ended while it read its settings; see its journal"
+        )
+    )
     done: trio.Event = field(default_factory=trio.Event)
 
 
@@ -118,7 +122,7 @@ class SettingsDesk:
 
     async def _take_turn(self, turn: _Turn) -> None:
         try:
-            turn.answer = await self.reload(turn.asked)
+            turn.answer, turn.error = await self.reload(turn.asked), None
         except Exception as error:  # noqa: BLE001  # it belongs to whoever asked
             turn.error = error
         finally:

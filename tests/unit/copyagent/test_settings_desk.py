@@ -186,6 +186,7 @@ async def test_a_reload_that_nobody_waits_for_is_done_to_its_end(
         nursery.start_soon(desk.desk.follow_signals, never())
         await trio.testing.wait_all_tasks_blocked()
         desk.write(EXAMPLE.replace("ems: {required: false}\n", HOST))
+        assert (await desk.desk.asked("ann", "a look", True))["result"] == "dry run"
         with trio.CancelScope() as patience:
             patience.cancel()
             await desk.desk.asked("ann", "a test", False)
@@ -193,6 +194,9 @@ async def test_a_reload_that_nobody_waits_for_is_done_to_its_end(
             while "DEV2" not in desk.runner.tallies:
                 await desk.runner.ask(lambda _: None)
         assert desk.runner.settings_file.user == "ann"
+        desk.write("a: [")
+        with pytest.raises(SettingsError):
+            await desk.desk.asked("ann", "a test", True)
         nursery.cancel_scope.cancel()
 
 
