@@ -1,6 +1,7 @@
 """``copyagent init``: a first settings file, from options or from questions on a terminal."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,13 @@ from copyagent.cli.first_settings import (
     text_of,
 )
 from vtsfs.contract.errors import StateError, UsageError
-from vtsfs.contract.settings import Paths, Settings, examine_settings
+from vtsfs.contract.settings import (
+    DEFAULT_PATH,
+    ENVIRONMENT,
+    Paths,
+    Settings,
+    examine_settings,
+)
 from vtsfs.contract.settings_check import check_private_files, check_storage, check_users
 from vtsfs.runtime.files import fsync_directory, write_atomic
 
@@ -211,7 +218,14 @@ def _next_steps(path: Path, settings: Settings) -> Iterator[str]:
         yield "What it names and is not there yet:"
         yield from (f"  {each}" for each in missing)
     yield "Then, in this order:"
+    if path != DEFAULT_PATH and str(path) != "-":
+        yield f"  export {ENVIRONMENT}={shlex.quote(str(path.absolute()))}   # or --config each time"
     owner = f" -o {settings.service.user}" if settings.service.user else ""
+    pools = list(dict.fromkeys(entry.pool for entry in settings.autocopy))
+    places = [settings.vaults[pool.vault].backing / pool.pool for pool in pools]
+    places += [vault.mountpoint for vault in settings.vaults.values()]
+    if absent := [str(place) for place in places if not place.exists()]:
+        yield f"  mkdir -p {shlex.join(absent)}   # pools: with the tape engine's owner and mode"
     for host in settings.ems.hosts.values():
         if host.password_file is not None and not host.password_file.exists():
             yield f"  install -m 600{owner} /dev/null {host.password_file}   # and write the password"
@@ -222,4 +236,6 @@ def _next_steps(path: Path, settings: Settings) -> Iterator[str]:
         yield f"  copyagent doctor {target}"
     for vault in settings.vaults:
         yield f"  vtsfs attach {vault}"
-    yield "  copyagent run   # or: systemctl start copyagent"
+    yield "  copyagent run   # in the foreground, as a service manager wants it"
+    for pool in pools:
+        yield f"  copyagent sync {pool}   # the tapes that were there before"

@@ -14,7 +14,7 @@ from vtsfs.contract.errors import SettingsError
 
 _RESULTS = {
     "applied": "in force now",
-    "dry run": "not in force, this only tells what it would mean",
+    "dry run": "not in force; this only tells what it would mean",
     "unchanged": "in force already; nothing was to be done",
 }
 
@@ -43,7 +43,7 @@ def reload(config: Path, because: str, *, dry_run: bool, as_json: bool) -> None:
 
 def lines_of(document: dict[str, Any]) -> Iterator[str]:
     """Write what the agent answered to a reload for people."""
-    yield f"{document['file']}: {_RESULTS.get(document['result'], document['result'])}"
+    yield f"{document['file']}: {_outcome(document)}"
     for change in document["changes"]:
         yield f"  {change['key']}: {_words(change)} ({change['takes_effect']})"
     if document["consequences"]:
@@ -53,6 +53,17 @@ def lines_of(document: dict[str, Any]) -> Iterator[str]:
     begun = [name for name in document["begun_anew"] if not _is_told(name, document)]
     if begun:
         yield f"  begun anew: {', '.join(begun)}"
+
+
+def _outcome(document: dict[str, Any]) -> str:
+    result, waiting = document["result"], document["waiting"]
+    if result == "dry run" and not document["changes"]:
+        return "no setting differs from those in force; nothing would change"
+    if result == "applied" and waiting and len(waiting) == len(document["changes"]):
+        return "read; all that has changed waits until the agent is started again"
+    if result == "applied" and waiting:
+        return "in force now, but for what waits until the agent is started again"
+    return str(_RESULTS.get(result, result))
 
 
 def _is_told(name: str, document: dict[str, Any]) -> bool:

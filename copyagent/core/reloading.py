@@ -313,8 +313,8 @@ def _of_what_waits(changes: list[Changed]) -> Iterator[str]:
     waiting = [change.name for change in awaiting_restart(changes)]
     if waiting:
         yield (
-            f"not before the agent is started again: {', '.join(waiting)}; when it suits: "
-            "systemctl restart copyagent"
+            f"not before the agent is started again: {', '.join(waiting)}; when it "
+            "suits, end the agent and start it: copies that run then go on from where they were"
         )
     attach = [c.name for c in changes if c.means.attach and c.name not in waiting]
     if attach:

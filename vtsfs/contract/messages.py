@@ -420,7 +420,7 @@ LEFT_AUTOCOPY = Message(
 SETTINGS_AWAIT = Message(
     424184,
     "Settings that changed and are not in force before the agent is started again: {keys}",
-    "When it suits: systemctl restart copyagent. Copies that run then are gone on with.",
+    "When it suits, end the agent and start it. Copies that run then go on from where they were.",
 )
 
 CATALOGUE: Mapping[int, Message] = {

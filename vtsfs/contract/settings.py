@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError
 
+from vtsfs.contract.broken_yaml import sections_that_are_yaml, why_not_yaml
 from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.naming import LABEL_PATTERN, POOL_PATTERN, NamePatterns, PoolId, TapeId
 from vtsfs.contract.near_names import hint
@@ -312,7 +313,8 @@ def examine_settings(text: str, name: str) -> tuple[Settings | None, tuple[str, 
     try:
         data = read_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        return None, behind(name, [f"not YAML: {' '.join(str(error).split())}"])
+        rest = _lenient(sections_that_are_yaml(text, read_yaml))
+        return rest, behind(name, [why_not_yaml(error)])
     if not isinstance(data, dict):
         return None, behind(name, ["should hold keys such as system: and vaults:"])
     problems: list[str] = []
@@ -330,6 +332,13 @@ def examine_settings(text: str, name: str) -> tuple[Settings | None, tuple[str, 
         settings._digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         problems += [problem for problem in contradictions(settings) if problem != moot]
     return settings, behind(name, problems)
+
+
+def _lenient(data: dict[Any, Any]) -> Settings | None:
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        return _salvaged(data, error)
 
 
 def behind(name: str, problems: list[str]) -> tuple[str, ...]:

@@ -72,4 +72,5 @@ def _parse(text: object, units: dict[str, float] | dict[str, int], wanted: str) 
     factor = units.get(match[2]) if match else None
     if match is None or factor is None:
         raise ValueError(f"should be {wanted}, with its unit, not {text!r}")
-    return float(match[1]) * factor
+    # In floating point 1900 ms are not 1.9 s.
+    return float(Decimal(match[1]) * Decimal(str(factor)))

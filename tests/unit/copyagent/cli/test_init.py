@@ -95,3 +95,18 @@ def test_on_a_terminal_what_is_missing_is_asked_for(tmp_path: Path) -> None:
     settings = parse_settings(file.read_text(), "made")
     assert str(settings.autocopy[0].pool) == "/VAULT00/BILL"
     assert not settings.ems.required
+
+
+def test_the_steps_that_follow_can_be_typed_as_they_stand(tmp_path: Path) -> None:
+    file = tmp_path / "a file.yaml"
+    place = tmp_path / "VAULT00"
+    options = ("--system", "TAPESRV1", "--vault", f"VAULT00={place}:{tmp_path}/mnt", "--no-ems")
+    wanted = ("--target", "drsite=vts@dr.example.com", "--pool", "/VAULT00/BILL=drsite")
+    told = init(file, *options, *wanted).output.splitlines()
+    steps = [
+        line.split("   #")[0].strip() for line in told[told.index("Then, in this order:") + 1 :]
+    ]
+    assert steps[0] == f"export VTS_AUTOCOPY_CONFIG='{file}'"
+    assert steps[1] == f"mkdir -p {place}/BILL {tmp_path}/mnt"
+    assert steps[-1] == "copyagent sync /VAULT00/BILL"
+    assert not [step for step in steps if "systemctl" in step]

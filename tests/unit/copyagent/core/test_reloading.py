@@ -316,7 +316,7 @@ def test_what_needs_a_restart_is_named_and_left_as_it_is() -> None:
     other = settings_with(Playbook(Engine(Book(other))), "targets.drsite", parallel=7)
     plan = reloading.plan(play.engine, other)
     assert [change.name for change in plan.waiting] == ["system.name"]
-    assert "systemctl restart copyagent" in plan.consequences[-1]
+    assert "when it suits, end the agent and start it" in plan.consequences[-1]
     reloading.apply(play.engine, plan, play.now)
     assert play.engine.book.settings.system.name == "TAPESRV1"
     assert play.engine.traffic.rules.parallel_to["drsite"] == 7
