@@ -23,14 +23,20 @@ EVERY_S: Final = 60.0
 
 async def keep_taking_up(runner: Runner, directory: Path) -> None:
     """Put on record what is left in *directory*, at the start and every minute, until cancelled."""
+    stuck: set[str] = set()
     while True:
-        await take_up(runner, directory)
+        await take_up(runner, directory, stuck)
         await trio.sleep(EVERY_S)
 
 
-async def take_up(runner: Runner, directory: Path) -> None:
-    """Put on record what is left in *directory*: first that, durably, then the file goes."""
+async def take_up(runner: Runner, directory: Path, stuck: set[str]) -> None:
+    """Put on record what is left in *directory*: first that, durably, then the file goes.
+
+    *stuck* are the names of files that did not go: what they say is on record already.
+    """
     for path, act in await trio.to_thread.run_sync(lambda: list(left(directory))):
+        if path.name in stuck:
+            continue
         try:
             if act is None:
                 log.warning("%s says of no act that can be read; it is kept as %s.unreadable", path,
@@ -40,7 +46,9 @@ async def take_up(runner: Runner, directory: Path) -> None:
             await runner.ask(partial(_record, runner.engine.book, act))
             path.unlink()
         except OSError as error:
-            log.warning("%s cannot be taken away and will be on record twice: %s", path, error)
+            stuck.add(path.name)
+            log.warning("%s cannot be taken away: %s; remove it, or it is on record once more at the "
+                        "agent's next start", path, error)  # fmt: skip
 
 
 def _record(book: Book, act: LateAct, now: Moment) -> None:

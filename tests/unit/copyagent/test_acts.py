@@ -285,11 +285,15 @@ async def test_what_was_done_without_an_agent_goes_on_record_when_one_runs(
     acts = tmp_path / "acts"
     act = LateAct("anna", "fence", TARGET, BECAUSE, START_NS)
     async with agent(tmp_path, expect_log) as (runner, _):
-        await take_up(runner, acts)
+        await take_up(runner, acts, set())
         leave(acts, act)
+        await take_up(runner, acts, {path.name for path in acts.iterdir()})
+        assert entries(runner) == [], (
+            "it is on record and cannot be removed: not every minute again"
+        )
         (acts / "0-garbled.json").write_text("{")
-        await take_up(runner, acts)
-        await take_up(runner, acts)
+        await take_up(runner, acts, set())
+        await take_up(runner, acts, set())
         (entry,) = entries(runner)
     assert (entry.facts["user"], entry.facts["action"]) == ("anna", "fence")
     assert str(entry.facts["because"]).startswith(f"{BECAUSE} (done at 20")
