@@ -102,8 +102,9 @@ async def run_command(
             cwd="/",
             start_new_session=True,
         )
-    except OSError as error:
-        return f"{run[0]} cannot be run: {error.strerror or error}"
+    except (OSError, ValueError) as error:
+        # No text that a program cannot be given may end the agent, now and at each of its starts.
+        return f"{run[0]} cannot be run: {getattr(error, 'strerror', None) or error}"
     said = bytearray()
     limit = trio.CancelScope(deadline=trio.current_time() + patience_s)
     try:

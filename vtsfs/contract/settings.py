@@ -282,7 +282,16 @@ def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[An
     return loader.construct_mapping(node, deep=True)
 
 
+def _whole_text(loader: _UniqueKeyLoader, node: yaml.ScalarNode) -> str:
+    text = loader.construct_scalar(node)
+    if re.search("[\ud800-\udfff]", text):  # as of "\\uD800": no file, program or line can have it
+        problem = "a text with half a surrogate pair, which no UTF-8 can hold"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return str(text)
+
+
 _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+_UniqueKeyLoader.add_constructor(_TEXT, _whole_text)
 
 
 def read_yaml(text: str) -> Any:

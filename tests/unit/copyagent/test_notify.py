@@ -73,6 +73,12 @@ async def gone(pid: int) -> None:
         os.close(descriptor)
 
 
+async def test_what_no_program_can_be_given_is_a_failure() -> None:
+    for words, variables in ((["/bin/true", "\ud800"], {}), (["/bin/true"], {"VTS_TEXT": "a\0b"})):
+        told = await run_command(words, b"", variables, patience_s=5)
+        assert told.startswith("/bin/true cannot be run: ")
+
+
 async def test_one_that_takes_too_long_is_killed_with_what_it_began(tmp_path: Path) -> None:
     run = script(tmp_path, f"trap '' TERM; sleep 1000 & echo $! >{tmp_path}/pid; wait")
     with trio.fail_after(10):
