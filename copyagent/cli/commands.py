@@ -9,38 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.live import Live
 
-from copyagent.checking import look_at
 from copyagent.cli.asking import as_json_option, because_option, settings_to_ask_by, tell
-from copyagent.cli.audit import audit
-from copyagent.cli.check import check
-from copyagent.cli.check_health import check_health
-from copyagent.cli.config import config_commands
 from copyagent.cli.console import LOOK_S, console, has_colours, print_document
 from copyagent.cli.display import explanation, overview
-from copyagent.cli.doctor import doctor
-from copyagent.cli.drill import drill
-from copyagent.cli.ems import ems
-from copyagent.cli.errands import adopt, release, relocate, rollback
-from copyagent.cli.events import events
-from copyagent.cli.fencing import fence, take_over, unfence
-from copyagent.cli.fetch import fetch
-from copyagent.cli.generations import generations
-from copyagent.cli.history import history
-from copyagent.cli.import_config import import_vts_config
-from copyagent.cli.init import init
-from copyagent.cli.json_schema import json_schema
-from copyagent.cli.keys import keys
-from copyagent.cli.licence import licence
-from copyagent.cli.listings import queue, tapes
-from copyagent.cli.reload import reload
-from copyagent.cli.report import report
+from copyagent.cli.on_demand import OnDemand
 from copyagent.cli.snapshot import last_known
-from copyagent.cli.stopping import cancel, hold
-from copyagent.cli.support_bundle import support_bundle
-from copyagent.cli.traffic import pause, resume, sync
-from copyagent.cli.verify import verify
 from copyagent.control.client import ask
 from copyagent.control.protocol import (
     Explain,
@@ -57,8 +31,48 @@ from vtsfs.runtime.logs import configure_logging
 #: How often ``status --watch`` looks again, in seconds.
 WATCH_S = 1.0
 
+#: Commands that have a module of their own, which is imported when they are used.
+_ELSEWHERE = {
+    "adopt": "copyagent.cli.errands:adopt",
+    "audit": "copyagent.cli.audit:audit",
+    "cancel": "copyagent.cli.stopping:cancel",
+    "check": "copyagent.cli.check:check",
+    "check-health": "copyagent.cli.check_health:check_health",
+    "config": "copyagent.cli.config:config_commands",
+    "doctor": "copyagent.cli.doctor:doctor",
+    "drill": "copyagent.cli.drill:drill",
+    "ems": "copyagent.cli.ems:ems",
+    "events": "copyagent.cli.events:events",
+    "fence": "copyagent.cli.fencing:fence",
+    "fetch": "copyagent.cli.fetch:fetch",
+    "generations": "copyagent.cli.generations:generations",
+    "history": "copyagent.cli.history:history",
+    "hold": "copyagent.cli.stopping:hold",
+    "import-vts-config": "copyagent.cli.import_config:import_vts_config",
+    "init": "copyagent.cli.init:init",
+    "json-schema": "copyagent.cli.json_schema:json_schema",
+    "keys": "copyagent.cli.keys:keys",
+    "licence": "copyagent.cli.licence:licence",
+    "pause": "copyagent.cli.traffic:pause",
+    "queue": "copyagent.cli.listings:queue",
+    "release": "copyagent.cli.errands:release",
+    "reload": "copyagent.cli.reload:reload",
+    "relocate": "copyagent.cli.errands:relocate",
+    "report": "copyagent.cli.report:report",
+    "resume": "copyagent.cli.traffic:resume",
+    "rollback": "copyagent.cli.errands:rollback",
+    "support-bundle": "copyagent.cli.support_bundle:support_bundle",
+    "sync": "copyagent.cli.traffic:sync",
+    "take-over": "copyagent.cli.fencing:take_over",
+    "tapes": "copyagent.cli.listings:tapes",
+    "unfence": "copyagent.cli.fencing:unfence",
+    "verify": "copyagent.cli.verify:verify",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(
+    commands=OnDemand(_ELSEWHERE), context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -79,6 +93,7 @@ def copyagent(ctx: click.Context, config: Path | None) -> None:
 def run(config: Path) -> None:
     """Run the agent in the foreground until SIGTERM."""
     # The SSH library takes most of a second to import, which no other command should wait for.
+    from copyagent.checking import look_at
     from copyagent.daemon import run_agent
 
     configure_logging(sys.stderr, os.environ, quiet=("asyncssh",))
@@ -153,35 +168,11 @@ def _show_old(known: Any, *, as_json: bool) -> None:
 
 
 def _watch(settings: Settings) -> None:
+    from rich.live import Live
+
     screen = console()
     with Live(console=screen, auto_refresh=False, screen=sys.stdout.isatty()) as live:
         while True:
             document = ask(settings.control_socket(), Status(), timeout=LOOK_S)
             live.update(overview(document, screen.width), refresh=True)
             time.sleep(WATCH_S)  # noqa: TID251  # a person watches: this is the refresh rate
-
-
-copyagent.add_command(events)
-copyagent.add_command(ems)
-for command in (release, relocate, adopt, rollback, fence, unfence, take_over):
-    copyagent.add_command(command)
-for command in (sync, pause, resume, cancel, hold, tapes, queue):
-    copyagent.add_command(command)
-copyagent.add_command(import_vts_config)
-copyagent.add_command(json_schema)
-copyagent.add_command(keys)
-copyagent.add_command(doctor)
-copyagent.add_command(verify)
-copyagent.add_command(history)
-copyagent.add_command(licence)
-copyagent.add_command(report)
-copyagent.add_command(drill)
-copyagent.add_command(support_bundle)
-copyagent.add_command(fetch)
-copyagent.add_command(generations)
-copyagent.add_command(audit)
-copyagent.add_command(check_health)
-copyagent.add_command(reload)
-copyagent.add_command(check)
-copyagent.add_command(config_commands)
-copyagent.add_command(init)

@@ -11,11 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from copyagent.cli.asking import asked, settings_to_ask_by
-from copyagent.cli.console import LOOK_S, console, is_screen, line_of, print_document
+from copyagent.cli.console import LOOK_S, console, is_screen, line_of, print_document, printable
 from copyagent.cli.display import folded, state_of
 from copyagent.control.client import ask
-from copyagent.control.listings import Queue, Tapes
-from copyagent.core.listing import MOST_QUEUED
+from copyagent.control.listings import MOST_QUEUED, Queue, Tapes
 from copyagent.core.shown_states import states_named
 from vtsfs.contract.naming import PoolId, TapeId
 from vtsfs.contract.units import format_size
@@ -24,6 +23,9 @@ Document = dict[str, Any]
 
 #: So much of each target's queue is shown unless more is asked for.
 USUAL = 100
+
+#: The least columns on which a queue is a table.
+ROOMY = 120
 
 
 @click.command()
@@ -92,15 +94,19 @@ def copy_text(copy: Document, width: int | None) -> str:
 def queue(config: Path, *, target: str, first: int | None, as_json: bool) -> None:
     """Show what is being copied and what is next, in the order of its turn, with what it waits for."""
     document = asked(config, Queue(target, first or (MOST_QUEUED if as_json else USUAL)))
-    print_document(document, shown_queue(document), as_json=as_json)
+    width = console().width if is_screen() else None
+    print_document(document, shown_queue(document, width), as_json=as_json)
 
 
-def shown_queue(document: Document) -> RenderableType:
-    """Show a queue document: for each target how much there is, and its first copies in a table."""
-    return Group(*_queues(document))
+def shown_queue(document: Document, width: int | None) -> RenderableType:
+    """Show a queue document: for each target how much there is, and its first copies in a table.
+
+    On fewer than `ROOMY` columns each copy is a paragraph: a table would cut names and times.
+    """
+    return Group(*_queues(document, width))
 
 
-def _queues(document: Document) -> Iterator[RenderableType]:
+def _queues(document: Document, width: int | None) -> Iterator[RenderableType]:
     for number, target in enumerate(document["targets"]):
         if number:
             yield Text("")
@@ -108,7 +114,10 @@ def _queues(document: Document) -> Iterator[RenderableType]:
         counts = f"{target['running']} running, {target['pending']} pending"
         yield Text(f"{target['target']}: {counts}, at most {size} to send")
         if target["copies"]:
-            yield _table(target["copies"])
+            if width is None or width >= ROOMY:
+                yield _table(target["copies"])
+            else:
+                yield Text("\n".join(_paragraph(copy, width) for copy in target["copies"]))
         if target["left_out"]:
             yield Text(f"  ... and {target['left_out']} more (--first N shows more of them)")
 
@@ -118,16 +127,30 @@ def _table(copies: list[Document]) -> Table:
     for column in ("", "Tape", "State", "Attempt", "Due", "To send", "Why"):
         table.add_column(column, overflow="fold", justify="right" if not column else "left")
     for copy in copies:
-        running = copy["place"] == 0
-        # An attempt that runs is the next after those that have failed.
-        attempt = f"{copy.get('attempts', 0) + 1}/{copy.get('attempts_of', '?')}"
         table.add_row(
-            ">" if running else str(copy["place"]),
+            _place(copy),
             copy["tape"],
             state_of(copy),
-            attempt,
+            _attempt(copy),
             copy["due"] or "now",
             format_size(copy["bytes"]),
             copy["why"],
         )
     return table
+
+
+def _paragraph(copy: Document, width: int) -> str:
+    due, size = copy["due"] or "now", format_size(copy["bytes"])
+    head = f"{_place(copy)}  {copy['tape']}: attempt {_attempt(copy)}, due {due}, {size} to send"
+    return "\n".join(
+        (folded(head, width), folded(f"    {state_of(copy)}: {printable(copy['why'])}", width))
+    )
+
+
+def _place(copy: Document) -> str:
+    return ">" if copy["place"] == 0 else str(copy["place"])
+
+
+def _attempt(copy: Document) -> str:
+    # An attempt that runs is the next after those that have failed.
+    return f"{copy.get('attempts', 0) + 1}/{copy.get('attempts_of', '?')}"

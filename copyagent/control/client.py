@@ -15,7 +15,7 @@ from copyagent.control.protocol import (
 )
 from vtsfs.contract.errors import AgentUnreachable, FeedError, Refused
 from vtsfs.runtime.clock import mono_ns
-from vtsfs.runtime.sockets import check_length
+from vtsfs.runtime.socket_path import check_length
 
 #: Seconds that question and answer may take together; longer than the agent gives itself.
 TIMEOUT = 100.0

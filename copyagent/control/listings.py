@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from copyagent.control.inquiries import Given
-from copyagent.core.listing import MOST_QUEUED
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.naming import PoolId, TapeId
+
+#: Most copies of a target that a queue lists; the others are counted.
+MOST_QUEUED = 5000
 
 #: Most states, or pools, that are named in one request.
 MOST_NAMED = 200

@@ -33,9 +33,6 @@ Document = dict[str, Any]
 #: Most tapes that are looked at for one page.
 MOST_LOOKED_AT: Final = 1000
 
-#: Most copies of a target that a queue lists; the others are counted.
-MOST_QUEUED: Final = 5000
-
 
 @dataclass(frozen=True, slots=True)
 class TapesWanted:

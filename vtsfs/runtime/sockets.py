@@ -10,11 +10,10 @@ from pathlib import Path
 
 import trio
 
-from vtsfs.contract.errors import AgentBusy, FeedError, SettingsError, StateError, VtsError
+from vtsfs.contract.errors import AgentBusy, FeedError, StateError, VtsError
 from vtsfs.runtime.files import group_id
+from vtsfs.runtime.socket_path import check_length
 
-#: The kernel's sun_path has 108 bytes, one for the final NUL (unix(7)).
-MAX_PATH = 107
 _BACKLOG = 64
 
 
@@ -89,17 +88,6 @@ def _give(path: Path, group: int, failed: type[VtsError]) -> None:
             f"{path} cannot be given to the group {group}: the user who runs this has to be in it; "
             "see service in the settings"
         ) from error
-
-
-def check_length(path: Path) -> None:
-    """Raise `SettingsError` if *path* cannot name a Unix socket."""
-    length = len(os.fsencode(path))
-    if length > MAX_PATH:
-        problem = (
-            f"socket path {path} has {length} bytes and the kernel allows {MAX_PATH}; "
-            "choose a shorter paths.run"
-        )
-        raise SettingsError(problem, (problem,))
 
 
 def _remove_stale(path: Path, busy: type[VtsError], failed: type[VtsError]) -> None:

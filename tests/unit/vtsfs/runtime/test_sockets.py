@@ -12,11 +12,11 @@ from vtsfs.contract.errors import (
     AgentBusy,
     AttachError,
     FeedError,
-    SettingsError,
     StateError,
     VaultBusy,
 )
-from vtsfs.runtime.sockets import MAX_PATH, LineReader, check_length, unix_listener
+from vtsfs.runtime.socket_path import MAX_PATH
+from vtsfs.runtime.sockets import LineReader, unix_listener
 
 
 async def test_listen_connect_and_leave_nothing(scratch: Path) -> None:
@@ -86,14 +86,6 @@ async def test_a_group_that_is_missing_leaves_no_listener(scratch: Path) -> None
             pass
     async with unix_listener(scratch / "s"):
         pass
-
-
-def test_the_kernels_limit_is_told_in_bytes() -> None:
-    check_length(Path("/" + "x" * (MAX_PATH - 1)))
-    with pytest.raises(SettingsError, match="has 108 bytes and the kernel allows 107"):
-        check_length(Path("/" + "x" * MAX_PATH))
-    with pytest.raises(SettingsError):
-        check_length(Path("/" + "\N{SNOWMAN}" * 36))
 
 
 async def test_the_longest_path_works(scratch: Path) -> None:
