@@ -263,9 +263,9 @@ class Store:
             pauses=_known(knowledge, "pauses", encoding.PAUSES, {}),
             licence=_known(knowledge, "licence", encoding.LICENCE, LicenceMemory()),
             uncovered=_known(knowledge, "uncovered", encoding.UNCOVERED, {}),
-            calls=_known(knowledge, "calls", encoding.CALLS, Calls()),
+            calls=_calls(_known(knowledge, "calls", encoding.CALLS, Calls())),
             said=remembered(_known(knowledge, "said", encoding.SAID, [])),
-            floods=Floods(dict(floods)),
+            floods=Floods({matter: run for matter, run in floods if matter.id in CATALOGUE}),
             history_newest=history_newest,
             history_chain=history_chain,
         )
@@ -473,6 +473,14 @@ def _take_over(database: sqlite3.Connection) -> None:
 
 def _known(knowledge: Mapping[str, str], name: str, adapter: TypeAdapter[_T], empty: _T) -> _T:
     return decode(adapter, knowledge[name], name) if name in knowledge else empty
+
+
+def _calls(calls: Calls) -> Calls:
+    """Leave out messages that only a later release knows, as after going back to this one."""
+    known = [call for call in calls.waiting if call.id in CATALOGUE]
+    calls.left_out += len(calls.waiting) - len(known)
+    calls.waiting = known
+    return calls
 
 
 @contextmanager

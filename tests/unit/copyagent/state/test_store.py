@@ -8,8 +8,10 @@ import pytest
 
 from copyagent.core import tape as states
 from copyagent.core.book import Acknowledged
+from copyagent.core.calls import Call, Calls
 from copyagent.core.commands import Say
 from copyagent.core.copying import HoldReason, PublishedCopy, TargetStamp, WaitReason
+from copyagent.core.floods import Floods, Matter, Run
 from copyagent.core.gates import Pause
 from copyagent.core.host_events import (
     LinkTrouble,
@@ -160,6 +162,20 @@ def test_what_is_no_utf_8_does_not_keep_anything_from_being_saved(tmp_path: Path
     (left,) = store.unwritten()
     told = cause.replace("\udcff", "?")
     assert (left.say.fields["detail"], store.load().uncovered["VAULT00"].cause) == (told, told)
+    store.close()
+
+
+def test_what_only_a_later_release_tells_of_is_left_out(tmp_path: Path) -> None:
+    store, _ = open_store(tmp_path / "agent.sqlite", "now")
+    changes = Changes()
+    floods = Floods({Matter(899999, "x", ""): Run(LATER), Matter(624120, "x", ""): Run(LATER)})
+    changes.put_floods(floods)
+    calls = Calls([Call(1, 1, 899999, {}), Call(2, 1, 624120, {})], newest=2, left_out=1)
+    changes.put_calls(calls)
+    store.commit(changes)
+    known = store.load()
+    assert [matter.id for matter in known.floods.runs] == [624120]
+    assert ([call.id for call in known.calls.waiting], known.calls.left_out) == ([624120], 2)
     store.close()
 
 
