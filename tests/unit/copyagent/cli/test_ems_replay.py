@@ -90,7 +90,7 @@ def test_both_witnesses_may_stand_in_one_file(
     ("arguments", "told"),
     [
         (NIGHT, "say --host HOST"),
-        ((*NIGHT, "--host", "DEV3"), "did you mean DEV2?"),
+        ((*NIGHT, "--host", "DVE2"), "did you mean DEV2?"),
         ((*NIGHT, "--host", "ELSEWHERE"), "ems.hosts of the settings names them"),
         (("ems", "replay", "/nowhere/file"), "/nowhere/file cannot be read"),
         ((*NIGHT, "--host", "DEV2", "--overlay", "/nowhere/file"), "cannot be read"),
