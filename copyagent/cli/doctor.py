@@ -6,7 +6,7 @@ import click
 
 
 @click.command()
-@click.argument("target", metavar="TARGET", required=False)
+@click.argument("target", metavar="[TARGET]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
 @click.pass_obj
 def doctor(config: Path, target: str | None, *, as_json: bool) -> None:

@@ -39,7 +39,7 @@ Document = dict[str, Any]
 
 
 @click.command()
-@click.argument("where", metavar="TAPE|POOL", required=False)
+@click.argument("where", metavar="[TAPE|POOL]", required=False)
 @span_options
 @click.option("--failed", is_flag=True, help="Only what went wrong: given up, held, doubted.")
 @click.option("--last", "-n", metavar="N", type=click.IntRange(1), help="Only the newest N.")

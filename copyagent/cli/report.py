@@ -57,7 +57,7 @@ class Wanted:
 
 
 @click.command()
-@click.argument("where", metavar="TAPE|POOL", required=False)
+@click.argument("where", metavar="[TAPE|POOL]", required=False)
 @span_options
 @click.option(
     "--within", metavar="TIME", default="15m", help="How soon a copy has to follow (default 15m)."

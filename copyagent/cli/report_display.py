@@ -14,6 +14,19 @@ from vtsfs.contract.units import format_count, format_duration
 
 Document = dict[str, Any]
 
+#: On so many columns there is room between the table's, too.
+_ROOMY = 100
+
+#: What entries besides dismounts are called, one and several of them, where not as their kind.
+_KINDS = {
+    "action": ("act of an operator", "acts of operators"),
+    "alarm": ("alarm", "alarms"),
+    "loaded": ("time settings came into force", "times settings came into force"),
+    "stopped": ("orderly end of the agent", "orderly ends of the agent"),
+    "pruned": ("pruning", "prunings"),
+    "chained": ("taking over of old entries", "takings over of old entries"),
+}
+
 
 def figures_shown(document: Document, width: int, goal: Goal) -> RenderableType:
     """Show *document*, *width* columns wide."""
@@ -23,7 +36,7 @@ def figures_shown(document: Document, width: int, goal: Goal) -> RenderableType:
         Text(folded(_counts(document), width)),
     ]
     if document["ways"]:
-        parts.append(_table(document, goal))
+        parts.append(_table(document, goal, width))
     for title, lines in (
         ("Slowest, or open for longest", list(map(_slow, document["worst"]))),
         ("Not copied", _open(document)),
@@ -44,7 +57,11 @@ def _counts(document: Document) -> str:
     verdicts = "; ".join(f"{count} {verdict}" for verdict, count in document["verdicts"].items())
     happened = document["happened"]
     again = document["judged_again"]
-    told = ", ".join(f"{count} {kind}" for kind, count in happened.items() if count)
+    told = ", ".join(
+        format_count(count, *_KINDS.get(kind, (kind, kind)))
+        for kind, count in happened.items()
+        if count
+    )
     return (
         f"{format_count(document['dismounts'], 'dismount')} and "
         f"{format_count(document['changes'], 'change')} without one"
@@ -55,8 +72,10 @@ def _counts(document: Document) -> str:
     )
 
 
-def _table(document: Document, goal: Goal) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def _table(document: Document, goal: Goal, width: int) -> Table:
+    # The usual room between columns would cut the names of pools in two on a usual terminal.
+    between = 1 if width < _ROOMY else 2
+    table = Table(box=None, pad_edge=False, padding=(0, between, 0, 0), header_style="bold")
     within = f"In {format_duration(goal.within_s)}"
     for column in ("Pool", "Target", "Owed", "Due", within, "Share", "Late", "Missing"):
         table.add_column(column, overflow="fold")

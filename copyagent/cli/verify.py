@@ -9,7 +9,7 @@ from vtsfs.contract.errors import UsageError
 
 
 @click.command()
-@click.argument("where", metavar="TAPE|POOL", required=False)
+@click.argument("where", metavar="[TAPE|POOL]", required=False)
 @click.option("--target", metavar="TARGET", help="Only the copies at this target.")
 @click.option("--sample", metavar="SHARE", help="Read only so much of each, such as 5%, at random.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line instead.")

@@ -140,7 +140,7 @@ def known(book: Book, tape: TapeId) -> TapeRecord:
     record = book.records.get(tape)
     if record is None:
         pool = tape.pool_id
-        meant = near(tape.label, book.records.labels(str(pool)))
+        meant = near(tape.label, book.records.labels(str(pool)), numbered=True)
         advice = f"did you mean {pool}/{meant}?" if meant else f"see: copyagent tapes --pool {pool}"
         raise NameUnknown(f"no tape {tape} is known; {advice}")
     book.dirty.add(tape)

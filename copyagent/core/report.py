@@ -98,7 +98,7 @@ def explain(
         if not book.settings.naming.patterns().is_label(tape.label):
             why = "its name is no tape's by naming.label in the settings, so it is never copied"
         elif book.watches(tape.pool_id):
-            meant = near(tape.label, book.records.labels(str(tape.pool_id)))
+            meant = near(tape.label, book.records.labels(str(tape.pool_id)), numbered=True)
             why = "no witness has seen a tape of that name"
             why += f"; did you mean {tape.pool_id}/{meant}?" if meant else ""
         raise NameUnknown(f"nothing is known of {tape}: {why}")

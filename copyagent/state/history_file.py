@@ -31,6 +31,14 @@ def state_file(settings: Settings) -> Path:
     return settings.agent_directory() / "agent.sqlite"
 
 
+def _is_absent(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False
+
+
 @contextmanager
 def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the state file *path* for reading; what SQLite says to that is raised as `StateError`."""
@@ -44,6 +52,11 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         finally:
             database.close()
     except sqlite3.Error as error:
+        if _is_absent(path):
+            raise StateError(
+                f"there is no state file {path}: no agent has run with these settings yet, or "
+                "paths.state names another directory than it had"
+            ) from error
         raise StateError(
             f"the state file {path} cannot be read: {error}; it is for the agent's owner and root, "
             "and is brought up to date when an agent of this release starts"

@@ -160,7 +160,7 @@ def test_every_option_and_argument_of_a_command(program: str, name: str) -> None
     assert options(listed[title]) <= wanted | {"--config"}
     for argument in params:
         if isinstance(argument, click.Argument):
-            for word in (argument.metavar or str(argument.name).upper()).split("|"):
+            for word in (argument.metavar or str(argument.name).upper()).strip("[]").split("|"):
                 assert re.search(rf"\b{word}\b", title), word
     for_all = options(section(f"{program}.8", "COMMANDS").split("\n.Bl ")[0])
     for flag in wanted - for_all:

@@ -17,14 +17,18 @@ _MANY = 2000
 _DIGIT = re.compile("[0-9]")
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """Return the one of *known* that *name* is likely to stand for, whatever its case; empty if none."""
+def near(name: str, known: Iterable[str], *, numbered: bool = False) -> str:
+    """Return the one of *known* that *name* is likely to stand for, whatever its case; empty if none.
+
+    If they are *numbered*, as labels are, what differs in digits alone is another one, and no slip.
+    """
     names, wanted = list(known), name.upper()
     if len(names) > _MANY:
         begins, ends = wanted[:-2], wanted[-2:]
         names = [n for n in names if n.upper().startswith(begins) or n.upper().endswith(ends)]
     by_capitals = {each.upper(): each for each in reversed(names[:_MANY])}
-    by_capitals = {e: by_capitals[e] for e in by_capitals if not _is_next_one(wanted, e)}
+    if numbered:
+        by_capitals = {e: by_capitals[e] for e in by_capitals if not _is_next_one(wanted, e)}
     # What paths have in common says nothing: /VAULT00/PAY is not meant by /VAULT00/SCRAP.
     head = wanted[: wanted.rfind("/") + 1]
     beside = [each for each in by_capitals if head and each.startswith(head)]

@@ -136,7 +136,7 @@ async def test_a_copy_that_is_replaced_meanwhile_is_no_flaw(rig: CopyRig) -> Non
 
 
 def test_neither_an_agent_nor_its_state(tmp_path: Path) -> None:
-    with pytest.raises(AgentUnreachable, match="cannot be read"):
+    with pytest.raises(AgentUnreachable, match="there is no state file"):
         Records(Ledger(example_settings(tmp_path)), "drsite").begin()
 
 

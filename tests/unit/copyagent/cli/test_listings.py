@@ -75,9 +75,22 @@ def test_the_queue_shows_turns_attempts_and_what_is_left_out() -> None:
     document = {"targets": [target | {"copies": [running, COPY]}, target | {"copies": []}]}
     screen = Console(width=160)
     with screen.capture() as shown:
-        screen.print(shown_queue(document))
+        screen.print(shown_queue(document, None))
     lines = [" ".join(line.split()) for line in shown.get().splitlines()]
     assert lines[0] == "drsite: 1 running, 9 pending, at most 50.0 MiB to send"
     assert lines[2] == "> /VAULT00/BILL/X00001 copying 4/12 now 5.0 MiB no route to host"
     assert lines[3].startswith("1 /VAULT00/BILL/X00001 retry 3/12, transient 4/12 2026-11-22T03:05")
     assert lines[4] == "... and 8 more (--first N shows more of them)"
+
+
+def test_on_a_usual_terminal_a_queue_cuts_neither_names_nor_times() -> None:
+    target = {"target": "drsite", "running": 0, "pending": 1, "bytes": 5 << 20, "left_out": 0}
+    document = {"targets": [target | {"copies": [COPY]}]}
+    screen = Console(width=80)
+    with screen.capture() as shown:
+        screen.print(shown_queue(document, 80))
+    assert shown.get().splitlines() == [
+        "drsite: 0 running, 1 pending, at most 5.0 MiB to send",
+        "1  /VAULT00/BILL/X00001: attempt 4/12, due 2026-11-22T03:05:00Z, 5.0 MiB to send",
+        "    retry 3/12, transient: no route to host",
+    ]

@@ -227,7 +227,7 @@ def test_neither_an_agent_nor_a_state_file(ledgers: Ledgers) -> None:
     status, out, err = ledgers.run("report")
     assert (status, out) == (40, "")
     assert "no agent answers" in err
-    assert "is for the agent's owner and root" in err
+    assert "no agent has run with these settings yet" in err
     assert not list(ledgers.config.parent.rglob("agent.sqlite*"))
     assert os.listdir(ledgers.config.parent) == [ledgers.config.name]
 

@@ -71,3 +71,21 @@ def test_what_is_open_and_what_steers_terminals() -> None:
 def test_narrow_terminals_are_kept_to() -> None:
     text = shown(proof(1, None, why="word " * 40), goal=Goal(), width=80)
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_names_of_pools_are_not_cut_on_a_usual_terminal() -> None:
+    text = shown(proof(1, 5.0), goal=Goal(), width=80)
+    assert "/VAULT00/BILL drsite " in text
+
+
+def test_what_happened_besides_is_told_in_words() -> None:
+    goal = Goal()
+    found = document(proof(1, 5.0), goal=goal)
+    found["happened"] = {"alarm": 2, "action": 1, "loaded": 1, "failed": 3, "held": 0}
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(figures_shown(found, 200, goal))
+    assert (
+        "On record besides: 2 alarms, 1 act of an operator, 1 time settings came into force, 3 failed."
+        in capture.get()
+    )

@@ -39,7 +39,7 @@ def test_beside_an_agent_that_writes(tmp_path: Path) -> None:
 
 def test_what_is_no_state_file_is_told(tmp_path: Path) -> None:
     missing = tmp_path / "none.sqlite"
-    with pytest.raises(StateError, match="cannot be read"):
+    with pytest.raises(StateError, match="there is no state file"):
         find_in_file(missing, HistoryWanted())
     assert not missing.exists()
     missing.write_bytes(b"rubbish" * 1000)

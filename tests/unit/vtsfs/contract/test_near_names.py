@@ -19,11 +19,6 @@ POOLS = ["/VAULT00/BILL", "/VAULT00/PAY", "/VAULT01/BILL"]
         ("/vault00/bill", POOLS, "/VAULT00/BILL"),
         ("/VAULT1/BILL", POOLS, "/VAULT01/BILL"),
         ("/VAULT00/SCRAP", POOLS, ""),
-        # Labels are numbered: another number of the same form is another tape.
-        ("X00017", ["X00011", "X00012"], ""),
-        ("x00011", ["X00011", "X00012"], "X00011"),
-        ("X0011", ["X00011", "X00042"], "X00011"),
-        ("XO0011", ["X00011", "X00042"], "X00011"),
     ],
 )
 def test_what_is_near_is_meant_and_what_is_not_is_not(
@@ -31,6 +26,14 @@ def test_what_is_near_is_meant_and_what_is_not_is_not(
 ) -> None:
     assert near(name, known) == meant
     assert hint(name, known) == (f"; did you mean {meant}?" if meant else "")
+
+
+@pytest.mark.parametrize(
+    ("label", "meant"),
+    [("X00017", ""), ("x00011", "X00011"), ("X0011", "X00011"), ("XO0011", "X00011")],
+)
+def test_another_number_of_the_same_form_is_another_tape(label: str, meant: str) -> None:
+    assert near(label, ["X00011", "X00042"], numbered=True) == meant
 
 
 def test_of_very_many_names_those_are_looked_at_that_begin_or_end_alike() -> None:
