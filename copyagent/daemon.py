@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from pwd import getpwnam
@@ -66,9 +67,10 @@ def now() -> Moment:
     return Moment(trio.current_time(), at_ns, time.localtime(at_ns // 1_000_000_000).tm_gmtoff)
 
 
-def run_agent(settings: Settings, source: Path) -> None:
+def run_agent(settings: Settings, source: Path, early: Sequence[int] = ()) -> None:
     """Run the agent in the foreground until SIGTERM or SIGINT; at SIGHUP it reads *source* again.
 
+    *early* has any SIGHUP that came while nobody could wait for it yet (`vtsfs.runtime.early_signals`).
     Raises `AgentBusy` when another agent works on the same state, `StateError` when the state
     cannot be used, `SettingsError` for a password file that cannot be read.
     """
@@ -82,12 +84,12 @@ def run_agent(settings: Settings, source: Path) -> None:
             if aside is not None:
                 log.critical("the agent's state was damaged; it is kept as %s for inspection, and "
                              "every tape is compared again", aside)  # fmt: skip
-            trio.run(_run, settings, source, store, strict_exception_groups=True)
+            trio.run(_run, settings, source, store, early, strict_exception_groups=True)
         finally:
             store.close()
 
 
-async def _run(settings: Settings, source: Path, store: Store) -> None:
+async def _run(settings: Settings, source: Path, store: Store, early: Sequence[int]) -> None:
     event_log = EventLog(settings.paths.event_log, settings.system, program="copyagent")
     notifier = Notifier.from_environment(os.environ, os.getpid())
     runner = _assemble(settings, store, event_log)
@@ -103,7 +105,7 @@ async def _run(settings: Settings, source: Path, store: Store) -> None:
     )
     try:
         number = await run_until_signalled(
-            partial(_serve, settings, runner, notifier),
+            partial(_serve, settings, runner, notifier, early),
             stopping=lambda number: notifier.stopping(f"ending by {number.name}"),
         )
         detail = f"by {number.name}" if number else "by itself"
@@ -164,7 +166,9 @@ def _note_settings(runner: Runner, source: Path) -> None:
     )
 
 
-async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None:
+async def _serve(
+    settings: Settings, runner: Runner, notifier: Notifier, early: Sequence[int]
+) -> None:
     async def handle(request: Request, peer: Peer) -> object:
         return await answer(runner, request, peer.user)
 
@@ -172,7 +176,7 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
     # Before the runner: what it finds unwritten at its start is told as well.
     run_parts = await parts.begin(settings)
     desk = SettingsDesk(Path(runner.settings_file.path), runner, notifier, parts.prepare)
-    # SIGHUP would end us until somebody waits for it, so from here on somebody does.
+    # What came before this is in *early*, and comes to nothing after it.
     with trio.open_signal_receiver(signal.SIGHUP) as hang_ups:
         async with open_bridge(), open_connections() as connections, trio.open_nursery() as nursery:
             runner.connect = connections.connect
@@ -187,6 +191,8 @@ async def _serve(settings: Settings, runner: Runner, notifier: Notifier) -> None
             nursery.start_soon(runner.hook.run)
             nursery.start_soon(Coverage(lambda: runner.engine.book.settings, runner.post).run)
             nursery.start_soon(desk.follow_signals, hang_ups)
+            if early:
+                nursery.start_soon(desk.hang_up)
             notifier.ready("watching")
             if notifier.watchdog_interval is not None:
                 nursery.start_soon(_stay_alive, notifier, runner)

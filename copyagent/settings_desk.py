@@ -48,20 +48,6 @@ class Asked:
 
 
 @dataclass(slots=True)
-class _Turn:
-    """What becomes of one request that is carried out whether somebody waits for it or not."""
-
-    asked: Asked
-    answer: dict[str, Any] = field(default_factory=dict)
-    error: Exception | None = field(
-        default_factory=lambda: VtsError(
-            "the agent ended while it read its settings; see its journal"
-        )
-    )
-    done: trio.Event = field(default_factory=trio.Event)
-
-
-@dataclass(slots=True)
 class SettingsDesk:
     """Takes other settings over, one request at a time.
 
@@ -74,7 +60,8 @@ class SettingsDesk:
     notifier: Notifier
     prepare: Callable[[Settings], Awaitable[Callable[[], Awaitable[list[str]]]]]
     _turn: trio.Lock = field(default_factory=trio.Lock)
-    _nursery: trio.Nursery | None = None
+    _lives: bool = False
+    _shielded: list[trio.CancelScope] = field(default_factory=list)
 
     async def reload(self, asked: Asked) -> dict[str, Any]:
         """Read the file again and take it over; return what that changes and means.
@@ -95,23 +82,31 @@ class SettingsDesk:
 
         Half of it would be worse than none: the engine in one world and its feeds and links in another.
         """
-        turn = _Turn(Asked(user, because, dry_run))
-        if self._nursery is None:
-            return await self.reload(turn.asked)
-        self._nursery.start_soon(self._take_turn, turn)
-        await turn.done.wait()
-        if turn.error is not None:
-            raise turn.error
-        return turn.answer
+        answer: dict[str, Any] = {}
+        with trio.CancelScope(shield=self._lives) as scope:
+            self._shielded.append(scope)
+            try:
+                answer = await self.reload(Asked(user, because, dry_run))
+            finally:
+                self._shielded.remove(scope)
+        return answer
 
     async def follow_signals(self, signals: AsyncIterator[int]) -> None:
-        """Read the file again at each SIGHUP that comes out of *signals*; see to requests meanwhile."""
-        async with trio.open_nursery() as self._nursery:
-            async for _ in signals:
-                await self._hang_up()
-        self._nursery = None
+        """Read the file again at each SIGHUP that comes out of *signals*, until the agent ends.
 
-    async def _hang_up(self) -> None:
+        From then on no request is carried out to its end any more.
+        """
+        self._lives = True
+        try:
+            async for _ in signals:
+                await self.hang_up()
+        finally:
+            self._lives = False
+            for scope in self._shielded:
+                scope.shield = False
+
+    async def hang_up(self) -> None:
+        """Read the file again for a signal; what is wrong with it goes to the journal."""
         try:
             done = await self.reload(Asked(BY_SIGNAL, "asked for by a signal"))
         except SettingsError as error:
@@ -119,14 +114,6 @@ class SettingsDesk:
         else:
             for line in done["consequences"]:
                 log.info("settings: %s", line)
-
-    async def _take_turn(self, turn: _Turn) -> None:
-        try:
-            turn.answer, turn.error = await self.reload(turn.asked), None
-        except Exception as error:  # noqa: BLE001  # it belongs to whoever asked
-            turn.error = error
-        finally:
-            turn.done.set()
 
     # ---- within ----------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ from vtsfs import __version__
 from vtsfs.contract.errors import AgentUnreachable, UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
+from vtsfs.runtime.early_signals import noted
 from vtsfs.runtime.logs import configure_logging
 
 #: How often ``status --watch`` looks again, in seconds.
@@ -92,16 +94,17 @@ def copyagent(ctx: click.Context, config: Path | None) -> None:
 @click.pass_obj
 def run(config: Path) -> None:
     """Run the agent in the foreground until SIGTERM."""
-    # The SSH library takes most of a second to import, which no other command should wait for.
-    from copyagent.checking import look_at
-    from copyagent.daemon import run_agent
+    with noted(signal.SIGHUP) as early:
+        # The SSH library takes most of a second to import, which no other command should wait for.
+        from copyagent.checking import look_at
+        from copyagent.daemon import run_agent
 
-    configure_logging(sys.stderr, os.environ, quiet=("asyncssh",))
-    checked = look_at(config)
-    settings = checked.sound()
-    for trouble in checked.away:
-        logging.getLogger(__name__).warning("%s", trouble)
-    run_agent(settings, config)
+        configure_logging(sys.stderr, os.environ, quiet=("asyncssh",))
+        checked = look_at(config)
+        settings = checked.sound()
+        for trouble in checked.away:
+            logging.getLogger(__name__).warning("%s", trouble)
+        run_agent(settings, config, early)
 
 
 @copyagent.command()

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,13 @@ def file_status(world: World) -> dict[str, Any]:
 def target(world: World) -> dict[str, Any]:
     settings: dict[str, Any] = world.site.settings["targets"]["drsite"]
     return settings
+
+
+def catches_sighup(pid: int) -> bool:
+    """Look at which signals a process has asked for (proc_pid_status(5))."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    (caught,) = [line.split()[1] for line in text.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(caught, 16) & 1 << (signal.SIGHUP - 1))
 
 
 def test_a_running_copy_is_stopped_for_other_settings_of_its_target_and_goes_on(
@@ -135,6 +143,21 @@ def test_sighup_does_what_reload_does(world: World) -> None:
     world.site.wait(lambda: file_status(world)["not_in_force"], "the file is refused")
     del world.site.settings["traffic"]
     reload(world)
+
+
+def test_sighup_while_it_starts_ends_nobody(world: World) -> None:
+    world.site.stop()
+    assert world.site.agent is not None
+    world.site.agent.start()
+    agent = identify(world.site.agent.pid)
+    assert agent is not None
+
+    def answers() -> bool:
+        if catches_sighup(agent.pid):  # from the first lines of the program on
+            send_signal(agent, signal.SIGHUP)
+        return world.site._answers()
+
+    world.site.wait(answers, "the agent answers")
 
 
 def test_hosts_come_change_and_go(world: World) -> None:
