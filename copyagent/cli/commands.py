@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from copyagent.cli.asking import as_json_option, because_option, settings_to_ask_by, tell
+from copyagent.cli.command_list import CommandList
 from copyagent.cli.console import LOOK_S, console, has_colours, print_document
 from copyagent.cli.display import explanation, overview
 from copyagent.cli.on_demand import OnDemand
@@ -73,7 +74,9 @@ _ELSEWHERE = {
 
 
 @click.group(
-    commands=OnDemand(_ELSEWHERE), context_settings={"help_option_names": ["-h", "--help"]}
+    cls=CommandList,
+    commands=OnDemand(_ELSEWHERE),
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
     "--config",

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from copyagent.cli.asking import settings_to_ask_by
+from copyagent.cli.command_list import CommandList
 from vtsfs.contract.errors import UsageError
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.contract.settings_lines import Key, lines_of, values_of, written
@@ -30,7 +31,7 @@ class Shown:
         return f"line {self.line}" if self.line else "default"
 
 
-@click.group("config")
+@click.group("config", cls=CommandList)
 def config_commands() -> None:
     """Show the settings, or the schema of their file."""
 

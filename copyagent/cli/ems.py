@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from copyagent.cli.command_list import CommandList
 from copyagent.cli.ems_status import show_links
 
 
-@click.group()
+@click.group(cls=CommandList)
 def ems() -> None:
     """Look at the links to the NonStop hosts, try one, or play a recorded one."""
 

@@ -72,6 +72,6 @@ def shown(document: Document) -> str:
     if document["told_by_targets"]:
         told = ", ".join(document["told_by_targets"])
         lines.append(
-            f"The agent does not tell: {told} by the own record there, which others can edit."
+            f"The agent does not tell: what {told} has is by its own record, which others can edit."
         )
     return "\n".join(lines)

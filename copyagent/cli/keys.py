@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from copyagent.cli.asking import as_json_option
+from copyagent.cli.command_list import CommandList
 from vtsfs.contract.errors import UsageError
 
 
-@click.group()
+@click.group(cls=CommandList)
 def keys() -> None:
     """Make the key for a target, and pin the target's own."""
 

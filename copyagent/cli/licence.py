@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from copyagent.cli.asking import as_json_option, confirm, tell
+from copyagent.cli.command_list import CommandList
 from copyagent.cli.console import LOOK_S, print_answers, print_document, printable
 from copyagent.control.client import ask
 from copyagent.control.licences import MAX_LICENCE, InstallLicence, RemoveLicence, ShowLicence
@@ -16,7 +17,7 @@ from vtsfs.contract.settings import Settings
 from vtsfs.contract.settings_file import read_settings
 
 
-@click.group()
+@click.group(cls=CommandList)
 def licence() -> None:
     """Show, install and remove the licence."""
 

@@ -145,7 +145,7 @@ def test_without_an_agent_the_targets_own_records_are_asked(both: Both) -> None:
     done = both.run("verify", "/VAULT00/BILL")
     assert done.returncode == 0, done.stderr
     assert "No agent answers" in done.stderr
-    assert "drsite by the own record there" in both.must("generations", TAPE)
+    assert "what drsite has is by its own record" in both.must("generations", TAPE)
     both.must("fetch", TAPE, "--to", str(site.root))
     assert (site.root / "X00001").read_bytes() == content
     both.copy.write_bytes(content[:-1])
