@@ -4,7 +4,7 @@ import math
 import os
 import posixpath
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import trio
 
@@ -32,6 +32,15 @@ _SLOWEST_DISK = 4 * 1024 * 1024
 
 #: Less than one block of a transfer.
 _FULL = 261_120
+
+
+class Step(NamedTuple):
+    """One of several requests that are made at once; see `Asker.in_order`."""
+
+    doing: str
+    request: Request
+    read: Callable[[Answer], object]
+    near: str
 
 
 class Asker:
@@ -88,6 +97,37 @@ class Asker:
             return read(await self.channel.ask(request))
         except (Refusal, ChannelLost, BadAnswer) as trouble:
             raise await self.failure(doing, trouble, near) from trouble
+
+    async def in_order(
+        self, *steps: Step, patience_s: float | None = None
+    ) -> list[object | TargetError]:
+        """Make requests that the server does one after the other, in one round trip.
+
+        Returns what each answer says, or the failure that it means: what follows is done all the
+        same. Raises `TargetError` if the server lacks something, in which case nothing was asked,
+        or the line fails.
+        """
+        for doing, request, _, _ in steps:
+            if request.needs and request.needs not in self.channel.offers:
+                raise TargetLacks(doing, f"the server has no {request.needs.decode()}")
+        if patience_s is None:
+            patience_s = self.patience_for(0)
+        with trio.move_on_after(patience_s):
+            answers = await self.channel.ask_all([step.request for step in steps])
+            return [
+                await self._said(step, answer) for step, answer in zip(steps, answers, strict=True)
+            ]
+        raise LinkLost(f"{steps[0].doing}: {self.where} did not answer within {patience_s:g} s")
+
+    async def _said(self, step: Step, answer: Answer | ChannelLost) -> object | TargetError:
+        try:
+            if isinstance(answer, ChannelLost):
+                raise answer
+            return step.read(answer)
+        except Refusal as trouble:
+            return await self.failure(step.doing, trouble, step.near)
+        except (ChannelLost, BadAnswer) as trouble:
+            raise await self.failure(step.doing, trouble, step.near) from trouble
 
     async def failure(self, doing: str, trouble: Trouble, near: str) -> TargetError:
         """Say what *trouble* means; the server may have to be asked why."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -11,7 +11,7 @@ import asyncssh
 import trio
 
 from copyagent.ssh import sftp_packets as packets
-from copyagent.ssh.asking import Asker
+from copyagent.ssh.asking import Asker, Step
 from copyagent.ssh.bridge import in_asyncio
 from copyagent.ssh.dialling import hang_up
 from copyagent.ssh.sftp_channel import ChannelLost, SftpChannel
@@ -158,6 +158,9 @@ class SftpTarget:
             self._tidy = self._tidy and channel.quiet
             channel.close()
         channels = [self._ask.channel, *self._more]
+        if self._tidy and not self._doubts:
+            with trio.move_on_after(_END_S, shield=True):
+                await self._ask.channel.settle()
         tidy = self._tidy and not self._doubts and all(channel.quiet for channel in channels)
         for channel in channels:
             channel.close()
@@ -190,16 +193,24 @@ class SftpTarget:
         doing = f"listing {path}"
         request = packets.open_directory(os.fsencode(path))
         handle = await self._ask(doing, request, packets.handle, near=path)
-        found: list[tuple[str, TargetEntry]] = []
-        more = packets.read_directory(handle)
-        while names := await self._ask(doing, more, packets.names, near=path):
-            found += [
-                (os.fsdecode(one.name), entry_of(one.attributes, one.long))
-                for one in names
-                if one.name not in {b".", b".."}
-            ]
-        await self._ask(doing, packets.close(handle), packets.done, near=path)
-        return found
+        lines: list[packets.Name] = []
+
+        def read(answer: packets.Answer) -> int:
+            names = packets.names(answer)
+            lines.extend(names)
+            return len(names)
+
+        # The second answer mostly says that there is nothing more.
+        more = Step(doing, packets.read_directory(handle), read, path)
+        while 0 not in (told := await self._ask.in_order(more, more)):
+            _expect_done(told)
+        _expect_done(told)
+        self._ask.channel.post_idly(packets.close(handle))
+        return [
+            (os.fsdecode(one.name), entry_of(one.attributes, one.long))
+            for one in lines
+            if one.name not in {b".", b".."}
+        ]
 
     async def space(self, path: str) -> Space | None:
         if not self.can.space:
@@ -216,14 +227,16 @@ class SftpTarget:
     async def make_directory(self, path: str, mode: int) -> None:
         raw = os.fsencode(path)
         doing = f"making the directory {path}"
-        try:
-            await self._ask(doing, packets.make_directory(raw), packets.done, near=path)
-        except TargetError:
-            found = await self.lstat(path)
-            if found is None or found.kind is not EntryKind.DIRECTORY:
-                raise
-            return
-        await self._ask(doing, packets.set_mode(raw, mode), packets.done, near=path)
+        made, found = await self._ask.in_order(
+            Step(doing, packets.make_directory(raw, mode), packets.done, path),
+            Step(f"looking at {path}", packets.lstat(raw), packets.attributes, path),
+        )
+        entry = entry_of(found) if isinstance(found, packets.Attributes) else None
+        if isinstance(made, TargetError):
+            if entry is None or entry.kind is not EntryKind.DIRECTORY:
+                raise made
+        elif entry is None or entry.mode != mode:
+            await self._ask(doing, packets.set_mode(raw, mode), packets.done, near=path)
 
     async def create(self, path: str) -> SftpFile:
         flags = packets.OPEN_READ | packets.OPEN_WRITE | packets.OPEN_NEW
@@ -254,7 +267,8 @@ class SftpTarget:
     async def _open(self, doing: str, path: str, flags: int) -> SftpFile:
         request = packets.open_file(os.fsencode(path), flags, 0o600)
         handle = await self._ask(doing, request, packets.handle, near=path)
-        return SftpFile(self._ask, path, handle, partial(self._lane, path))
+        lane = partial(self._lane, path)
+        return SftpFile(self._ask, path, handle, lane, writable=bool(flags & packets.OPEN_WRITE))
 
     async def _lane(self, path: str) -> Lane | None:
         """Open a file that we write once more, over a channel of its own; None if that is refused.
@@ -280,9 +294,14 @@ class SftpTarget:
         self._doubts -= 1
         return channel
 
-    async def rename(self, old: str, new: str) -> None:
+    async def rename(self, old: str, new: str, *, durably: Sequence[TargetFile] = ()) -> None:
         request = packets.posix_rename(os.fsencode(old), os.fsencode(new))
-        await self._ask(f"renaming {old} to {new}", request, packets.done, near=new)
+        steps = [Step(f"renaming {old} to {new}", request, packets.done, new)]
+        for directory in durably:
+            if not isinstance(directory, SftpFile):
+                raise TypeError("files of another target")
+            steps.append(directory.syncing())
+        _expect_done(await self._ask.in_order(*steps))
 
     async def remove(self, path: str) -> None:
         try:
@@ -332,3 +351,10 @@ class SftpTarget:
         if found:
             self._commands = found != _SFTP_ONLY
         return CommandResult(ended.exit_status, found.decode("utf-8", "replace"))
+
+
+def _expect_done(answers: Sequence[object]) -> None:
+    """Raise the first failure among what `Asker.in_order` returned."""
+    for answer in answers:
+        if isinstance(answer, TargetError):
+            raise answer

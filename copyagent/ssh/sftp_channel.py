@@ -57,6 +57,8 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._arrived = bytearray()
         self._waiting: dict[int, Answered] = {}
+        self._idle: set[int] = set()
+        self._settled = trio.Event()
         self._number = 0
         self._outgoing: list[bytes | memoryview] = []
         self._way: Way | None = None
@@ -108,6 +110,44 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         """Send a request; *answered* is called, mostly by asyncio, once."""
         number = self._take_number()
         self._put(request.pieces(number), number, answered)
+
+    async def ask_all(self, requests: Sequence[Request]) -> list[Answer | ChannelLost]:
+        """Send *requests*, one directly after the other, and wait for all answers.
+
+        A server must make of them what it would make of one at a time
+        (draft-ietf-secsh-filexfer-02, section 6.1).
+        """
+        found: dict[int, Answer | ChannelLost] = {}
+        done = trio.Event()
+
+        def taker(place: int) -> Answered:
+            def answered(packet: bytes | None, lost: ChannelLost | None) -> None:
+                found[place] = lost or packets.answer(packet or b"")
+                if len(found) == len(requests):
+                    done.set()
+
+            return answered
+
+        for place, request in enumerate(requests):
+            self.post(request, taker(place))
+        await done.wait()
+        return [found[place] for place in range(len(requests))]
+
+    def post_idly(self, request: Request) -> None:
+        """Send a request for whose answer nobody waits before `settle`, nor minds what it is."""
+        number = self._take_number()
+        self._idle.add(number)
+
+        def answered(_packet: bytes | None, _lost: ChannelLost | None) -> None:
+            self._idle.discard(number)
+
+        self._put(request.pieces(number), number, answered)
+
+    async def settle(self) -> None:
+        """Return when nothing is outstanding of what was posted idly, or more than that is."""
+        while self._idle and self._lost is None and self._waiting.keys() <= self._idle:
+            self._settled = trio.Event()
+            await self._settled.wait()
 
     def _take_number(self) -> int:
         number = self._number
@@ -204,6 +244,8 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         if key not in self._waiting:
             raise BadAnswer("the server answers what it was not asked")
         self._waiting.pop(key)(packet, None)
+        if not self._waiting:
+            self._settled.set()
 
     def _end(self, why: str) -> None:
         """Fail whoever waits, and whoever asks from now on."""
@@ -213,3 +255,4 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         waiting, self._waiting = self._waiting, {}
         for answered in waiting.values():
             answered(None, ChannelLost(why))
+        self._settled.set()

@@ -5,24 +5,32 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from copyagent.ssh import sftp_packets as packets
-from copyagent.ssh.asking import Asker
+from copyagent.ssh.asking import Asker, Step
 from copyagent.ssh.writing import Lane, Lanes, Writing
+from copyagent.transfer.target import TargetError
 from copyagent.transfer.together import together
 
 
 class SftpFile:
     """A `TargetFile`: one handle of the server's, and more while much is written over a long line.
 
-    *add* opens the file once more over another channel.
+    *add* opens the file once more over another channel. *writable* is how it was opened.
     """
 
     def __init__(
-        self, ask: Asker, path: str, handle: bytes, add: Callable[[], Awaitable[Lane | None]]
+        self,
+        ask: Asker,
+        path: str,
+        handle: bytes,
+        add: Callable[[], Awaitable[Lane | None]],
+        *,
+        writable: bool,
     ) -> None:
         self.path = path
         self.handle = handle
         self._ask = ask
         self._lanes = Lanes(Lane(ask.channel, handle), add)
+        self._writable = writable
         self._unsynced = 0
 
     async def write(self, offset: int, data: bytes | memoryview) -> None:
@@ -66,7 +74,43 @@ class SftpFile:
         await self._ask(doing, request, packets.done, near=self.path, patience_s=patience_s)
         self._unsynced = 0
 
+    def syncing(self) -> Step:
+        """Ask to make it durable, together with other requests."""
+        doing = f"making {self.path} durable"
+        return Step(doing, packets.fsync(self.handle), packets.done, self.path)
+
+    async def finish(
+        self, content: bytes = b"", at: int = 0, *, attributes: tuple[int, int, int] | None = None
+    ) -> None:
+        steps = [self.syncing(), self._closing(self.handle)]
+        if attributes is not None:
+            mode, atime, mtime = attributes
+            times = _seconds(atime), _seconds(mtime)
+            request = packets.set_mode_and_times(self.handle, stat.S_IMODE(mode), *times)
+            doing = f"setting mode and times of {self.path}"
+            steps.insert(0, Step(doing, request, packets.done, self.path))
+        if content:
+            request = packets.write(self.handle, at, content)
+            steps.insert(0, Step(f"writing {self.path}", request, packets.done, self.path))
+        patience_s = self._ask.patience_for(self._unsynced + len(content))
+
+        async def here() -> None:
+            for found in await self._ask.in_order(*steps, patience_s=patience_s):
+                if isinstance(found, TargetError):
+                    raise found
+
+        calls: list[Callable[[], Awaitable[None]]] = [here]
+        calls += [partial(self._close, lane) for lane in self._lanes.each[1:]]
+        await together(calls)
+        self._unsynced = 0
+
+    def _closing(self, handle: bytes) -> Step:
+        return Step(f"closing {self.path}", packets.close(handle), packets.done, self.path)
+
     async def close(self) -> None:
+        if not self._writable:
+            self._ask.channel.post_idly(packets.close(self.handle))
+            return
         await together(partial(self._close, lane) for lane in self._lanes.each)
 
     async def _close(self, lane: Lane) -> None:

@@ -204,9 +204,9 @@ def remove(path: bytes) -> Request:
     return Request(13, _text(path))
 
 
-def make_directory(path: bytes) -> Request:
-    """Make a directory."""
-    return Request(14, _text(path) + _U32.pack(0))
+def make_directory(path: bytes, mode: int) -> Request:
+    """Make a directory; the server takes from its permissions what its umask does."""
+    return Request(14, _text(path) + _PAIR.pack(_HAS_MODE, mode))
 
 
 def remove_directory(path: bytes) -> Request:

@@ -268,9 +268,7 @@ async def _close(attempt: Attempt, stage: Stage, size: int) -> None:
     if not stage.written.covers(size - 1, size):
         await stage.file.set_size(size)
     source = attempt.source
-    await stage.file.set_attributes(mode=source.mode, atime=source.atime, mtime=source.mtime)
-    await stage.file.sync()
-    await stage.file.close()
+    await stage.file.finish(attributes=(source.mode, source.atime, source.mtime))
     if stage.sent >= EVERY_BYTES or stage.keeper.noted:
         await stage.keeper.closed(size)
 

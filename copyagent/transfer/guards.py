@@ -36,26 +36,48 @@ from vtsfs.contract.units import format_size
 async def before_copy(attempt: Attempt) -> None:
     """Return if nothing at the target forbids to go on; else end the attempt.
 
-    Costs one round trip, and a dozen more once a minute: see `Premises`. On a fenced target nothing
+    Costs two round trips, and a dozen more once a minute: see `Premises`. On a fenced target nothing
     is written. Afterwards our directories are there.
     """
-    places = await _places(attempt)
-    fences = attempt.layout.fences
-    look = attempt.target.lstat
-    found = await together(partial(look, path) for path in (*fences, *places))
-    _expect_no_fence(fences, [entry is not None for entry in found])
-    await inspect(attempt)
-    taken = [
-        path
-        for path, entry in zip(places, found[len(fences) :], strict=True)
-        if entry is not None and not await trio.to_thread.run_sync(_is_twin, attempt, places[path])
-    ]
+    await check_fence(attempt.target, attempt.layout)
+    taken: list[str] = []
+
+    async def look_elsewhere() -> None:
+        taken.extend(await _taken(attempt))
+
+    await all_of(partial(inspect, attempt), look_elsewhere)
     if not taken:
         return
     wish = attempt.job.wish
     if wish is None or wish.errand is not Errand.RELOCATE or [wish.place] != taken:
         raise Ended(_elsewhere(attempt.layout, taken))
     await relocate(attempt, wish.place)
+
+
+async def _taken(attempt: Attempt) -> list[str]:
+    """Return where else at the target another tape has the label."""
+    places = await _places(attempt)
+    found = await together(partial(attempt.target.lstat, path) for path in places)
+    return [
+        path
+        for path, entry in zip(places, found, strict=True)
+        if entry is not None and not await trio.to_thread.run_sync(_is_twin, attempt, places[path])
+    ]
+
+
+async def all_of(*guards: Callable[[], Awaitable[None]]) -> None:
+    """Ask several guards at once; the first of them that refuses ends the attempt."""
+    refusals: dict[int, Ended] = {}
+
+    async def ask(place: int, guard: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await guard()
+        except Ended as refusal:
+            refusals[place] = refusal
+
+    await together(partial(ask, place, guard) for place, guard in enumerate(guards))
+    for _, refusal in sorted(refusals.items()):
+        raise refusal
 
 
 async def check_fence(target: Target, layout: Layout) -> None:
@@ -157,9 +179,8 @@ async def inspect(attempt: Attempt) -> None:
         if premises.are_sound(layout.directory, layout.pool):
             return
         await staging.prepare(attempt.target, layout)
-        await expect_renames(attempt.target, layout)
-        await _expect_our_mark(attempt)
-        await _expect_other_storage(attempt)
+        await all_of(partial(expect_renames, attempt.target, layout), partial(_put_mark, attempt))
+        await all_of(partial(_expect_our_mark, attempt), partial(_expect_other_storage, attempt))
         premises.found_sound(layout.directory, layout.pool)
 
 
@@ -198,17 +219,27 @@ async def _refusal(target: Target, directory: str, into: str) -> TargetRefused |
     return None
 
 
-async def _expect_our_mark(attempt: Attempt) -> None:
-    """Put our mark into the directory, or find it there; another agent's ends the attempt."""
+async def _put_mark(attempt: Attempt) -> None:
+    """Put our mark into the directory if there is none; another agent's ends the attempt."""
     target, path, mine = attempt.target, attempt.layout.mark, attempt.route.surroundings.mark
     if not mine.agent:
         return
     found = await read_mark(target, path)
     if found is None:
         await staging.write_durably(target, path, mine.encode())
-        # Two agents may have come at once: the last one stands there now.
-        found = await read_mark(target, path)
-    if found is None or found.agent != mine.agent:
+    else:
+        _expect_ours(attempt, found)
+
+
+async def _expect_our_mark(attempt: Attempt) -> None:
+    """Find our mark in the directory: two agents may have come at once, and the last one stands."""
+    if attempt.route.surroundings.mark.agent:
+        _expect_ours(attempt, await read_mark(attempt.target, attempt.layout.mark))
+
+
+def _expect_ours(attempt: Attempt, found: AgentMark | None) -> None:
+    path = attempt.layout.mark
+    if found is None or found.agent != attempt.route.surroundings.mark.agent:
         who = "another agent" if found is None else f"the agent of {found.system} on {found.node}"
         detail = f"{posixpath.dirname(path)} at the target is in use by {who}"
         raise Ended(CopyWaits(WaitReason.FOREIGN_AGENT, detail))
@@ -228,14 +259,16 @@ async def read_mark(target: Target, path: str) -> AgentMark | None:
 async def _expect_other_storage(attempt: Attempt) -> None:
     """Make a file there, and see that it does not show up here: a copy onto itself is none."""
     target, layout = attempt.target, attempt.layout
-    for old in await target.list_names(layout.directory):
-        if old.endswith(_SENTINEL):
-            await target.remove(f"{layout.directory}/{old}")
     name = f"{secrets.token_hex(16)}{_SENTINEL}"
     path = f"{layout.directory}/{name}"
-    sentinel = await target.create(path)
+
+    async def make() -> None:
+        await (await target.create(path)).close()
+
     try:
-        await sentinel.close()
+        steps: list[Callable[[], Awaitable[None]]]
+        steps = [make, partial(_remove_old_sentinels, attempt, name)]
+        await together(steps)
         storages = attempt.route.surroundings.storages
         seen = await trio.to_thread.run_sync(seen_here, storages, layout, name)
     finally:
@@ -244,6 +277,14 @@ async def _expect_other_storage(attempt: Attempt) -> None:
     if seen:
         detail = f"{layout.vault} at the target is {seen} of this system, under another name"
         raise Ended(CopyHeld(HoldReason.SAME_STORAGE, detail))
+
+
+async def _remove_old_sentinels(attempt: Attempt, ours: str) -> None:
+    """Remove what an attempt that was killed has left."""
+    directory = attempt.layout.directory
+    for old in await attempt.target.list_names(directory):
+        if old.endswith(_SENTINEL) and old != ours:
+            await attempt.target.remove(f"{directory}/{old}")
 
 
 _SENTINEL = ".sentinel"

@@ -20,6 +20,7 @@ from copyagent.transfer.target import (
     LinkLost,
     TargetEntry,
     TargetError,
+    TargetFile,
     TargetRefused,
 )
 from copyagent.transfer.together import together
@@ -88,7 +89,7 @@ class Publisher:
         await self._announce(standing, intended, chunk_map, former, kept)
         try:
             await self.journal.intend(intended)
-            former = await self._keep(standing, former, kept)
+            former, directories = await self._keep(standing, former, kept)
             attempt.source.check()
             allowed = self.permit()
         except BaseException:
@@ -99,8 +100,10 @@ class Publisher:
             raise Ended(CopyStopped("the permission to publish was withdrawn during the copy"))
         published: Published | None = None
         with trio.move_on_after(PUBLISH_S, shield=True):
-            await self._replace(stage, intended)
-            published = await self._record(standing, intended, chunk_map, former, kept)
+            await attempt.target.rename(stage, attempt.layout.destination, durably=directories)
+            for directory in directories:
+                await directory.close()
+            published = await self._record(stage, standing, intended, chunk_map, former, kept)
         if published is None:
             raise LinkLost(f"publishing did not end within {PUBLISH_S:g} s")
         return published
@@ -127,11 +130,27 @@ class Publisher:
 
     async def _keep(
         self, standing: Standing, former: PublishedCopy | None, kept: Kept
-    ) -> PublishedCopy | None:
+    ) -> tuple[PublishedCopy | None, list[TargetFile]]:
         """Keep the former generation, and look for the last time at what is about to be replaced.
 
-        In one round trip. Without the token, since a new name changes that.
+        In one round trip. Without the token, since a new name changes that. Returns as well the
+        directories that have to be durable when the stage was renamed, open.
         """
+        layout = self.attempt.layout
+        opened: list[TargetFile] = []
+
+        async def open_one(place: str) -> None:
+            opened.append(await self.attempt.target.open(place))
+
+        async def open_kept() -> None:
+            try:
+                await open_one(layout.kept_directory)
+            except LinkLost:
+                raise
+            except TargetError as error:
+                unopened.append(error)
+
+        unopened: list[TargetError] = []
         found: list[TargetEntry | None] = []
         linked: list[PublishedCopy | None] = []
         path = self.attempt.layout.destination
@@ -142,21 +161,15 @@ class Publisher:
         async def look() -> None:
             found.append(await self.attempt.target.lstat(path))
 
-        fenced = partial(guards.check_fence, self.attempt.target, self.attempt.layout)
-        refusals: list[Ended] = []
-
-        async def fence() -> None:
-            try:
-                await fenced()
-            except Ended as refusal:
-                refusals.append(refusal)
-
-        await together([look, fence, link])
-        if refusals:
-            raise refusals[0]
+        fenced = partial(guards.check_fence, self.attempt.target, layout)
+        steps: list[_Step] = [look, fenced, link]
+        steps += [partial(open_one, place) for place in (layout.pool, layout.directory)]
+        await guards.all_of(*steps, *([] if former is None else [open_kept]))
+        if unopened and linked[0] is not None:
+            raise unopened[0]
         if not _is_as_judged(found[0], standing.stamp):
             await self._expect(standing)
-        return linked[0]
+        return linked[0], opened
 
     async def _note(self, standing: Standing) -> None:
         """Say in the manifest what stands there, if only an intent does: the next takes its place.
@@ -184,28 +197,17 @@ class Publisher:
         target, layout = self.attempt.target, self.attempt.layout
         listed = [*([] if former is None else [former]), *kept.copies]
         data = manifest.encode(layout.tape, intended, listed)
-        refusals: list[Ended] = []
-
-        async def expect() -> None:
-            try:
-                await self._expect(standing)
-            except Ended as refusal:
-                refusals.append(refusal)
-
         steps: list[_Step] = [
-            expect,
+            partial(self._expect, standing),
             partial(self._hold, standing, intended, listed),
             partial(self.keep_map, chunk_map, listed),
             partial(staging.write_durably, target, layout.intent, data),
         ]
         try:
-            await together(steps)
+            await guards.all_of(*steps)
         except BaseException:
             await self._withdraw(None, kept)
             raise
-        if refusals:
-            await self._withdraw(None, kept)
-            raise refusals[0]
 
     async def _hold(
         self, standing: Standing, intended: PublishedCopy, listed: list[PublishedCopy]
@@ -243,9 +245,9 @@ class Publisher:
             except TargetError:
                 return
 
-    async def _replace(self, stage: str, intended: PublishedCopy) -> None:
+    async def _expect_replaced(self, stage: str, intended: PublishedCopy) -> None:
+        """Look at the tape's name, and the stage's, after the rename."""
         target, layout = self.attempt.target, self.attempt.layout
-        await target.rename(stage, layout.destination)
         looks = [partial(target.lstat, path) for path in (stage, layout.destination)]
         left, found = await together(looks)
         if left is not None:
@@ -258,6 +260,7 @@ class Publisher:
 
     async def _record(
         self,
+        stage: str,
         standing: Standing,
         intended: PublishedCopy,
         chunk_map: ChunkMap,
@@ -265,16 +268,17 @@ class Publisher:
         kept: Kept,
     ) -> Published:
         target, layout = self.attempt.target, self.attempt.layout
-        places = [layout.pool, layout.directory]
-        if former is not None:
-            places.append(layout.kept_directory)
         found: list[tuple[TargetStamp | None, tuple[PublishedCopy, ...]]] = []
+        maps: list[TargetEntry | None] = []
 
         async def look() -> None:
             found.append(await kept.took_place(former, standing))
 
-        steps: list[_Step] = [partial(staging.sync, target, place) for place in places]
-        await together([look, *steps])
+        async def look_for_map() -> None:
+            maps.append(await target.lstat(layout.map(chunk_map.root)))
+
+        steps: list[_Step] = [partial(self._expect_replaced, stage, intended), look, look_for_map]
+        await together(steps)
         stamp, listed = found[0]
         if stamp is None:
             raise TargetRefused(f"publishing {layout.destination}", "it is gone afterwards")
@@ -282,7 +286,8 @@ class Publisher:
         copy = replace(intended, stamp=stamp, published_ns=self.wall_ns())
         # Before the record, which is the last that knows of it: else a crash leaves a file to nobody.
         await kept.drop_surplus(len(listed))
-        await staging.record(target, layout, copy, listed, chunk_map)
+        there = maps[0] is not None
+        await staging.record(target, layout, copy, listed, chunk_map, has_map=there)
         job = self.attempt.job
         formerly = [standing.ours, job.base, job.intent, *job.kept, *standing.kept]
         await kept.drop_maps([one for one in formerly if one is not None], [copy, *listed])

@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from copyagent.core.copying import PublishedCopy
@@ -16,6 +16,7 @@ from copyagent.transfer.target import (
     Target,
     TargetEntry,
     TargetError,
+    TargetFile,
     TargetMissing,
     TargetRefused,
     VaultUnfit,
@@ -38,21 +39,41 @@ async def make_directories(target: Target, layout: Layout) -> None:
 
     Those that `prepare` looks for are made when what leads to them is durable.
     """
-    await expect_vault(target, layout)
     ways = (layout.staging_root, layout.directory)
     ends = (layout.records, layout.kept_directory)
-    found = await together(partial(target.lstat, path) for path in (*ways, *ends))
-    for path, entry in zip(ways, found[:2], strict=True):
-        await _make(target, path, 0o700, entry)
-    await together(partial(sync, target, parent(path)) for path in ways)
-    makes = zip(ends, found[2:], strict=True)
-    await together(partial(_make, target, path, 0o700, entry) for path, entry in makes)
-    await sync(target, layout.directory)
+    looks = (layout.vault, *ways, *ends)
+    vault, *found = await together(partial(target.lstat, path) for path in looks)
+    _expect_directory(vault, layout)
+    await _make(target, ways[0], 0o700, found[0])
+    await _make_and_sync(target, [(ways[1], found[1])], [parent(path) for path in ways])
+    await _make_and_sync(target, list(zip(ends, found[2:], strict=True)), [layout.directory])
+
+
+async def _make_and_sync(
+    target: Target, makes: Sequence[tuple[str, TargetEntry | None]], directories: Sequence[str]
+) -> None:
+    """Make some directories, and then others durable, which are opened meanwhile."""
+    opened: list[TargetFile] = []
+
+    async def open_one(path: str) -> None:
+        opened.append(await target.open(path))
+
+    steps: list[Callable[[], Awaitable[object]]] = [
+        partial(_make, target, path, 0o700, entry) for path, entry in makes
+    ]
+    steps += [partial(open_one, path) for path in directories]
+    await together(steps)
+    await together(file.sync for file in opened)
+    for file in opened:
+        await file.close()
 
 
 async def expect_vault(target: Target, layout: Layout) -> None:
     """Raise `VaultUnfit` if the vault's directory is not there."""
-    vault = await target.lstat(layout.vault)
+    _expect_directory(await target.lstat(layout.vault), layout)
+
+
+def _expect_directory(vault: TargetEntry | None, layout: Layout) -> None:
     if vault is None or vault.kind is not EntryKind.DIRECTORY:
         raise VaultUnfit(
             f"looking for the vault {layout.vault}",
@@ -105,19 +126,20 @@ async def write_durably(target: Target, path: str, data: bytes) -> None:
 async def write_all_durably(target: Target, files: Mapping[str, bytes]) -> None:
     """Write several small files of one directory, each so; *files* are contents by path."""
     await together(partial(_replace, target, path, data) for path, data in files.items())
-    for directory in {parent(path) for path in files}:
-        await sync(target, directory)
 
 
 async def _replace(target: Target, path: str, data: bytes) -> None:
     temporary = f"{path}.{secrets.token_hex(8)}.new"
-    file = await target.create(temporary)
+    directory, file = await together(
+        [partial(target.open, parent(path)), partial(target.create, temporary)]
+    )
     try:
-        for at in range(0, len(data), target.max_block):
+        last = max(0, len(data) - 1) // target.max_block * target.max_block
+        for at in range(0, last, target.max_block):
             await file.write(at, data[at : at + target.max_block])
-        await file.sync()
-        await file.close()
-        await target.rename(temporary, path)
+        await file.finish(data[last:], last)
+        await target.rename(temporary, path, durably=[directory])
+        await directory.close()
     except TargetError:
         await target.remove(temporary)
         raise
@@ -140,15 +162,19 @@ async def record(
     copy: PublishedCopy,
     kept: Sequence[PublishedCopy],
     chunk_map: ChunkMap,
+    *,
+    has_map: bool | None = None,
 ) -> None:
     """Write the manifest of a publication and its map, and drop its intent; no failure is unsafe.
 
-    The intent that then stays names the same root, and the agent has its own record.
+    *has_map* tells whether the map is there, None if nobody has looked. The intent that then stays names the same root, and the agent has its own record.
     """
     try:
         files = {layout.manifest: manifest.encode(layout.tape, copy, kept)}
         path = layout.map(chunk_map.root)
-        if await target.lstat(path) is None:
+        if has_map is None:
+            has_map = await target.lstat(path) is not None
+        if not has_map:
             files[path] = encode(chunk_map)
         await write_all_durably(target, files)
         await target.remove(layout.intent)

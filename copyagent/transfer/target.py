@@ -5,7 +5,7 @@ what it says or raises a `TargetError`; a connection that raised `LinkLost` is o
 `tests/conformance/test_target.py` is the definition of a correct implementation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -209,10 +209,19 @@ class TargetFile(Protocol):
     async def sync(self) -> None:
         """Return when the content, or the directory's entries, are on stable storage."""
 
+    async def finish(
+        self, content: bytes = b"", at: int = 0, *, attributes: tuple[int, int, int] | None = None
+    ) -> None:
+        """Write *content*, set *attributes*, make durable and `close`; in this order, but at once.
+
+        *attributes* are permissions and the times of access and change. Every write before must
+        have been answered. Raises the first failure, after which it counts as closed as well.
+        """
+
     async def close(self) -> None:
         """Return when the server has answered: no write of ours is outstanding any more.
 
-        Only then can no server process still write into the file. However many channels the file's
+        For a file that was opened for reading alone nothing is waited for. Only then can no server process still write into the file. However many channels the file's
         writes were spread over, all have answered.
         """
 
@@ -282,8 +291,11 @@ class Target(Protocol):
     async def link(self, existing: str, new: str) -> None:
         """Give the file *existing* one more name, which nothing may have yet."""
 
-    async def rename(self, old: str, new: str) -> None:
-        """Give *old* the name *new*, in one step, replacing what had it (POSIX rename)."""
+    async def rename(self, old: str, new: str, *, durably: Sequence[TargetFile] = ()) -> None:
+        """Give *old* the name *new*, in one step, replacing what had it (POSIX rename).
+
+        Then make the open directories *durably* durable, without another round trip.
+        """
 
     async def remove(self, path: str) -> None:
         """Remove a file; one that is not there is fine."""

@@ -57,6 +57,9 @@ class TcpProxy:
         self.sent = 0
         self.received = 0
         self.connections = 0
+        #: How often the clients spoke after they had heard something: about as often as they waited.
+        self.turns = 0
+        self._heard = True
         self.stalled = trio.Event()
         self.deaf = False
         self.mute = False
@@ -97,6 +100,8 @@ class TcpProxy:
                     if not await self._passes(data):
                         break
                     self.sent += len(data)
+                    self.turns += self._heard
+                    self._heard = False
                     due = await self._up.carry(len(data))
                     if not self.deaf:
                         send.send_nowait((due, data))
@@ -123,6 +128,7 @@ class TcpProxy:
                     if self.stalled.is_set():
                         await trio.sleep_forever()
                     self.received += len(data)
+                    self._heard = True
                     due = await self._down.carry(len(data))
                     if not self.mute:
                         send.send_nowait((due, data))

@@ -9,13 +9,13 @@ import trio
 import trio.testing
 
 from copyagent.ssh import sftp_packets as packets
-from copyagent.ssh.asking import Asker
+from copyagent.ssh.asking import Asker, Step
 from copyagent.ssh.dialling import hang_up
 from copyagent.ssh.sftp_channel import ChannelLost, SftpChannel
 from copyagent.ssh.sftp_file import SftpFile
 from copyagent.ssh.target_log_in import log_in_to
 from copyagent.ssh.writing import Lane
-from copyagent.transfer.target import LinkLost, TargetLacks, TargetMissing
+from copyagent.transfer.target import LinkLost, TargetLacks, TargetMissing, TargetRefused
 from tests.support.copy_rig import CopyRig
 from tests.support.processes import descendants, send_signal
 from tests.support.tcp_proxy import open_proxy
@@ -64,7 +64,8 @@ async def test_making_much_durable_may_take_longer(rig: CopyRig, channel: SftpCh
     ask = Asker(channel, "there", 0.05)
     (rig.vault / "tape").touch()
     request = packets.open_file(str(rig.vault / "tape").encode(), packets.OPEN_WRITE, 0o600)
-    file = SftpFile(ask, "tape", await ask("opening", request, packets.handle), no_more)
+    handle = await ask("opening", request, packets.handle)
+    file = SftpFile(ask, "tape", handle, no_more, writable=True)
     (process,) = (one for one in rig.sshd.sessions() if not descendants(one.pid))
     send_signal(process, signal.SIGSTOP)
     try:
@@ -85,6 +86,55 @@ async def test_an_answer_nobody_waits_for_is_dropped(channel: SftpChannel) -> No
     answer = await channel.ask(packets.lstat(b"/"))
     assert packets.attributes(answer).mode
     assert channel.quiet
+
+
+async def test_what_is_asked_at_once_is_done_in_order(rig: CopyRig, channel: SftpChannel) -> None:
+    ask = Asker(channel, "there", 5)
+    path = str(rig.vault / "made")
+    make = Step("making it", packets.make_directory(path.encode(), 0o700), packets.done, path)
+    look = Step("looking", packets.lstat(path.encode()), packets.attributes, path)
+    before, made, after, again, last = await ask.in_order(look, make, look, make, look)
+    assert isinstance(before, TargetMissing)
+    assert made is None
+    assert isinstance(after, packets.Attributes)
+    assert isinstance(again, TargetRefused), "and what comes after a failure is done all the same"
+    assert last == after
+
+
+async def test_of_what_is_asked_at_once_nothing_is_if_the_server_lacks_something(
+    rig: CopyRig, channel: SftpChannel
+) -> None:
+    path = str(rig.vault / "made")
+    make = Step("making it", packets.make_directory(path.encode(), 0o700), packets.done, path)
+    strange = packets.limits()._replace(needs=b"never@example.com")
+    with pytest.raises(TargetLacks, match=r"never@example\.com"):
+        await Asker(channel, "there", 5).in_order(make, Step("asking", strange, packets.done, path))
+    assert channel.quiet
+    assert not (rig.vault / "made").exists()
+
+
+async def test_what_nobody_waits_for_is_settled_in_the_end(
+    rig: CopyRig, channel: SftpChannel
+) -> None:
+    path = str(rig.vault).encode()
+    handle = await Asker(channel, "there", 5)(
+        "opening", packets.open_directory(path), packets.handle
+    )
+    channel.post_idly(packets.close(handle))
+    assert not channel.quiet
+    with trio.fail_after(5):
+        await channel.settle()
+    assert channel.quiet
+
+
+async def test_what_somebody_has_given_up_waiting_for_is_not_settled(channel: SftpChannel) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await channel.ask(packets.lstat(b"/"))
+    channel.post_idly(packets.lstat(b"/"))
+    with trio.fail_after(5):
+        await channel.settle()
+    assert not channel.quiet
 
 
 async def test_a_killed_server_process_fails_all_that_wait(
