@@ -59,6 +59,9 @@ _HOLDS: Final = frozenset(
 #: About one tape, and each is on record by itself.
 _ALWAYS: Final = frozenset({messages.OPERATOR_ACTION.id, messages.ROLLED_BACK.id})
 
+#: The last word on a copy, which somebody has to hear.
+_LAST: Final = messages.GAVE_UP.id
+
 _NUMBERS = re.compile(r"[0-9]+")
 _OTHER: Final = "various causes"
 
@@ -115,6 +118,8 @@ class Floods:
     def _is_told(self, say: Say, now: Moment) -> bool:
         matter = self._matter(say)
         if matter is None:
+            if say.message.id == messages.COPIED.id:
+                self._mended(_where(say.fields))
             return True
         self.dirty = True
         run, attempt = self.runs.get(matter), say.fields.get("attempt", "")
@@ -131,6 +136,13 @@ class Floods:
         more, cause = run.more + 1, _cause(say)
         self.runs[matter] = replace(run, more=more, due=due, tapes=names, cause=cause)
         return False
+
+    def _mended(self, where: str) -> None:
+        """After a copy has arrived, giving up again is a matter of its own: nobody knows of it."""
+        over = [m for m, r in self.runs.items() if not r.more and (m.id, m.where) == (_LAST, where)]
+        for matter in over:
+            del self.runs[matter]
+            self.dirty = True
 
     def _matter(self, say: Say) -> Matter | None:
         """Return what *say* is about if there can be many of it; None if it is told in any case."""

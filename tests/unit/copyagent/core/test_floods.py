@@ -109,6 +109,18 @@ def test_after_an_hour_of_quiet_one_is_told_by_itself_again() -> None:
     assert log.say(gave_up(2)) == [gave_up(2)]
 
 
+def test_after_a_copy_has_arrived_giving_up_again_is_told_at_once() -> None:
+    log = Log()
+    assert log.say(gave_up(1)) == [gave_up(1)]
+    fields = {"tape": "/VAULT00/BILL/X00002", "target": TARGET, "size": "1 B", "took": "1s"}
+    log.say(Say(messages.COPIED, fields))
+    assert log.say(gave_up(3), gave_up(4)) == [gave_up(3)]
+    log.say(Say(messages.COPIED, fields | {"target": "other"}))
+    assert log.say(gave_up(5)) == []
+    (summary,) = log.wait(SOON_S + 1)
+    assert summary.fields["count"] == "2"
+
+
 @pytest.mark.parametrize(
     "other",
     [
