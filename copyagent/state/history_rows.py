@@ -74,9 +74,7 @@ def put(database: sqlite3.Connection, rows: list[Row]) -> None:
             database.execute("DELETE FROM history WHERE number <= ?", (last,))
 
 
-def prunable(
-    database: sqlite3.Connection, before_ns: int, up_to: int, most: int
-) -> Cut | None:
+def prunable(database: sqlite3.Connection, before_ns: int, up_to: int, most: int) -> Cut | None:
     """Return the oldest entries that are of before *before_ns*, or numbered up to *up_to*.
 
     At most *most*, so that the commit in which they go is a short one; None if there are none.
