@@ -48,7 +48,10 @@ def test_a_target_is_fenced_also_when_no_agent_runs(world: World) -> None:
     assert "goes on record when an agent runs" in fenced.stderr
     assert (world.far / ".vts-autocopy" / "IN-SERVICE").exists()
     assert world.site.run("copyagent", "unfence", "drsite", *BECAUSE).returncode == 0
-    assert "nothing was to be done" in world.site.run("copyagent", "unfence", "drsite", *BECAUSE).stdout
+    assert (
+        "nothing was to be done"
+        in world.site.run("copyagent", "unfence", "drsite", *BECAUSE).stdout
+    )
     world.start_agent()
 
 
