@@ -72,7 +72,7 @@ def test_a_running_copy_is_cancelled_held_and_released(world: World, attic: Atti
     wait_for(world, "STOP01", "attic", "copying")
     told = must(world, "queue", "--target", "attic")
     assert "1 running" in told
-    assert f"> {name} copying" in " ".join(told.split())
+    assert f"> {name}: attempt 1/3" in " ".join(told.split())
     told = must(world, "cancel", name, "--target", "attic", "--because", "not tonight")
     assert "cancelled, stopped before anything was published" in told
     assert f"NOT PROTECTED; to copy it: copyagent retry {name}" in told
