@@ -164,7 +164,7 @@ class Express:
         self._put_off_at_s = 0.0
         self._read_as_usual = connection._recv_data
         connection._recv_data = self._received  # type: ignore[method-assign]  # there is no option for it
-        connection.resume_writing = self.send  # type: ignore[method-assign]  # likewise
+        connection.resume_writing = self._resume  # type: ignore[method-assign]  # likewise
         if connection._transport is not None:
             connection._transport.set_write_buffer_limits(0)
 
@@ -194,6 +194,13 @@ class Express:
             way = self._turns[0]
             self._turns.rotate(-1)
             idle = 0 if self._send_some(way) else idle + 1
+
+    def _resume(self) -> None:
+        """Send on a little later: the transport that has become empty calls this.
+
+        Were it to find out in this very call that the line is gone, it would say so twice.
+        """
+        asyncio.get_running_loop().call_soon(self.send)
 
     def _send_some(self, way: Way) -> bool:
         """Send one batch; False if there is none, or not now."""

@@ -94,7 +94,7 @@ def _failing() -> Sequence[Stop]:
                 Command("demo target kill", ("killed",)),
                 Command(f"demo write {LATER}", ("dismounted",)),
                 Command("copyagent status --watch", (rf"{LATER} to drsite: +retry",), endless=True),
-                Command("tail -n 3 $DEMO/source/event.log", (r"\|424110\|.*attempt \d+ of 12",)),
+                Command("copyagent queue", (LATER, r"\d+/12", "cannot be reached")),
                 Command("demo target start", ("listens",)),
                 Command(f"copyagent explain {later}", (COPIED,), within_s=90),
             ),

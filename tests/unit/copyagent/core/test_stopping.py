@@ -331,5 +331,5 @@ def test_an_unknown_tape_is_a_wrong_name(play: Playbook, overlay: Overlay) -> No
     with play:
         written(play, overlay)
         play << StartCopy
-        with pytest.raises(NameUnknown, match=f"did you mean {TAPE}"):
+        with pytest.raises(NameUnknown, match=f"no tape {SECOND} is known"):
             stopping.cancel(play.engine.book, StopWanted(SECOND, "x"), "ann", play.now)
