@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
+from copyagent.ssh.bridge import in_asyncio
 from copyagent.ssh.express import Express, express_of, is_suitable
 from copyagent.ssh.sftp import SftpTarget
 from copyagent.transfer.target import LinkLost, TargetFile
@@ -193,3 +195,29 @@ async def test_a_library_that_is_not_as_we_know_it_goes_its_own_way(rig: CopyRig
         connection._transport, kept = None, connection._transport
         assert not is_suitable(connection)
         connection._transport = kept
+
+
+async def test_a_transport_that_has_become_empty_is_not_written_to_in_its_own_call(
+    rig: CopyRig,
+) -> None:
+    """If that failed, asyncio would tell the connection of its end twice, and complain itself."""
+    async with rig.connect() as target:
+        connection = connection_of(target)
+        express = express_of(connection)
+        assert express is not None
+        file = await target.create(f"{rig.vault}/tape")
+
+        async def resume() -> None:
+            before = connection._send_seq
+            connection.resume_writing()
+            assert connection._send_seq == before
+
+        connection._kex_complete = False  # nothing can be sent for now
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(file.write, 0, bytes(1000))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert any(way.size for way in express._turns)
+            connection._kex_complete = True
+            await in_asyncio(resume)
+        await file.close()
+    assert (rig.vault / "tape").read_bytes() == bytes(1000)
