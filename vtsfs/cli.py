@@ -39,6 +39,10 @@ _BECAUSE = click.option(
     "--because", default=NO_REASON, metavar="TEXT", help="Why; it goes on record."
 )
 
+_AS_JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Say what was done as a JSON document."
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
@@ -65,8 +69,11 @@ def cli(context: click.Context, config: Path) -> None:
     help="Make the bare mount point immutable first (chattr +i); it stays so after a detach.",
 )
 @_BECAUSE
+@_AS_JSON
 @click.pass_obj
-def attach(config: Path, vault: str, *, foreground: bool, guard: bool, because: str) -> int:
+def attach(
+    config: Path, vault: str, *, foreground: bool, guard: bool, because: str, as_json: bool
+) -> int:
     """Attach VAULT; return when it is served."""
     settings = read_settings(config)
     daemon.known_vault(settings, vault)
@@ -81,15 +88,16 @@ def attach(config: Path, vault: str, *, foreground: bool, guard: bool, because: 
     options = ["--because", because] if guard else ["--because", because, "--no-guard"]
     status = launch.start_in_background(vault, config, log, options)
     if status == 0:
-        click.echo(f"{vault} attached at {entry.mountpoint}; its messages go to {log}")
+        _say(f"{vault} attached at {entry.mountpoint}; its messages go to {log}", as_json=as_json)
     return status
 
 
 @cli.command()
 @click.argument("vault")
 @_BECAUSE
+@_AS_JSON
 @click.pass_obj
-def detach(config: Path, vault: str, *, because: str) -> None:
+def detach(config: Path, vault: str, *, because: str, as_json: bool) -> None:
     """Take the overlay off VAULT, unless tapes are open.
 
     Return when its process has ended.
@@ -115,7 +123,11 @@ def detach(config: Path, vault: str, *, because: str) -> None:
             f"vault {vault} is not detached: {left} of its mounts are still at {state.mountpoint}; "
             f"see: vtsfs status {vault}, and: findmnt {state.mountpoint}"
         )
-    click.echo(f"{vault} detached from {state.mountpoint}")
+    _say(f"{vault} detached from {state.mountpoint}", as_json=as_json)
+
+
+def _say(what: str, *, as_json: bool) -> None:
+    click.echo(json.dumps({"schema": 1, "answers": [what]}) if as_json else what)
 
 
 @cli.command()

@@ -53,6 +53,7 @@ class Document:
 _ACTING: Final = (
     *("retry", "release", "relocate", "adopt", "rollback", "fence", "unfence", "take-over"),
     *("sync", "pause", "resume", "cancel", "hold", "licence install", "licence remove"),
+    *("vtsfs attach", "vtsfs detach"),
 )
 
 _ALL: Final = (

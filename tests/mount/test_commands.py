@@ -1,6 +1,7 @@
 """attach, detach and status, as an operator meets them."""
 
 import errno
+import json
 import os
 import signal
 import socket
@@ -39,6 +40,16 @@ def test_a_missing_mount_point(scratch: Path) -> None:
     ended = vault.run("attach", VAULT)
     assert ended.returncode == 20
     assert str(vault.mount) in ended.stderr
+
+
+def test_what_was_done_is_told_as_a_document(scratch: Path) -> None:
+    vault = Vault(scratch)
+    told = [vault.run(what, VAULT, "--json") for what in ("attach", "detach")]
+    documents = [json.loads(ended.stdout) for ended in told]
+    assert [document["schema"] for document in documents] == [1, 1]
+    (attached,), (detached,) = (document["answers"] for document in documents)
+    assert attached.startswith(f"{VAULT} attached at {vault.mount}")
+    assert detached == f"{VAULT} detached from {vault.mount}"
 
 
 def test_detach_names_the_open_tapes_and_changes_nothing(vault: Vault) -> None:
