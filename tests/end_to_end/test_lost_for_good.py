@@ -1,5 +1,6 @@
 """A target, or the source, that does not come back: the steps under RECOVERY in vts-autocopy(7)."""
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ def test_1_what_a_new_target_lacks_is_found_by_looking_and_sent(place: Place) ->
     shutil.rmtree(place.vault)
     (place.vault / "BILL").mkdir(parents=True)
     (place.vault / "BILL" / "X00001").write_bytes(old_backup)
+    os.utime(place.vault / "BILL" / "X00001", (1_000_000_000, 1_000_000_000))
     (place.vault / "BILL" / "X00002").write_bytes(b"of an old backup")
     found = site.run("copyagent", "audit", POOL)
     assert found.returncode == 50
