@@ -21,6 +21,7 @@ from typing import Final
 from copyagent.core.commands import Command, Say
 from copyagent.core.time import Moment
 from vtsfs.contract import messages
+from vtsfs.contract.alarm_kinds import HOLDS
 from vtsfs.contract.errors import NameInvalid
 from vtsfs.contract.messages import Message, Severity
 from vtsfs.contract.naming import TapeId
@@ -40,21 +41,7 @@ MOST_NAMES: Final = 12
 #: Attempts have numbers, and one of each is told: a ladder of the default has eleven that failed.
 MOST_ATTEMPTS: Final = 12
 
-_HOLDS: Final = frozenset(
-    message.id
-    for message in (
-        messages.CONFLICT,
-        messages.INTERRUPTED,
-        messages.TARGET_CHANGED,
-        messages.TARGET_UNKNOWN,
-        messages.LABEL_ELSEWHERE,
-        messages.SAME_STORAGE,
-        messages.NOT_EQUAL,
-        messages.SOURCE_UNFIT,
-        messages.HELD_BY_POLICY,
-        messages.LABEL_TWICE,
-    )
-)
+_HOLDS: Final = frozenset(message.id for message in HOLDS)
 
 #: About one tape, and each is on record by itself.
 _ALWAYS: Final = frozenset({messages.OPERATOR_ACTION.id, messages.ROLLED_BACK.id})

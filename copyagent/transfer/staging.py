@@ -167,7 +167,8 @@ async def record(
 ) -> None:
     """Write the manifest of a publication and its map, and drop its intent; no failure is unsafe.
 
-    *has_map* tells whether the map is there, None if nobody has looked. The intent that then stays names the same root, and the agent has its own record.
+    *has_map* tells whether the map is there, None if nobody has looked. The intent that then stays
+    names the same root, and the agent has its own record.
     """
     try:
         files = {layout.manifest: manifest.encode(layout.tape, copy, kept)}

@@ -25,7 +25,8 @@ SEVERITIES: Final[Mapping[str, Severity]] = {
     "info": Severity.INFO,
 }
 
-_HELD = (
+#: A tape is held: who answers for it has to say how it goes on.
+HOLDS: Final = (
     messages.CONFLICT,
     messages.INTERRUPTED,
     messages.TARGET_CHANGED,
@@ -36,7 +37,6 @@ _HELD = (
     messages.SOURCE_UNFIT,
     messages.HELD_BY_POLICY,
     messages.LABEL_TWICE,
-    messages.MORE_HELD,
 )
 
 _KINDS: Final[Mapping[str, tuple[Message, ...]]] = {
@@ -45,7 +45,7 @@ _KINDS: Final[Mapping[str, tuple[Message, ...]]] = {
     "behind": (messages.FALLEN_BEHIND,),
     "caught-up": (messages.CAUGHT_UP,),
     "gave-up": (messages.GAVE_UP, messages.MORE_FAILED),
-    "held": _HELD,
+    "held": (*HOLDS, messages.MORE_HELD),
     "copy-wrong": (messages.COPY_WRONG,),
     "target-waits": (messages.FENCED, messages.HOST_KEY, messages.FOREIGN_AGENT),
     "link-lost": (
