@@ -1,3 +1,3 @@
 """The overlay on virtual tape storage: turns opens and closes into mount and dismount signals."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
