@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.support.attached_vault import POOL, VAULT, Follower, Vault
 from tests.support.posix_case import opened
+from tests.support.waiting import wait_until
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
 
 
@@ -294,6 +295,7 @@ def test_no_agent_for_long_leaves_one_report_a_tape(vault: Vault) -> None:
     for _ in range(20):
         with opened(vault.pool / "X00001", os.O_WRONLY | os.O_CREAT) as fd:
             os.write(fd, b"again")
+    wait_until(lambda: not vault.status()["open_tapes"], 20, "the end of the last session is told")
     with vault.follow() as feed:
         mounted = feed.next()
         dismounted = feed.until(Kind.DISMOUNTED, "X00001")
