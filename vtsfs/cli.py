@@ -14,14 +14,14 @@ from typing import Any
 import click
 
 import vtsfs
-from vtsfs import daemon, launch
+from vtsfs import launch
 from vtsfs.contract.errors import AttachError, Unprotected, VaultBusy
 from vtsfs.contract.messages import one_line
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_count, format_duration, format_size
 from vtsfs.fuse import mounting
-from vtsfs.inquiry import Cover, VaultState, layers_left, state_of
+from vtsfs.inquiry import Cover, VaultState, known_vault, layers_left, state_of
 from vtsfs.on_record import NO_REASON, Actor, announce_detach, withdraw_detach
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.late_acts import who
@@ -76,13 +76,13 @@ def attach(
 ) -> int:
     """Attach VAULT; return when it is served."""
     settings = read_settings(config)
-    daemon.known_vault(settings, vault)
+    known_vault(settings, vault)
     _refuse_if_attached(settings, vault)
     if foreground:
         _serve(settings, vault, Actor(who(os.environ), one_line(because)), guard=guard)
         return 0
     entry = settings.vaults[vault]
-    daemon.check_mountpoint(vault, entry.backing, entry.mountpoint)
+    mounting.check_mountpoint(vault, entry.backing, entry.mountpoint)
     log = settings.paths.run / f"vtsfs-{vault}.log"
     log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     options = ["--because", because] if guard else ["--because", because, "--no-guard"]
@@ -103,7 +103,7 @@ def detach(config: Path, vault: str, *, because: str, as_json: bool) -> None:
     Return when its process has ended.
     """
     settings = read_settings(config)
-    state = state_of(settings, daemon.known_vault(settings, vault))
+    state = state_of(settings, known_vault(settings, vault))
     _refuse_if_silent(state)
     if state.cover is Cover.BURIED:
         raise AttachError(_buried(state))
@@ -140,7 +140,7 @@ def status(config: Path, vault: str | None, *, as_json: bool) -> None:
     The exit status is 50 if one of them is not attached, or does not answer.
     """
     settings = read_settings(config)
-    wanted = list(settings.vaults) if vault is None else [daemon.known_vault(settings, vault)]
+    wanted = list(settings.vaults) if vault is None else [known_vault(settings, vault)]
     states = [state_of(settings, name) for name in wanted]
     if as_json:
         click.echo(json.dumps([state.to_json() for state in states], indent=2))
@@ -165,6 +165,9 @@ def _unmount(settings: Settings, state: VaultState, by: Actor) -> None:
 
 
 def _serve(settings: Settings, vault: str, by: Actor, *, guard: bool) -> None:
+    # What serves a vault takes longer to import than any other command takes altogether.
+    from vtsfs import daemon
+
     configure_logging(sys.stderr, os.environ)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)

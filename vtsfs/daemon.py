@@ -21,8 +21,7 @@ import trio
 import vtsfs
 from vtsfs import recovery
 from vtsfs.contract import messages
-from vtsfs.contract.errors import AttachError, NameUnknown, SettingsError, StateError, VaultBusy
-from vtsfs.contract.near_names import hint, listed
+from vtsfs.contract.errors import AttachError, SettingsError, StateError, VaultBusy
 from vtsfs.contract.notes import Entry
 from vtsfs.contract.settings import Settings
 from vtsfs.encryption import gate as encryption
@@ -40,7 +39,7 @@ from vtsfs.overlay.reports import Clock, Reporter, SignalSink
 from vtsfs.runtime import clock as machine
 from vtsfs.runtime.aside import EventsAside, written_aside
 from vtsfs.runtime.files import lock_file, private_directory
-from vtsfs.runtime.mount_table import is_ours, layers_at
+from vtsfs.runtime.mount_table import layers_at
 from vtsfs.runtime.sockets import unix_listener
 from vtsfs.runtime.sparing import Sparing
 from vtsfs.runtime.systemd import Notifier
@@ -108,17 +107,6 @@ class Attachment:
         )
 
 
-def known_vault(settings: Settings, vault: str) -> str:
-    """Return *vault* if the settings know it; raise NameUnknown with those they know."""
-    if vault not in settings.vaults:
-        known = sorted(settings.vaults)
-        raise NameUnknown(
-            f"{vault!r} is not under vaults: in the settings (there are: {listed(known)})"
-            f"{hint(vault, known)}"
-        )
-    return vault
-
-
 def run(attachment: Attachment) -> None:
     """Attach the vault and serve it until it is detached.
 
@@ -137,25 +125,10 @@ def run(attachment: Attachment) -> None:
     give_up_resource_capability()
     lock = settings.overlay_lock(attachment.vault)
     with lock_file(lock, busy=AttachError), written_aside(settings) as events:
-        check_mountpoint(attachment.vault, attachment.backing, attachment.mountpoint)
+        mounting.check_mountpoint(attachment.vault, attachment.backing, attachment.mountpoint)
         if attachment.guard and not layers_at(attachment.mountpoint):
             _guard(attachment.mountpoint)
         trio.run(_Daemon(attachment, events).run, strict_exception_groups=True)
-
-
-def check_mountpoint(vault: str, backing: Path, mountpoint: Path) -> None:
-    """Raise `AttachError` unless *mountpoint* can be covered now."""
-    if not backing.is_dir():
-        raise AttachError(f"vault {vault}: backing directory {backing} is not there; create it")
-    if not mounting.is_dead(mountpoint):
-        if not mountpoint.is_dir():
-            raise AttachError(f"vault {vault}: mount point {mountpoint} is no directory; create it")
-        layers = layers_at(mountpoint)
-        if layers and is_ours(layers[-1], vault):
-            raise AttachError(
-                f"vault {vault} is already attached at {mountpoint}, by a process with other "
-                f"settings; detach it there first"
-            )
 
 
 class _Daemon:

@@ -12,8 +12,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from vtsfs.contract.errors import Refused
+from vtsfs.contract.errors import NameUnknown, Refused
 from vtsfs.contract.feed import MAX_LINE
+from vtsfs.contract.near_names import hint, listed
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.files import lock_holder
 from vtsfs.runtime.mount_table import DEAD, PATIENCE_S, MountProbe, is_ours, layers_at
@@ -70,6 +71,17 @@ class VaultState:
             "silent": self.silent,
             "dead": self.dead,
         }
+
+
+def known_vault(settings: Settings, vault: str) -> str:
+    """Return *vault* if the settings know it; raise NameUnknown with those they know."""
+    if vault not in settings.vaults:
+        known = sorted(settings.vaults)
+        raise NameUnknown(
+            f"{vault!r} is not under vaults: in the settings (there are: {listed(known)})"
+            f"{hint(vault, known)}"
+        )
+    return vault
 
 
 def state_of(settings: Settings, vault: str, patience_s: float = PATIENCE_S) -> VaultState:

@@ -44,6 +44,21 @@ def is_dead(mountpoint: Path) -> bool:
     return False
 
 
+def check_mountpoint(vault: str, backing: Path, mountpoint: Path) -> None:
+    """Raise `AttachError` unless *mountpoint* can be covered now."""
+    if not backing.is_dir():
+        raise AttachError(f"vault {vault}: backing directory {backing} is not there; create it")
+    if not is_dead(mountpoint):
+        if not mountpoint.is_dir():
+            raise AttachError(f"vault {vault}: mount point {mountpoint} is no directory; create it")
+        layers = layers_at(mountpoint)
+        if layers and is_ours(layers[-1], vault):
+            raise AttachError(
+                f"vault {vault} is already attached at {mountpoint}, by a process with other "
+                f"settings; detach it there first"
+            )
+
+
 def mount_vault(vault: str, mountpoint: Path) -> int:
     """Mount over *mountpoint*, also over a dead overlay, and return the FUSE descriptor.
 

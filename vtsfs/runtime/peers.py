@@ -11,8 +11,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from pwd import getpwuid
-
-import trio
+from typing import Protocol
 
 _UCRED = struct.Struct("iII")
 #: Not in the socket module: include/uapi/asm-generic/socket.h, the same wherever we run.
@@ -44,19 +43,24 @@ class Peer:
         return user_name(self.uid) if self.name is None else self.name
 
 
-def peer_of(connection: trio.SocketStream | trio.socket.SocketType | socket.socket) -> Peer:
+class Connection(Protocol):
+    """What can be asked for an option of its socket: a plain one, trio's, or a stream of trio's."""
+
+    def getsockopt(self, level: int, option: int, length: int, /) -> bytes: ...
+
+
+def peer_of(connection: Connection) -> Peer:
     """Return who is connected; raises OSError for a closed socket.
 
     Without a peer, or when it is no Unix socket, the pid is 0 and the uid that of no user
     (4294967295).
     """
-    plain = connection.socket if isinstance(connection, trio.SocketStream) else connection
-    raw = plain.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, gid = _UCRED.unpack(raw)
-    return Peer(pid, uid, gid, _peer_groups(plain))
+    return Peer(pid, uid, gid, _peer_groups(connection))
 
 
-def _peer_groups(connection: trio.socket.SocketType | socket.socket) -> frozenset[int] | None:
+def _peer_groups(connection: Connection) -> frozenset[int] | None:
     try:
         raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_BYTES)
     except OSError:

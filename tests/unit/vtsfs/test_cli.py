@@ -1,12 +1,16 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.attached_vault import VAULT, Vault
-from vtsfs import daemon, launch
+from vtsfs import launch
 from vtsfs.cli import cli
 from vtsfs.contract.errors import AttachError, UsageError
 from vtsfs.contract.settings import ENVIRONMENT
+from vtsfs.fuse import mounting
+from vtsfs.inquiry import known_vault
 from vtsfs.runtime.exits import run_cli
 
 
@@ -24,16 +28,16 @@ def test_settings_that_are_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_vault_that_the_settings_do_not_know(scratch: Path) -> None:
     with pytest.raises(UsageError, match=VAULT):
-        daemon.known_vault(Vault(scratch).settings, "VAULT99")
+        known_vault(Vault(scratch).settings, "VAULT99")
 
 
 def test_directories_that_cannot_be_covered(scratch: Path) -> None:
     vault = Vault(scratch)
-    daemon.check_mountpoint(VAULT, vault.backing, vault.mount)
+    mounting.check_mountpoint(VAULT, vault.backing, vault.mount)
     with pytest.raises(AttachError, match="backing"):
-        daemon.check_mountpoint(VAULT, scratch / "none", vault.mount)
+        mounting.check_mountpoint(VAULT, scratch / "none", vault.mount)
     with pytest.raises(AttachError, match="mount point"):
-        daemon.check_mountpoint(VAULT, vault.backing, vault.config)
+        mounting.check_mountpoint(VAULT, vault.backing, vault.config)
 
 
 def test_a_daemon_that_ends_at_once_gives_its_status_and_words(
@@ -60,3 +64,11 @@ def test_the_environment_names_the_settings(
     monkeypatch.setenv(ENVIRONMENT, str(Vault(scratch).config))
     assert run_cli(cli, program="vtsfs", args=["status"]) == 50
     assert VAULT in capsys.readouterr().out
+
+
+def test_who_types_a_command_does_not_wait_for_what_serves_a_vault() -> None:
+    question = "import sys, vtsfs.cli; print({'trio', 'pyfuse3', 'sqlite3'} & sys.modules.keys())"
+    told = subprocess.run(
+        [sys.executable, "-c", question], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "set()\n"
