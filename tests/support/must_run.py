@@ -1,4 +1,4 @@
-"""A pytest plugin: tests that need a mount or SSH are skipped with a reason, but never in CI.
+"""A pytest plugin: tests that need what is not here are skipped with a reason, but never in CI.
 
 A skipped test proves nothing, and nobody reads a list of skips in a green run. So where the
 environment variable CI is set, a skipped test with one of these marks fails the run.
@@ -9,10 +9,15 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from tests.support.former_release import why_no_history
 from tests.support.mountpoint import why_no_fuse
 from tests.support.sshd import why_no_sshd
 
-NEEDS: Mapping[str, Callable[[], str | None]] = {"mount": why_no_fuse, "ssh": why_no_sshd}
+NEEDS: Mapping[str, Callable[[], str | None]] = {
+    "mount": why_no_fuse,
+    "ssh": why_no_sshd,
+    "history": why_no_history,
+}
 
 
 class MustRun:
