@@ -1,0 +1,107 @@
+"""``packaging/bundle/build``: makes the tree of one version."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bundling import tree as trees
+from bundling.compiled import compile_greenlet, compile_pyfuse3
+from bundling.lock import COMPILED, BundleError, read_lock
+from bundling.wheels import cache_root, drop_record, fetch_all, find_source, find_wheel, unpack
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+LOCK = REPOSITORY / "packaging" / "bundle" / "requirements.lock"
+
+
+def main() -> int:
+    """Carry out the command line; return the exit status."""
+    asked = _parser().parse_args()
+    try:
+        commit = _commit(asked.commit)
+        _tell_of_changes()
+        with tempfile.TemporaryDirectory(dir=_parent_of(asked.out), prefix=".making-") as scratch:
+            made = Path(scratch, asked.version)
+            build(asked.runtime.resolve(), asked.version, made, commit, asked.edition)
+            if asked.out.is_dir():
+                shutil.rmtree(asked.out)
+            made.rename(asked.out)
+    except BundleError as error:
+        sys.stderr.write(f"bundle: {error}\n")
+        return 1
+    return 0
+
+
+def build(runtime: Path, version: str, tree: Path, commit: str, edition: Path | None) -> None:
+    """Make the tree of *version* in the new directory *tree*; raises `BundleError`."""
+    cache = cache_root()
+    pins = read_lock(LOCK)
+    fetched = fetch_all(pins, cache)
+    trees.copy_runtime(runtime, tree)
+    site = trees.site_packages(tree)
+    for pin in pins.values():
+        if pin.name not in COMPILED:
+            unpack(find_wheel(fetched, pin), site)
+    for name, make in (("pyfuse3", compile_pyfuse3), ("greenlet", compile_greenlet)):
+        made = make(pins[name], find_source(fetched, pins[name]), runtime, cache)
+        shutil.copytree(made, site, dirs_exist_ok=True)
+    trees.copy_programs(REPOSITORY, commit, tree)
+    trees.set_version(tree, version)
+    if edition is not None:
+        shutil.copyfile(edition, site / "copyagent" / "edition.py")
+    drop_record(site)
+    trees.prune(site)
+    trees.write_launchers(tree)
+    trees.settle(tree, 0)
+    trees.write_byte_code(tree, version)
+    trees.drop_empty(tree)
+    trees.settle(tree, _epoch(commit))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="packaging/bundle/build", description=__doc__)
+    parser.add_argument("--runtime", type=Path, required=True, help="what packaging/runtime made")
+    parser.add_argument("--version", required=True, help="the package's version, as 0.2.0-1")
+    parser.add_argument("--out", type=Path, required=True, help="the tree; replaced if it is there")
+    parser.add_argument("--commit", default="HEAD", help="of which the programs are taken")
+    parser.add_argument("--edition", type=Path, help="replaces copyagent/edition.py")
+    return parser
+
+
+def _git(*words: str) -> str:
+    ended = subprocess.run(
+        ["git", "-C", str(REPOSITORY), *words], capture_output=True, text=True, check=False
+    )
+    if ended.returncode:
+        raise BundleError(
+            f"{ended.stderr.strip()}\na package is made of a commit: build in a clone of the"
+            " repository, not in an unpacked archive"
+        )
+    return ended.stdout.strip()
+
+
+def _commit(name: str) -> str:
+    return _git("rev-parse", "--verify", f"{name}^{{commit}}")
+
+
+def _epoch(commit: str) -> int:
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    return int(given or _git("log", "-1", "--format=%ct", commit))
+
+
+def _tell_of_changes() -> None:
+    changed = _git("status", "--porcelain", "--", *trees.PACKAGES, "packaging/bundle")
+    if changed:
+        sys.stderr.write(f"bundle: not committed, so not in this build:\n{changed}\n")
+
+
+def _parent_of(out: Path) -> Path:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return out.parent
+
+
+if __name__ == "__main__":
+    sys.exit(main())
