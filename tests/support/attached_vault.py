@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,9 +15,11 @@ import yaml
 
 from tests.support.processes import ProcessId, identify, is_alive, send_signal
 from tests.support.waiting import wait_until
+from vtsfs.cli import cli
 from vtsfs.contract.feed import Hello
 from vtsfs.contract.settings import Settings, parse_settings
 from vtsfs.contract.signals import Kind, Signal
+from vtsfs.inquiry import ask_daemon
 
 VAULT = "VAULT00"
 POOL = "BILL"
@@ -77,9 +79,13 @@ class Vault:
         )
 
     def attach(self, *options: str) -> None:
-        """Attach, and fail with the command's own words if that does not work."""
-        ended = self.run("attach", VAULT, *options)
-        assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}\n{self.log}"
+        """Attach; raise what the command ends with if that does not work.
+
+        The command runs in this process: it starts the daemon, and most tests begin with it.
+        """
+        arguments = ["--config", str(self.config), "attach", VAULT, *options]
+        status = cli.main(arguments, standalone_mode=False)
+        assert status == 0, self.log
         self._processes.append(self.daemon())
 
     def detach(self) -> None:
@@ -95,7 +101,9 @@ class Vault:
 
     def daemon(self) -> ProcessId:
         """Say which process serves the vault."""
-        found = identify(int(self.status()["pid"]))
+        told = ask_daemon(self.settings.feed_socket(VAULT))
+        assert told is not None, self.log
+        found = identify(int(told["pid"]))
         assert found is not None
         return found
 
@@ -117,6 +125,9 @@ class Vault:
         """Kill what still runs; the mounts are the `scratch` fixture's business."""
         for process in self._processes:
             _kill(process)
+            # A daemon that was attached from this process is its child.
+            with suppress(ChildProcessError):
+                os.waitpid(process.pid, os.WNOHANG)
 
 
 def _kill(process: ProcessId) -> None:
