@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,12 @@ def test_status_of_what_is_not_attached(scratch: Path) -> None:
     assert "NOT ATTACHED" in ended.stdout
 
 
+def _at_once(vault: Vault, *commands: str) -> "list[subprocess.CompletedProcess[str]]":
+    """Type the *commands* beside each other: each has to be patient with who does not answer."""
+    with ThreadPoolExecutor(len(commands)) as hands:
+        return list(hands.map(lambda what: vault.run(*what.split(), VAULT), commands))
+
+
 def _assert_left_attached(vault: Vault, ended: "subprocess.CompletedProcess[str]") -> None:
     assert ended.returncode == 20, ended.stdout
     assert "does not answer" in ended.stderr
@@ -125,12 +132,12 @@ def _assert_left_attached(vault: Vault, ended: "subprocess.CompletedProcess[str]
 def test_an_overlay_whose_socket_is_gone_is_not_dead(vault: Vault) -> None:
     daemon = vault.daemon()
     vault.settings.feed_socket(VAULT).unlink()
-    shown = vault.run("status", VAULT)
+    shown, refused = _at_once(vault, "status", "detach")
     assert shown.returncode == 50
     assert f"does not answer (process {daemon.pid})" in shown.stdout
     assert "died" not in shown.stdout
     assert f"does not answer: {VAULT}" in shown.stderr
-    _assert_left_attached(vault, vault.run("detach", VAULT))
+    _assert_left_attached(vault, refused)
     (vault.pool / "X00001").write_bytes(b"still served")
     # The next step that was named.
     send_signal(daemon, signal.SIGTERM)
@@ -142,11 +149,12 @@ def test_a_stopped_overlay_is_not_dead_and_nothing_waits_for_it(vault: Vault) ->
     daemon = vault.daemon()
     send_signal(daemon, signal.SIGSTOP)
     wait_until(lambda: state_of(daemon) == "T", 10, "the daemon is stopped")
-    told = vault.status()
+    shown, *refused = _at_once(vault, "status --json", "detach", "attach")
+    (told,) = json.loads(shown.stdout)
     assert (told["attached"], told["dead"], told["silent"]) == (False, False, True)
     assert told["pid"] == daemon.pid
-    _assert_left_attached(vault, vault.run("detach", VAULT))
-    _assert_left_attached(vault, vault.run("attach", VAULT))
+    for ended in refused:
+        _assert_left_attached(vault, ended)
     send_signal(daemon, signal.SIGCONT)
     vault.detach()
 
@@ -155,15 +163,15 @@ def test_an_overlay_whose_files_are_all_gone_is_not_dead(vault: Vault) -> None:
     daemon = vault.daemon()
     for path in (vault.top / "run").iterdir():
         path.unlink()
-    shown = vault.run("status", VAULT)
+    shown, refused = _at_once(vault, "status", "detach")
     assert shown.returncode == 50
     assert "does not answer (process unknown)" in shown.stdout
-    _assert_left_attached(vault, vault.run("detach", VAULT))
+    _assert_left_attached(vault, refused)
     send_signal(daemon, signal.SIGSTOP)
     wait_until(lambda: state_of(daemon) == "T", 10, "the daemon is stopped")
     # Nobody but the mount itself can be asked now, and it does not say a word.
-    _assert_left_attached(vault, vault.run("detach", VAULT))
-    _assert_left_attached(vault, vault.run("attach", VAULT))
+    for ended in _at_once(vault, "detach", "attach"):
+        _assert_left_attached(vault, ended)
     send_signal(daemon, signal.SIGCONT)
 
 
