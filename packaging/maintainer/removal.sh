@@ -1,0 +1,88 @@
+# What removal has to know, and what it leaves. The kernel's table of mounts tells which vaults are attached, dead
+# overlays included, without touching a file system that may not answer.
+
+# One line for each: vault and mount point. See proc_pid_mountinfo(5); \043 is a number sign.
+attached_vaults() {
+    while read -r _ _ _ _ point rest; do
+        case $rest in
+        *' - fuse'*' vtsfs\043'*)
+            vault=${rest#*' vtsfs\043'}
+            printf '%s %s\n' "${vault%% *}" "$point"
+            ;;
+        esac
+    done <"${1:-/proc/self/mountinfo}"
+}
+
+# Fails while a vault is attached, and says what to do. $1: what is refused.
+refuse_while_attached() {
+    [ -r "${2:-/proc/self/mountinfo}" ] || return 0
+    attached=$(attached_vaults "${2:-/proc/self/mountinfo}")
+    [ -n "$attached" ] || return 0
+    {
+        printf 'vts-autocopy: not %s: the tape engine works through vaults that are attached:\n' "$1"
+        printf '%s\n' "$attached" | sed 's/^\([^ ]*\) \(.*\)$/    \1 at \2/'
+        printf '  Nothing was stopped. End the tape engine, then take them off:\n'
+        printf '%s\n' "$attached" | while read -r vault _; do
+            if [ -d /run/systemd/system ]; then
+                printf '    systemctl disable --now vtsfs@%s.service\n' "$vault"
+            fi
+            printf '    vtsfs detach %s\n' "$vault"
+        done
+        printf '  and try again. See "Removing it" under OPERATION in vts-autocopy(7).\n'
+    } >&2
+    return 1
+}
+
+settings=${DPKG_ROOT:-}/etc/vts-autocopy
+state=${DPKG_ROOT:-}/var/lib/vts-autocopy
+count_file=$state/unprotected-when-removed
+
+# While the programs are there: how many tapes have no copy as they are now. Asked of the agent, or
+# of what it left when it ended.
+record_unprotected() {
+    [ -d "$state" ] || return 0
+    counted=$(timeout 20 "$home/current/bin/copyagent" status --json 2>/dev/null |
+        timeout 20 "$home/current/bin/python3.13" -I -B -c '
+import json, sys
+known = json.load(sys.stdin)
+print(sum(pool["unprotected"] for pool in known["pools"]), known["at"])' 2>/dev/null) || counted=
+    printf '%s\n' "${counted:-unknown}" >"$count_file" || true
+}
+
+tell_unprotected() {
+    [ -r "$count_file" ] || return 0
+    read -r count at <"$count_file" || return 0
+    case $count in
+    unknown) say "how many tapes have no copy as they are now is not known: no agent ran, and none left word." ;;
+    0) say "every watched tape had its copy when the agent was last heard of ($at)." ;;
+    *) say "UNPROTECTED TAPES: $count had no copy as they are now when the agent was last heard of ($at)." ;;
+    esac
+}
+
+# Purged: what the package made and nobody changed goes. Keys, settings, state and log stay unless
+# the operator has told so with a file; a purge is too easily said to take the only evidence along.
+forget_settings_and_state() {
+    if [ -e "$state/remove-state-too" ]; then
+        for directory in "$state" "${DPKG_ROOT:-}/var/log/vts-autocopy" "$settings"; do
+            # One that is a file system of its own cannot go, and is emptied.
+            rm -rf "$directory" 2>/dev/null || find "$directory" -xdev -mindepth 1 -delete
+        done
+        rm -rf "${DPKG_ROOT:-}/run/vts-autocopy"
+        say "settings, keys, state and event log were removed, as $state/remove-state-too said."
+        return 0
+    fi
+    tell_unprotected
+    if printf '%s  %s\n' '@EXAMPLE_SHA256@' "$settings/vts-autocopy.yaml" |
+        sha256sum -c --status - 2>/dev/null; then
+        rm -f "$settings/vts-autocopy.yaml"
+    fi
+    rm -rf "${DPKG_ROOT:-}/run/vts-autocopy"
+    rmdir "$settings/keys" "$settings" "${DPKG_ROOT:-}/var/log/vts-autocopy" 2>/dev/null || true
+    kept=
+    for directory in "$settings" "$state" "${DPKG_ROOT:-}/var/log/vts-autocopy"; do
+        [ ! -d "$directory" ] || kept="$kept $directory"
+    done
+    [ -z "$kept" ] || say "kept:$kept.
+  To have them removed as well: touch $state/remove-state-too
+  and purge again; or remove them by hand."
+}
