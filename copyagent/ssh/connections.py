@@ -30,13 +30,16 @@ LIFE_S = 300.0
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """One connection and what it was made from; *files* are the states of our two key files."""
+    """One connection and what it was made from; *files* are the states of our two key files.
+
+    *block* is the largest request that the server takes, 0 as long as it was not asked.
+    """
 
     target: settings.Target
     files: tuple[tuple[int, int, int], ...]
     connection: asyncssh.SSHClientConnection
     dialled_s: float
-    block: int
+    block: int = 0
     away_s: float = field(default=0.0)
 
 
@@ -63,6 +66,7 @@ class Connections:
             yield opened
         finally:
             if await opened.end():
+                line.block = opened.max_block
                 self._put_away(line)
             else:
                 await hang_up(line.connection, politely=False)
@@ -80,7 +84,7 @@ class Connections:
         except BaseException:
             await hang_up(connection, politely=False)
             raise
-        return _Line(target, files, connection, begun, opened.max_block), opened
+        return _Line(target, files, connection, begun), opened
 
     async def _reuse(self, target: settings.Target) -> tuple[_Line, SftpTarget] | None:
         files = await trio.to_thread.run_sync(_files, target)

@@ -17,7 +17,7 @@ from copyagent.ssh.dialling import hang_up
 from copyagent.ssh.sftp_channel import ChannelLost, SftpChannel
 from copyagent.ssh.sftp_file import SftpFile
 from copyagent.ssh.sftp_names import entry_of
-from copyagent.ssh.sftp_packets import BadAnswer
+from copyagent.ssh.sftp_packets import BadAnswer, Refusal
 from copyagent.ssh.shell import shell_of
 from copyagent.ssh.target_log_in import in_time, log_in_to
 from copyagent.ssh.writing import Lane
@@ -79,13 +79,10 @@ async def open_target(
     *block* is the largest request that this server takes, 0 if it is to be asked.
     """
     channel = await start_sftp(connection)
-    ask = Asker(channel, where, keepalive_s)
-    if not block:
-        block = _BLOCK_WITHOUT_LIMITS
-        if packets.LIMITS in channel.offers:
-            sizes = await ask("asking for limits", packets.limits(), packets.largest)
-            block = min(size or block for size in sizes)
-    return SftpTarget(connection, ask, min(block, _LARGEST_BLOCK))
+    opened = SftpTarget(connection, Asker(channel, where, keepalive_s), block)
+    if not block and packets.LIMITS in channel.offers:
+        opened.ask_for_limits()
+    return opened
 
 
 async def start_sftp(connection: asyncssh.SSHClientConnection) -> SftpChannel:
@@ -125,7 +122,24 @@ class SftpTarget:
         self._doubts = 0
         self._more: list[SftpChannel] = []
         self._holding: list[SftpChannel] = []
-        self.max_block = block
+        self.max_block = block or _BLOCK_WITHOUT_LIMITS
+
+    def ask_for_limits(self) -> None:
+        """Ask how large requests may be; until the answer is there they are small.
+
+        Nobody waits for it: it comes before that of any later request.
+        """
+
+        def told(packet: bytes | None, _lost: ChannelLost | None) -> None:
+            try:
+                sizes = packets.largest(packets.answer(packet or b""))
+            except (IndexError, Refusal, BadAnswer) as error:
+                _log.debug("limits are not told: %s", error)
+            else:
+                largest = min(size or _BLOCK_WITHOUT_LIMITS for size in sizes)
+                self.max_block = min(largest, _LARGEST_BLOCK)
+
+        self._ask.channel.post_idly(packets.limits(), told)
 
     @property
     def can(self) -> Abilities:

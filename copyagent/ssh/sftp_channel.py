@@ -133,13 +133,14 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         await done.wait()
         return [found[place] for place in range(len(requests))]
 
-    def post_idly(self, request: Request) -> None:
-        """Send a request for whose answer nobody waits before `settle`, nor minds what it is."""
+    def post_idly(self, request: Request, told: Answered = _dropped) -> None:
+        """Send a request for whose answer nobody waits before `settle`; *told* is called with it."""
         number = self._take_number()
         self._idle.add(number)
 
-        def answered(_packet: bytes | None, _lost: ChannelLost | None) -> None:
+        def answered(packet: bytes | None, lost: ChannelLost | None) -> None:
             self._idle.discard(number)
+            told(packet, lost)
 
         self._put(request.pieces(number), number, answered)
 

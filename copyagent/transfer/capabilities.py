@@ -16,6 +16,7 @@ from vtsfs.contract.units import format_size
 
 async def examine_server(target: Target, questions: Questions, findings: Findings) -> None:
     """Look at extensions, commands and the round trip; nothing is written."""
+    await target.lstat("/")  # the server says how large requests may be before it answers this
     _abilities(target, findings)
     await _commands(target, questions, findings)
     await _round_trip(target, findings)

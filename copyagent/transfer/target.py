@@ -233,6 +233,7 @@ class Target(Protocol):
     lost us (a late write goes into the inode, whatever its name is by then).
     """
 
+    #: The most bytes of one `write` or `read`. It may be small until the first answer has come.
     max_block: int
 
     @property

@@ -191,3 +191,14 @@ async def test_what_was_begun_at_the_same_time_and_ended_well_is_no_doubt(
         nursery.start_soon(target.run, "sleep 0.1", 10)
     await use(connections, rig)
     assert log_ins(rig) == 1
+
+
+async def test_how_large_requests_may_be_is_asked_once_and_not_waited_for(
+    connections: Connections, rig: CopyRig
+) -> None:
+    async with connections.connect(rig.settings()) as target:
+        assert target.max_block == 32_768
+        await target.lstat(str(rig.vault))
+        assert target.max_block == 261_120
+    async with connections.connect(rig.settings()) as target:
+        assert target.max_block == 261_120
