@@ -1,20 +1,27 @@
 """``packaging/bundle/build``: makes the tree of one version."""
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+from bundling import bill
 from bundling import tree as trees
+from bundling.check import machine_names, problems, shown
 from bundling.compiled import compile_greenlet, compile_pyfuse3
-from bundling.lock import COMPILED, BundleError, read_lock
+from bundling.components import Component, Distributions, of_compiler, of_runtime, with_texts
+from bundling.licences import take_shared
+from bundling.lock import COMPILED, BundleError, Pin, read_lock
 from bundling.wheels import cache_root, drop_record, fetch_all, find_source, find_wheel, unpack
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-LOCK = REPOSITORY / "packaging" / "bundle" / "requirements.lock"
+HERE = REPOSITORY / "packaging" / "bundle"
+LOCK = HERE / "requirements.lock"
 
 
 def main() -> int:
@@ -26,6 +33,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(dir=_parent_of(asked.out), prefix=".making-") as scratch:
             made = Path(scratch, asked.version)
             build(asked.runtime.resolve(), asked.version, made, commit, asked.edition)
+            wrong = problems(made, [*machine_names(), scratch, str(asked.runtime.resolve())])
+            if wrong:
+                raise BundleError(f"the tree is not as it should be:\n{shown(wrong)}")
             if asked.out.is_dir():
                 shutil.rmtree(asked.out)
             made.rename(asked.out)
@@ -52,13 +62,32 @@ def build(runtime: Path, version: str, tree: Path, commit: str, edition: Path | 
     trees.set_version(tree, version)
     if edition is not None:
         shutil.copyfile(edition, site / "copyagent" / "edition.py")
+    components = _components(runtime, tree, pins, fetched)
     drop_record(site)
     trees.prune(site)
     trees.write_launchers(tree)
+    told = bill.bill(version, commit, _epoch(commit), components)
+    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    (tree / bill.FILE).write_text(text, encoding="utf-8")
     trees.settle(tree, 0)
     trees.write_byte_code(tree, version)
     trees.drop_empty(tree)
     trees.settle(tree, _epoch(commit))
+
+
+def _components(runtime: Path, tree: Path, pins: dict[str, Pin], fetched: Path) -> list[Component]:
+    """Take stock of what is bundled, and take its licences."""
+    shared = take_shared(HERE / "standard-licences", tree, REPOSITORY / "LICENSE")
+    shutil.copyfile(REPOSITORY / "LICENSE", tree / "LICENSE")
+    read = Distributions(HERE / "components.yaml", fetched, trees.site_packages(tree), tree)
+    every, of_cpp = of_compiler(runtime, tree)
+    found = [every, *of_runtime(runtime, tree)]
+    for pin in pins.values():
+        component = read.describe(pin)
+        if pin.name == "greenlet":
+            component = replace(component, inside=(*component.inside, of_cpp))
+        found.append(component)
+    return [with_texts(each, shared) for each in found]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -163,4 +163,6 @@ def drop_record(site: Path) -> None:
     for info in installed(site):
         for name in ("RECORD", "RECORD.jws", "INSTALLER", "REQUESTED", "direct_url.json", "WHEEL"):
             (info / name).unlink(missing_ok=True)
-        shutil.rmtree(info / "__pycache__", ignore_errors=True)
+        # The texts are where all licences are, and the bills in the tree's own.
+        for name in ("licenses", "sboms"):
+            shutil.rmtree(info / name, ignore_errors=True)
