@@ -8,12 +8,12 @@ import trio
 from copyagent.core.copying import CopyDone, CopyOutcome
 from copyagent.transfer.pacing import Pace, Pacer
 from copyagent.transfer.progress import CopyProgress, Phase
-from tests.support.copy_fixtures import bridge, rig, sshd
+from tests.support.copy_fixtures import bridge, rig
 from tests.support.copy_rig import CopyRig
 
 pytestmark = pytest.mark.ssh
 
-__all__ = ["bridge", "rig", "sshd"]
+__all__ = ["bridge", "rig"]
 
 RATE = 4 << 20
 SIZE = 5 << 20

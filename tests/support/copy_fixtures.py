@@ -1,6 +1,6 @@
 """Fixtures of the tests that copy to a real server."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +15,6 @@ async def bridge() -> AsyncIterator[None]:
     """Run the test with asyncio at hand."""
     async with open_bridge():
         yield
-
-
-@pytest.fixture
-def sshd(scratch: Path) -> Iterator[Sshd]:
-    """Run an sshd whose commands are not slowed down by the tester's own shell start-up files."""
-    with Sshd(scratch / "sshd", options=["SetEnv HOME=/nonexistent"]) as server:
-        yield server
 
 
 @pytest.fixture

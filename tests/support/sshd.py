@@ -145,6 +145,8 @@ class Sshd:
             "PrintMotd no",
             "MaxStartups 200",
             "LogLevel VERBOSE",
+            # Commands wait for no start-up file of the tester's shell, which may lock or be slow.
+            "SetEnv HOME=/nonexistent",
             f"Subsystem sftp {server}",
         ]
         if sftp_only:

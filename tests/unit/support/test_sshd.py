@@ -42,6 +42,10 @@ def test_a_command_runs_as_the_user_who_runs_the_tests(sshd: Sshd) -> None:
     assert sshd.run("id -un").stdout.strip() == sshd.user
 
 
+def test_a_command_waits_for_no_start_up_file_of_the_testers_shell(sshd: Sshd) -> None:
+    assert sshd.run('echo "$HOME"').stdout == "/nonexistent\n"
+
+
 def test_it_listens_on_loopback_alone(sshd: Sshd) -> None:
     listening = [
         line.split()[1]

@@ -1,3 +1,3 @@
-from tests.support.copy_fixtures import bridge, rig, sshd
+from tests.support.copy_fixtures import bridge, rig
 
-__all__ = ["bridge", "rig", "sshd"]
+__all__ = ["bridge", "rig"]

@@ -22,8 +22,7 @@ def denied() -> tuple[str, ...]:
 
 @pytest.fixture
 def sshd(scratch: Path, denied: tuple[str, ...]) -> Iterator[Sshd]:
-    options = ["SetEnv HOME=/nonexistent"]
-    with Sshd(scratch / "sshd", denied=denied, options=options) as server:
+    with Sshd(scratch / "sshd", denied=denied) as server:
         yield server
 
 
