@@ -37,10 +37,18 @@ settings=${DPKG_ROOT:-}/etc/vts-autocopy
 state=${DPKG_ROOT:-}/var/lib/vts-autocopy
 count_file=$state/unprotected-when-removed
 
+# Whether the settings are as the package has made them.
+is_example() {
+    printf '%s  %s\n' '@EXAMPLE_SHA256@' "$settings/vts-autocopy.yaml" |
+        sha256sum -c --status - 2>/dev/null
+}
+
 # While the programs are there: how many tapes have no copy as they are now. Asked of the agent, or
 # of what it left when it ended.
 record_unprotected() {
     [ -d "$state" ] || return 0
+    # As it was installed: there never was a tape to protect.
+    ! is_example || return 0
     counted=$(timeout 20 "$home/current/bin/copyagent" status --json 2>/dev/null |
         timeout 20 "$home/current/bin/python3.13" -I -B -c '
 import json, sys
@@ -72,17 +80,17 @@ forget_settings_and_state() {
         return 0
     fi
     tell_unprotected
-    if printf '%s  %s\n' '@EXAMPLE_SHA256@' "$settings/vts-autocopy.yaml" |
-        sha256sum -c --status - 2>/dev/null; then
-        rm -f "$settings/vts-autocopy.yaml"
-    fi
+    ! is_example || rm -f "$settings/vts-autocopy.yaml"
     rm -rf "${DPKG_ROOT:-}/run/vts-autocopy"
     rmdir "$settings/keys" "$settings" "${DPKG_ROOT:-}/var/log/vts-autocopy" 2>/dev/null || true
+    tell_what_is_kept
+}
+
+tell_what_is_kept() {
     kept=
     for directory in "$settings" "$state" "${DPKG_ROOT:-}/var/log/vts-autocopy"; do
         [ ! -d "$directory" ] || kept="$kept $directory"
     done
-    [ -z "$kept" ] || say "kept:$kept.
-  To have them removed as well: touch $state/remove-state-too
-  and purge again; or remove them by hand."
+    [ -z "$kept" ] || say "settings, keys, state and event log are kept. Whoever wants none of them any more:
+    rm -r$kept"
 }
