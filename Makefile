@@ -6,11 +6,12 @@
 #   make lint              format, style, types, import contracts
 #   make bench [ONLY=overlay,transfer,ems,scale] [JSON=file] [PROFILE=1]
 #   make lock              resolves the locked versions anew
+#   make lock-sources      locks the newest sources of what packages are compiled from
 #   make clean             removes what the targets above left in this directory
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-fuse setup-bench lint test demo demo-down bench lock clean
+.PHONY: help setup setup-fuse setup-bench lint test demo demo-down bench lock lock-sources clean
 
 PY := .venv/bin/python
 ARGS ?=
@@ -51,6 +52,10 @@ bench: setup-bench
 
 lock:
 	@packaging/setup/lock
+
+lock-sources:
+	@packaging/setup/prepare --packages
+	@$(PY) -B packaging/runtime/lock-sources
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -29,6 +29,8 @@ PROVED = (
     "strace",
 )
 
+BUILDERS = ("make", "patch", "xz", "perl", "tclsh", "autoreconf", "automake", "libtoolize")
+
 
 class Machine:
     """A machine as the script sees it: a tree, a PATH and a few settings."""
@@ -223,8 +225,23 @@ def test_a_peer_of_the_benchmarks_is_installed_for_them_alone(machine: Machine) 
     assert call.endswith("install --no-install-recommends mergerfs rsync")
 
 
+def test_what_builds_packages_is_installed_for_them_alone(machine: Machine) -> None:
+    make_stand_in_venvs(machine)
+    machine.provide("pip")
+    for name in BUILDERS:
+        machine.provide(name)
+    machine.lack("tclsh")
+    machine.provide("apt-get", f"ln -s /bin/true {machine.bin}/tclsh")
+    (machine.bin / "ln").symlink_to(str(shutil.which("ln")))
+    assert machine.prepare().returncode == 0
+    assert machine.calls("apt-get") == []
+    assert machine.prepare("--packages").returncode == 0
+    (call,) = machine.calls("apt-get")
+    assert " tcl" in call
+
+
 def test_an_unknown_option_is_said(machine: Machine) -> None:
-    sentence = "there is no option '--fus': use --fuse, --bench, or none."
+    sentence = "there is no option '--fus': use --fuse, --bench, --packages, or none."
     assert machine.refusal("--bench", "--fus") == sentence
 
 
