@@ -1,5 +1,7 @@
 """The ways in to a host, by the setting ``access``: here is chosen which `Dial` a link has."""
 
+import os
+
 from copyagent.ems.dialogue import LinkFailure
 from copyagent.ems.link_settings import LinkSettings, settings_of_link
 from copyagent.ems.printed_file import FileDial
@@ -7,6 +9,7 @@ from copyagent.ems.secret import Secret
 from copyagent.ems.telnet_wire import open_telnet
 from copyagent.ems.wire import Dial, Wire
 from copyagent.ssh.terminal import open_ssh
+from vtsfs.contract.credentials import place_of
 from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.password_file import read_password
 from vtsfs.contract.settings import Settings
@@ -21,7 +24,7 @@ def link_of(settings: Settings, name: str) -> LinkSettings:
     password = Secret("")
     if host.password_file is not None:
         try:
-            password = Secret(read_password(host.password_file))
+            password = Secret(read_password(place_of(host.password_file, os.environ)))
         except ValueError as error:
             problem = f"ems.hosts.{name}.password_file: {host.password_file} {error}"
             raise SettingsError(problem, (problem,)) from error

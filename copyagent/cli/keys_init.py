@@ -20,6 +20,7 @@ from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.dialling import SshFailure
 from copyagent.ssh.host_keys import Pinned, fetch_host_key, known_hosts_line, pinned_for
 from copyagent.ssh.key_pairs import KeyUnusable, Kind, PublicKey, make_key, public_half
+from vtsfs.contract.credentials import is_handed_over
 from vtsfs.contract.errors import (
     HostKeyRejected,
     LinkFailed,
@@ -91,7 +92,7 @@ def _own_key(settings: Settings, name: str, kind: str, told: Told) -> PublicKey:
     chosen: Kind = "rsa" if kind == "rsa" else "ecdsa" if kind == "ecdsa" else "ed25519"
     private, key = make_key(chosen)
     try:
-        _write_new(path, private, _owner(settings))
+        _write_new(path, private, _owner(settings, path))
         public = path.with_name(path.name + ".pub")
         _write_public_half(public, _public_line(settings, key), told)
     except FileExistsError as error:
@@ -125,10 +126,13 @@ def comment_of(settings: Settings) -> str:
     return f"vts-autocopy@{settings.system.name}"
 
 
-def _owner(settings: Settings) -> int | None:
-    """Return who must be able to read the key, if it is not we: the agent's user."""
+def _owner(settings: Settings, path: Path) -> int | None:
+    """Return who must be able to read the key, if it is not we: the agent's user.
+
+    What its service is handed at the start stays root's.
+    """
     user = settings.service.user
-    if user is None or os.geteuid() != 0:
+    if user is None or os.geteuid() != 0 or is_handed_over(path):
         return None
     try:
         return getpwnam(user).pw_uid

@@ -18,6 +18,7 @@ import trio
 
 from copyagent.ssh.algorithms import AlgorithmUnknown, Offer, processor_has_aes, rsa_bits_of
 from copyagent.ssh.bridge import in_asyncio
+from vtsfs.contract.credentials import place_of
 from vtsfs.contract.settings_algorithms import Algorithms
 
 _log = logging.getLogger(__name__)
@@ -174,7 +175,7 @@ def _own_key(login: Login, offer: Offer | None) -> asyncssh.SSHKey | None:
     if login.key is None:
         return None
     try:
-        key = asyncssh.read_private_key(str(login.key))
+        key = asyncssh.read_private_key(str(place_of(login.key, os.environ)))
     except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
         raise SshFailure(
             SshTrouble.REFUSED,

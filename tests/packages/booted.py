@@ -27,7 +27,8 @@ BOOT_LIMIT_S: Final = 60.0
 COMMAND_LIMIT_S: Final = 120.0
 
 # Run in the new namespaces, as their first process. The root is bound onto itself, for pivot_root(2)
-# wants a mount, and what was mounted before is let go of at the end. What is set in /proc/sys would be
+# wants a mount, and what was mounted before is let go of at the end. Mounts are shared as on a machine,
+# where systemd sees to it: services with a view of their own see those that come later. What is set in /proc/sys would be
 # set for the machine around.
 _SET_UP: Final = r"""
 set -eu
@@ -60,7 +61,7 @@ hostname booted
 mkdir -p .was
 pivot_root . .was
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=namespaces TERM=dumb \
-    sh -c 'umount -l /.was && rmdir /.was; exec /sbin/init --show-status=no'
+    sh -c 'umount -l /.was && rmdir /.was; mount --make-rshared /; exec /sbin/init --show-status=no'
 """
 
 # SIOCSIFFLAGS of netdevice(7), for machines without ip(8).

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from vtsfs.contract.credentials import is_handed_over, place_of
 from vtsfs.contract.errors import SettingsError
 from vtsfs.contract.key_list import MAX_BYTES, parse_key_list
 from vtsfs.contract.password_file import read_password
@@ -195,10 +196,11 @@ def _is_directory_or_dead_mount(path: Path) -> bool:
         return error.errno == errno.ENOTCONN
 
 
-def _readable(key: str, path: Path) -> Iterator[str]:
+def _readable(key: str, path: Path, place: Path | None = None) -> Iterator[str]:
+    """What is in *path* may be read from another *place*; what is told names *path*."""
     try:
         # O_NONBLOCK: opening a FIFO would wait for somebody to write into it.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(place or path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         yield f"{key}: {path} cannot be read: {error.strerror}"
         return
@@ -214,7 +216,7 @@ def _key(key: str, path: Path, owner: int) -> Iterator[str]:
     yield from problems
     if any("cannot be read" in problem or "regular file" in problem for problem in problems):
         return
-    with path.open("rb") as file:
+    with place_of(path, os.environ).open("rb") as file:
         content = file.read(65_536)
     if _wants_passphrase(content):
         yield (
@@ -242,24 +244,27 @@ def _wants_passphrase(content: bytes) -> bool:
 
 
 def _password(key: str, path: Path, owner: int) -> Iterator[str]:
+    place = place_of(path, os.environ)
     yield from _secret(key, path, owner)
-    if any(_readable(key, path)):
+    if any(_readable(key, path, place)):
         return  # told already
     try:
-        read_password(path)
+        read_password(place)
     except ValueError as error:
         yield f"{key}: {path} {error}"
 
 
 def _secret(key: str, path: Path, owner: int) -> Iterator[str]:
-    problems = list(_readable(key, path))
+    place = place_of(path, os.environ)
+    problems = list(_readable(key, path, place))
     yield from problems
-    if problems:
-        return
+    if problems or place != path:
+        return  # whom the service manager hands it to is its own business
     found = path.stat()
     if stat.S_IMODE(found.st_mode) & 0o077:
         yield f"{key}: {path} can be read by others; run: chmod 600 {path}"
-    if found.st_uid == owner or (found.st_uid == 0 and owner == os.geteuid()):
+    may_be_roots = owner == os.geteuid() or is_handed_over(path)
+    if found.st_uid == owner or (found.st_uid == 0 and may_be_roots):
         return
     whose = "root, not to the agent's user" if found.st_uid == 0 else "another user"
     yield f"{key}: {path} belongs to {whose} (uid {found.st_uid}); run: chown {owner} {path}"
