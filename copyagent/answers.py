@@ -46,9 +46,9 @@ from copyagent.history_pages import history_page
 from copyagent.runner import Runner
 from copyagent.state import encoding
 from copyagent.state.store import Store
-from vtsfs import __version__
 from vtsfs.contract.errors import RequestFailed
 from vtsfs.contract.naming import TapeId
+from vtsfs.runtime.releases import installed_release, running_release
 
 Question = Callable[[Moment], object]
 
@@ -63,7 +63,8 @@ def status_of(runner: Runner) -> Callable[[Moment], report.Document]:
     """Return the question for the whole state, as ``copyagent status --json`` prints it."""
 
     def ask(now: Moment) -> report.Document:
-        document = report.status(runner.engine, runner.progress, __version__, now)
+        document = report.status(runner.engine, runner.progress, running_release(), now)
+        document["installed"] = installed_release()
         for host in document["hosts"]:
             tally = runner.tallies.get(host["host"], LinkTally())
             host["connections"] = tally.connections

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from pwd import getpwnam
@@ -37,7 +38,6 @@ from copyagent.state.store import Store, open_store
 from copyagent.taking_up import keep_taking_up
 from copyagent.transfer.maps import MapStore
 from copyagent.transfer.resuming import StageNotes
-from vtsfs import __version__
 from vtsfs.contract import messages
 from vtsfs.contract.errors import SettingsError, StateError
 from vtsfs.contract.settings import Settings
@@ -46,7 +46,9 @@ from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.eventlog import EventLog
 from vtsfs.runtime.files import group_id, lock_file, private_directory
 from vtsfs.runtime.late_acts import place_of
+from vtsfs.runtime.late_imports import import_now, told_if_late
 from vtsfs.runtime.peers import Peer, user_name
+from vtsfs.runtime.releases import running_release
 from vtsfs.runtime.shown_files import write_shown
 from vtsfs.runtime.systemd import Notifier
 from vtsfs.runtime.tasks import run_until_signalled
@@ -59,6 +61,9 @@ SNAPSHOT_S = 5.0
 SNAPSHOT_LONGEST_S = 60.0
 #: How often chunk maps that nobody needs are looked for, in seconds.
 MAPS_S = 86_400.0
+
+#: What the libraries import at the moment of need alone.
+_LAZY = ()
 
 
 def now() -> Moment:
@@ -74,6 +79,7 @@ def run_agent(settings: Settings, source: Path, early: Sequence[int] = ()) -> No
     Raises `AgentBusy` when another agent works on the same state, `StateError` when the state
     cannot be used, `SettingsError` for a password file that cannot be read.
     """
+    import_now(_LAZY)
     private_directory(settings.paths.state, 0o755)
     private_directory(settings.agent_directory())
     private_directory(settings.paths.run, 0o755)
@@ -100,7 +106,7 @@ async def _run(settings: Settings, source: Path, store: Store, early: Sequence[i
     gc.freeze()
     event_log.write(
         messages.AGENT_STARTED,
-        version=__version__,
+        version=running_release(),
         detail=f"{format_count(len(runner.engine.book.records), 'tape')} known",
     )
     try:
@@ -177,7 +183,7 @@ async def _serve(
     run_parts = await parts.begin(settings)
     desk = SettingsDesk(Path(runner.settings_file.path), runner, notifier, parts.prepare)
     # What came before this is in *early*, and comes to nothing after it.
-    with trio.open_signal_receiver(signal.SIGHUP) as hang_ups:
+    with trio.open_signal_receiver(signal.SIGHUP) as hang_ups, ExitStack() as until_the_end:
         async with open_bridge(), open_connections() as connections, trio.open_nursery() as nursery:
             runner.connect = connections.connect
             await nursery.start(runner.run)
@@ -193,6 +199,7 @@ async def _serve(
             nursery.start_soon(desk.follow_signals, hang_ups)
             if early:
                 nursery.start_soon(desk.hang_up)
+            until_the_end.enter_context(told_if_late())
             notifier.ready("watching")
             if notifier.watchdog_interval is not None:
                 nursery.start_soon(_stay_alive, notifier, runner)

@@ -14,6 +14,7 @@ from copyagent.core.settings_keys import session_of
 from copyagent.ems.host_writer import HostWriter
 from copyagent.ems.link import run_link
 from copyagent.ems.link_settings import LinkSettings, LinkTally
+from copyagent.metrics.service import offer_figures
 from copyagent.parts import Part, Parts
 from copyagent.runner import Runner
 from vtsfs.contract.messages import Message
@@ -75,7 +76,7 @@ class SettingsParts:
             if writer is not None:
                 parts[f"notices to {name}"] = Part(made_of, writer.run)
         if settings.metrics.place is not None:
-            parts["figures"] = Part(settings.metrics, partial(self._offer_figures, settings))
+            parts["figures"] = Part(settings.metrics, partial(offer_figures, settings, self.runner))
         return parts
 
     async def _run_link(self, name: str, link: LinkSettings) -> None:
@@ -96,12 +97,6 @@ class SettingsParts:
         """The engine has to know that the former session has ended; the next takes up from there."""
         why = f"EMS link to {name}: its settings have changed"
         await self.runner.post(LinkLost(name, why, LinkTrouble.DISCONNECTED))
-
-    async def _offer_figures(self, settings: Settings) -> None:
-        # Nobody else has to wait for the library's import.
-        from copyagent.metrics.service import offer_figures
-
-        await offer_figures(settings, self.runner)
 
     def _renew_writers(self, settings: Settings, links: Links) -> None:
         """Make the writers to hosts that have other settings now; the others keep what waits."""

@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
-import vtsfs
 from vtsfs import launch
 from vtsfs.contract.errors import AttachError, Unprotected, VaultBusy
 from vtsfs.contract.messages import one_line
+from vtsfs.contract.releases import other_release
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.contract.settings_file import read_settings
 from vtsfs.contract.units import format_count, format_duration, format_size
@@ -26,6 +26,7 @@ from vtsfs.on_record import NO_REASON, Actor, announce_detach, withdraw_detach
 from vtsfs.runtime.clock import wall_ns
 from vtsfs.runtime.late_acts import who
 from vtsfs.runtime.logs import configure_logging
+from vtsfs.runtime.releases import installed_release, running_release
 from vtsfs.runtime.systemd import Notifier
 
 #: Seconds a detached daemon has to commit what is queued and end.
@@ -52,7 +53,7 @@ _AS_JSON = click.option(
     default=DEFAULT_PATH,
     help=f"Settings file (default: {ENVIRONMENT}, then {DEFAULT_PATH}).",
 )
-@click.version_option(vtsfs.__version__, prog_name="vtsfs")
+@click.version_option(running_release(), prog_name="vtsfs")
 @click.pass_context
 def cli(context: click.Context, config: Path) -> None:
     """Put the overlay over the vaults of virtual tapes, and take it off."""
@@ -290,6 +291,8 @@ def _show(state: VaultState) -> None:
     age = format_duration((wall_ns() - told["since_ns"]) / 1e9)
     click.echo(f"{state.vault}  attached at {state.mountpoint} for {age} (backing {state.backing})")
     click.echo(f"  process {told['pid']}, version {told['version']}")
+    if other := other_release(str(told["version"]), installed_release()):
+        click.echo(f"  {other}: it takes over when the vault is attached anew")
     outbox = told["outbox"]
     trouble = f"; FAILING: {outbox['failure']}" if outbox["failure"] else ""
     unclean = "; unclean: a sweep is due" if told["unclean"] else ""

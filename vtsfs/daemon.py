@@ -12,13 +12,13 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import trio
 
-import vtsfs
 from vtsfs import recovery
 from vtsfs.contract import messages
 from vtsfs.contract.errors import AttachError, SettingsError, StateError, VaultBusy
@@ -39,7 +39,9 @@ from vtsfs.overlay.reports import Clock, Reporter, SignalSink
 from vtsfs.runtime import clock as machine
 from vtsfs.runtime.aside import EventsAside, written_aside
 from vtsfs.runtime.files import lock_file, private_directory
+from vtsfs.runtime.late_imports import import_now, told_if_late
 from vtsfs.runtime.mount_table import layers_at
+from vtsfs.runtime.releases import running_release
 from vtsfs.runtime.sockets import unix_listener
 from vtsfs.runtime.sparing import Sparing
 from vtsfs.runtime.systemd import Notifier
@@ -114,6 +116,7 @@ def run(attachment: Attachment) -> None:
     stayed open (the mount point is then covered by a dead mount).
     """
     settings = attachment.settings
+    import_now()
     os.umask(0o022)
     try:
         settings.paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -150,10 +153,11 @@ class _Daemon:
         self._gate = encryption.build_gate(self._settings, self._encrypted_refused)
         self._overlay: Overlay | None = None
         self._sparing = Sparing()
+        self._until_the_end = ExitStack()
         self._feed = Feed(
             Desk(
                 vault=self._vault,
-                version=vtsfs.__version__,
+                version=running_release(),
                 outbox=self._outbox,
                 may_acknowledge=_trusted_users(self._settings),
                 status=self.status,
@@ -172,9 +176,10 @@ class _Daemon:
         self._prepare_outbox_directory()
         async with trio.open_nursery() as background:
             await background.start(self._outbox.run)
-            async with trio.open_nursery() as settling:
-                await self._serve(background, settling)
-            await self._end()
+            with self._until_the_end:
+                async with trio.open_nursery() as settling:
+                    await self._serve(background, settling)
+                await self._end()
             background.cancel_scope.cancel()
         if self._left_open is not None:
             raise self._left_open
@@ -217,6 +222,7 @@ class _Daemon:
         """Say that the vault is attached once the kernel has its first answer."""
         await trio.to_thread.run_sync(mounting.widen_read_ahead, self._mountpoint)
         await self._record_attached()
+        self._until_the_end.enter_context(told_if_late())
         self._attachment.notifier.ready(f"vault {self._vault} attached at {self._mountpoint}")
 
     async def _record_attached(self) -> None:
@@ -336,7 +342,7 @@ class _Daemon:
             "attached": True,
             "pid": os.getpid(),
             "since_ns": self._since_ns,
-            "version": vtsfs.__version__,
+            "version": running_release(),
             "mountpoint": str(self._mountpoint),
             "backing": str(self._attachment.backing),
             "open_tapes": [tape.to_json() for tape in tapes],

@@ -18,6 +18,7 @@ from vtsfs.contract.near_names import hint, listed
 from vtsfs.contract.settings import Settings
 from vtsfs.runtime.files import lock_holder
 from vtsfs.runtime.mount_table import DEAD, PATIENCE_S, MountProbe, is_ours, layers_at
+from vtsfs.runtime.releases import installed_release
 
 _POLL_S = 0.1
 
@@ -67,6 +68,7 @@ class VaultState:
             "mountpoint": str(self.mountpoint),
             "backing": str(self.backing),
             **(told if self.daemon is None else self.daemon),
+            "installed": installed_release(),
             "attached": self.attached,
             "silent": self.silent,
             "dead": self.dead,

@@ -24,12 +24,12 @@ from copyagent.control.protocol import (
     Retry,
     Status,
 )
-from vtsfs import __version__
 from vtsfs.contract.errors import AgentUnreachable, UsageError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.runtime.early_signals import noted
 from vtsfs.runtime.logs import configure_logging
+from vtsfs.runtime.releases import running_release
 
 #: How often ``status --watch`` looks again, in seconds.
 WATCH_S = 1.0
@@ -84,7 +84,7 @@ _ELSEWHERE = {
     default=None,
     help=f"Settings file (default: {ENVIRONMENT}, then {DEFAULT_PATH}).",
 )
-@click.version_option(__version__, prog_name="copyagent")
+@click.version_option(running_release(), prog_name="copyagent")
 @click.pass_context
 def copyagent(ctx: click.Context, config: Path | None) -> None:
     """Copy changed virtual tapes to another system, and tell how they are protected."""

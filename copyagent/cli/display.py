@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vtsfs.contract.releases import other_release
 from vtsfs.contract.units import format_count, format_duration, format_size
 
 Document = dict[str, Any]
@@ -20,6 +21,7 @@ def overview(document: Document, width: int) -> RenderableType:
     """Show a status document, *width* columns wide: pools, links, copies, what needs attention."""
     parts: list[RenderableType] = [
         Text(f"{document['system']}  {document['at']}  copyagent {document['version']}"),
+        *_releases(document),
         *_settings(document.get("settings", {})),
         *_licence(document.get("licence", {})),
         _pools(document["pools"]),
@@ -35,6 +37,24 @@ def overview(document: Document, width: int) -> RenderableType:
     elif not any(vault.get("unread_pools") for vault in document["vaults"]):
         parts.append(Text("Every known tape of the watched pools is protected.", style="green"))
     return Group(*_spaced(parts))
+
+
+def _releases(document: Document) -> list[RenderableType]:
+    """Say what runs that is not what is installed, and what it takes; usually there is nothing to say."""
+    installed = document.get("installed")
+    agent = other_release(document["version"], installed)
+    overlays = {
+        vault["vault"]: other_release(vault.get("version", ""), installed)
+        for vault in document["vaults"]
+        if vault["attached"]
+    }
+    lines = [f"{agent}: it takes over when the agent is started again"] if agent else []
+    lines += [
+        f"Overlay of {vault}: {other}: it takes over when the vault is attached anew"
+        for vault, other in overlays.items()
+        if other
+    ]
+    return [Text(line, style="yellow") for line in lines]
 
 
 def _settings(document: Document) -> list[RenderableType]:

@@ -6,7 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -20,11 +20,12 @@ from copyagent.control.client import ask
 from copyagent.control.inquiries import History
 from copyagent.control.protocol import Events, Explain, Status
 from copyagent.state.history_file import sqlite_version
-from vtsfs import __version__
 from vtsfs.contract.errors import AgentUnreachable, StateError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.redaction import redact
 from vtsfs.contract.settings import Settings
+from vtsfs.runtime.interpreter import own_command, own_environment
+from vtsfs.runtime.releases import installed_release, running_release
 
 #: How much of each list goes in.
 EXPLAINED: Final = 30
@@ -94,7 +95,8 @@ def versions() -> dict[str, Any]:
     """Return the releases of our programs and of what they stand on."""
     release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
     return {
-        "vts_autocopy": __version__,
+        "vts_autocopy": running_release(),
+        "installed": installed_release(),
         "python": sys.version,
         "executable": sys.executable,
         "libraries": {name: _version(name) for name in _LIBRARIES},
@@ -111,8 +113,8 @@ def versions() -> dict[str, Any]:
 
 def overlays(config: Path) -> str:
     """Return what ``vtsfs status --json`` prints."""
-    command = (sys.executable, "-m", "vtsfs", "--config", str(config), "status", "--json")
-    return _run(command)
+    command = own_command("vtsfs", "--config", str(config), "status", "--json")
+    return _run(command, own_environment(os.environ))
 
 
 def mounts(settings: Settings) -> str:
@@ -204,9 +206,10 @@ def _told_by(*command: str) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-def _run(command: tuple[str, ...]) -> str:
+def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     ended = subprocess.run(
         command,
+        env=environment,
         capture_output=True,
         text=True,
         errors="replace",

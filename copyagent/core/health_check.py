@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from vtsfs.contract.messages import one_line
+from vtsfs.contract.releases import other_release
 from vtsfs.contract.units import format_count, format_duration
 
 Document = Mapping[str, Any]
@@ -217,6 +218,9 @@ def _agent(status: Document) -> Iterator[Finding]:
         )
     if notify.get("trouble"):
         yield Finding(Level.WARNING, f"the notify command fails: {notify['trouble']}")
+    # Not so for overlays: theirs takes over at the next attach, which may rightly be weeks away.
+    if other := other_release(status.get("version", ""), status.get("installed")):
+        yield Finding(Level.WARNING, f"agent: {other}; it takes over when the agent is restarted")
 
 
 def _figures(status: Document, limits: Limits) -> Iterator[Figure]:

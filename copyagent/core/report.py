@@ -68,6 +68,7 @@ def status(engine: Engine, progress: Progresses, version: str, now: Moment) -> D
                 "unread_pools": [f"/{name}/{pool}" for pool in feed.unread],
                 "not_tapes": feed.ignored,
                 "not_tapes_examples": list(feed.examples),
+                "version": feed.version,
             }
             for name, feed in engine.vaults.feeds.items()
         ],

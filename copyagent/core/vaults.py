@@ -61,6 +61,8 @@ class Feed:
     unread: tuple[str, ...] = ()
     backing: str = ""
     device: str = ""
+    #: The release of its overlay.
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,12 @@ class Vaults:
         after = min(max(after, hello.floor), hello.highest)
         book.acks[hello.vault] = Acknowledged(hello.outbox_id, after)
         self.feeds[hello.vault] = Feed(
-            True, now.wall_ns, trouble="", backing=hello.backing, device=hello.device
+            True,
+            now.wall_ns,
+            trouble="",
+            backing=hello.backing,
+            device=hello.device,
+            version=hello.version,
         )
         self.cover.speaks(hello.vault)
         book.commands.append(Subscribe(hello.vault, after))

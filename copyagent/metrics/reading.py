@@ -25,8 +25,8 @@ from copyagent.metrics import catalogue
 from copyagent.metrics.exposition import Sheet
 from copyagent.runner import Runner
 from copyagent.transfer.progress import Phase
-from vtsfs import __version__
 from vtsfs.contract.messages import CATALOGUE
+from vtsfs.runtime.releases import running_release
 
 #: Pools and targets whose figures are put together at once; some milliseconds of the engine's time.
 WAYS = 25
@@ -79,7 +79,7 @@ class Reader:
 
     def _put_agent(self, sheet: Sheet) -> None:
         book = self.runner.engine.book
-        sheet.put(catalogue.BUILD, 1, __version__, platform.python_version())
+        sheet.put(catalogue.BUILD, 1, running_release(), platform.python_version())
         sheet.put(catalogue.SETTINGS, 1, book.settings.digest)
         sheet.put(catalogue.STARTED, book.counters.started_ns / _NS)
         sheet.put_histogram(catalogue.BATCHES, book.counters.batches)

@@ -190,6 +190,7 @@ OVERLAY: Final = thing(
         "attached": flag("Whether its overlay is there and answers"),
         "silent": flag("Whether its overlay is there and does not answer"),
         "dead": flag("Whether a dead overlay covers it"),
+        "installed": or_null(text("The release that is installed; null from source")),
     },
     {
         "pid": or_null(whole("The overlay's process")),

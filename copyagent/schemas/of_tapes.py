@@ -227,6 +227,7 @@ _VAULT: Final = thing(
         "unread_pools": texts("Watched pools that cannot be read"),
         "not_tapes": whole("Names in watched pools that are not tapes'"),
         "not_tapes_examples": texts("Some of them"),
+        "version": text("Its overlay's release, or empty before it has reported"),
     }
 )
 
@@ -316,6 +317,7 @@ def status(host: Schema) -> Schema:
             "targets": listed(_TARGET, "The targets"),
         },
         {
+            "installed": or_null(text("The release that is installed; null from source")),
             "settings": SETTINGS,
             "notify": or_null(NOTIFY),
             "stale": flag("True if the agent does not run, and this is its last known state"),

@@ -19,6 +19,7 @@ from vtsfs.cli import cli
 from vtsfs.contract.feed import Hello
 from vtsfs.contract.settings import Settings, parse_settings
 from vtsfs.contract.signals import Kind, Signal
+from vtsfs.runtime.late_imports import LATE_IMPORT
 from vtsfs.inquiry import ask_daemon
 
 VAULT = "VAULT00"
@@ -191,5 +192,6 @@ def attached_vault(
     try:
         vault.attach()
         yield vault
+        assert LATE_IMPORT not in vault.log
     finally:
         vault.end()

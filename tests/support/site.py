@@ -28,6 +28,7 @@ from tests.support.sshd import ADDRESS, Sshd
 from tests.support.waiting import NotInTime, wait_until
 from vtsfs.contract.errors import AgentUnreachable, RequestFailed, UsageError
 from vtsfs.contract.naming import TapeId
+from vtsfs.runtime.late_imports import LATE_IMPORT
 
 
 @dataclass
@@ -308,6 +309,14 @@ class Site:
                 self.run("vtsfs", "detach", vault)
         unmount_under(self.root)
         end_overlays(self.root)
+        if not told:
+            assert self.imported_late() == []
+
+    def imported_late(self) -> list[str]:
+        """Return what the programs' logs say of imports after the start: an upgrade could have them fail."""
+        logs = [*self.root.glob("run/vtsfs-*.log"), *self.root.glob("agent*.log")]
+        lines = [line for path in logs for line in path.read_text("utf-8", "replace").splitlines()]
+        return [line for line in lines if LATE_IMPORT in line]
 
 
 def _as_list(documents: Any) -> list[dict[str, Any]]:

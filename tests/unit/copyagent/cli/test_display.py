@@ -169,3 +169,12 @@ def test_the_last_known_state_is_read_or_not_there(tmp_path: Path) -> None:
     assert last_known(settings) is None
     settings.snapshot_path().write_text(json.dumps(STATUS))
     assert last_known(settings) == STATUS
+
+
+def test_what_runs_is_not_what_is_installed() -> None:
+    vault = STATUS["vaults"][0] | {"attached": True, "version": "0.1.0-1"}
+    document = STATUS | {"version": "0.2.0-1", "installed": "0.2.1-1", "vaults": [vault]}
+    text = shown(overview(document, 160))
+    assert "0.2.0-1 is running, 0.2.1-1 is installed: it takes over when the agent" in text
+    assert "0.1.0-1 is running, 0.2.1-1 is installed: it takes over when the vault" in text
+    assert "installed" not in shown(overview(document | {"installed": None}, 160))

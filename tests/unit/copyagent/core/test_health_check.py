@@ -131,3 +131,13 @@ def test_an_agent_that_does_not_answer_is_critical_with_what_was_known() -> None
     )
     assert not_answering("gone", None).level is Level.CRITICAL
     assert not_known("who knows").level is Level.UNKNOWN
+
+
+def test_an_agent_that_is_not_what_is_installed_is_a_warning_and_an_overlay_is_none() -> None:
+    behind = {"vault": "VAULT00", "attached": True, "covered": True, "uncovered_why": None,
+              "trouble": "", "unread_pools": [], "version": "0.2.0-1"}  # fmt: skip
+    old_overlay = status(version="0.2.1-1", installed="0.2.1-1", vaults=[behind])
+    assert judge(old_overlay, Limits()).level is Level.OK
+    old_agent = judge(status(version="0.2.0-1", installed="0.2.1-1"), Limits())
+    assert old_agent.level is Level.WARNING
+    assert "0.2.0-1 is running, 0.2.1-1 is installed" in said(old_agent)
