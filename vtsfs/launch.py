@@ -4,7 +4,6 @@ import os
 import secrets
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import click
 
 from vtsfs.contract.errors import AttachError
+from vtsfs.runtime.interpreter import own_command, own_environment
 
 #: Seconds from the start of the process until it must serve the vault.
 START_LIMIT_S = 60.0
@@ -23,7 +23,7 @@ def start_in_background(vault: str, config: Path, log: Path, options: Sequence[s
     What it has to say goes to *log*, and its last words also to standard error if it ends.
     Raises `AttachError` when it neither serves nor ends in time.
     """
-    command = [sys.executable, "-m", "vtsfs", "--config", str(config), "attach", vault]
+    command = own_command("vtsfs", "--config", str(config), "attach", vault)
     address = f"\0vtsfs-{os.getpid()}-{secrets.token_hex(8)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, log.open("ab") as sink:
         ready.bind(address)
@@ -53,11 +53,9 @@ def start_in_background(vault: str, config: Path, log: Path, options: Sequence[s
 
 
 def _environment(address: str) -> dict[str, str]:
-    """The child finds this package wherever we found it, and notifies nobody but us."""
-    package = str(Path(__file__).resolve().parent.parent)
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    """The child notifies nobody but us."""
     kept = {k: v for k, v in os.environ.items() if k not in {"WATCHDOG_USEC", "JOURNAL_STREAM"}}
-    return {**kept, "NOTIFY_SOCKET": "@" + address[1:], "PYTHONPATH": os.pathsep.join(paths)}
+    return own_environment({**kept, "NOTIFY_SOCKET": "@" + address[1:]})
 
 
 def _said_ready(ready: socket.socket) -> bool:

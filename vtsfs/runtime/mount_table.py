@@ -9,7 +9,6 @@ import errno
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,14 +22,11 @@ PATIENCE_S: Final = 3.0
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _MOUNTINFO = Path("/proc/self/mountinfo")
 
-#: Ends with the errno of a statfs, which the kernel never answers from its caches.
-_ASK = """
-import os, sys
-try:
-    os.statvfs(sys.argv[1])
-except OSError as error:
-    sys.exit(error.errno)
-"""
+#: How the C library tells each error, which is what ends a message of coreutils.
+_ERRORS: Final = {os.strerror(number): number for number in errno.errorcode}
+
+#: More than any message with the longest path.
+_WORDS: Final = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +73,40 @@ class MountProbe:
 
     A call that a frozen overlay has begun to serve cannot be ended, not even by SIGKILL, so the child
     is not waited for, and has none of our descriptors that somebody could wait for. While one hangs
-    no other is started.
+    no other is started. The child is stat(1), whose statfs the kernel never answers from its caches:
+    while a package is replaced, no program of our own version is sure to be there.
     """
 
     def __init__(self, mountpoint: Path, patience_s: float = PATIENCE_S) -> None:
         self._mountpoint = mountpoint
         self._patience_s = patience_s
         self._child: subprocess.Popen[bytes] | None = None
+        # Not a pipe: nobody has to read while the child hangs, or close it under a reader.
+        self._words = -1
 
     def ask(self) -> int | None:
         """Return the errno of a statfs there, 0 for success, None if there is no answer in time."""
-        child = self._child or subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _ASK, str(self._mountpoint)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-        )
+        child = self._child or self._start()
         self._child = child
         try:
-            answer = child.wait(self._patience_s)
+            status = child.wait(self._patience_s)
         except subprocess.TimeoutExpired:
             return None
         self._child = None
-        return answer
+        told = os.pread(self._words, _WORDS, 0)
+        self._forget()
+        return _error_in(told) if status else 0
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._words = os.memfd_create("stat")
+        return subprocess.Popen(
+            ["stat", "--file-system", "--", str(self._mountpoint)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._words,
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        )
 
     def give_up(self) -> None:
         """Leave a child that hangs to itself: it ends when the kernel lets it."""
@@ -109,6 +115,18 @@ class MountProbe:
             # Popen must not complain when it is collected.
             self._child.returncode = 0
             self._child = None
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._words >= 0:
+            os.close(self._words)
+            self._words = -1
+
+
+def _error_in(told: bytes) -> int:
+    """Return the errno that stat(1) ended for; one that nobody knows is an error all the same."""
+    cause = os.fsdecode(told).rstrip("\n").rpartition(": ")[2]
+    return _ERRORS.get(cause, errno.EIO)
 
 
 def _plain(text: str) -> str:

@@ -1,9 +1,12 @@
 """What is mounted where, and whether it answers."""
 
+import errno
 import os
+import sys
 from pathlib import Path
 
-from tests.support.scratch import scratch_directory
+import pytest
+
 from vtsfs.runtime.mount_table import DEAD, Layer, MountProbe, is_ours, layers_at, source_of
 
 TABLE = """\
@@ -48,13 +51,39 @@ def test_a_directory_answers_and_one_that_is_not_there_says_so(tmp_path: Path) -
     assert answer not in DEAD
 
 
-def test_who_asks_what_does_not_answer_is_not_held_and_asks_once() -> None:
-    with scratch_directory() as root:
-        probe = MountProbe(root, patience_s=0.0)
-        assert probe.ask() is None
-        child = probe._child
-        assert child is not None
-        probe.ask()
-        assert probe._child in {child, None}
-        probe.give_up()
-        assert probe._child is None
+def test_asking_needs_no_file_of_the_version_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an upgrade unpacks, the files of the running version are not where they were."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python3.13"))
+    assert MountProbe(tmp_path).ask() == 0
+    assert MountProbe(tmp_path / "missing").ask() == errno.ENOENT
+
+
+def test_the_answer_is_read_in_every_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANGUAGE", "de")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert MountProbe(tmp_path / "missing: File exists").ask() == errno.ENOENT
+    (tmp_path / "file").touch()
+    assert MountProbe(tmp_path / "file" / "x").ask() == errno.ENOTDIR
+
+
+def test_who_asks_what_does_not_answer_is_not_held_and_asks_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for stat(1) hangs as that does at a frozen overlay."""
+    hanging = tmp_path / "stat"
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    probe = MountProbe(tmp_path, patience_s=0.0)
+    assert probe.ask() is None
+    child = probe._child
+    assert child is not None
+    assert probe.ask() is None
+    assert probe._child is child
+    probe.give_up()
+    assert probe._child is None
+    os.waitpid(child.pid, 0)
