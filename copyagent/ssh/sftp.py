@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -24,6 +24,7 @@ from copyagent.ssh.writing import Lane
 from copyagent.transfer.target import (
     Abilities,
     CommandResult,
+    Draft,
     EntryKind,
     LinkLost,
     Space,
@@ -266,8 +267,7 @@ class SftpTarget:
     async def copy_data(
         self, source: TargetFile, start: int, length: int, into: TargetFile, at: int
     ) -> None:
-        if not isinstance(source, SftpFile) or not isinstance(into, SftpFile):
-            raise TypeError("files of another target")
+        source, into = _ours(source), _ours(into)
         doing = f"copying from {source.path} to {into.path} at the target"
         request = packets.copy_data(source.handle, start, length, into.handle, at)
         patience_s = self._ask.patience_for(length)
@@ -309,13 +309,18 @@ class SftpTarget:
         return channel
 
     async def rename(self, old: str, new: str, *, durably: Sequence[TargetFile] = ()) -> None:
-        request = packets.posix_rename(os.fsencode(old), os.fsencode(new))
-        steps = [Step(f"renaming {old} to {new}", request, packets.done, new)]
-        for directory in durably:
-            if not isinstance(directory, SftpFile):
-                raise TypeError("files of another target")
-            steps.append(directory.syncing())
-        _expect_done(await self._ask.in_order(*steps))
+        syncing = [_ours(directory).syncing() for directory in durably]
+        _expect_done(await self._ask.in_order(_renaming(old, new), *syncing))
+
+    async def put_in_place(self, drafts: Mapping[str, Draft], directory: TargetFile) -> None:
+        steps: list[Step] = []
+        for draft in drafts.values():
+            steps += _ours(draft.file).finishing(draft.content, self.max_block)
+        for name, draft in drafts.items():
+            steps.append(_renaming(draft.path, name))
+        steps.append(_ours(directory).syncing())
+        patience_s = self._ask.patience_for(sum(len(draft.content) for draft in drafts.values()))
+        _expect_done(await self._ask.in_order(*steps, patience_s=patience_s))
 
     async def remove(self, path: str) -> None:
         try:
@@ -365,6 +370,17 @@ class SftpTarget:
         if found:
             self._commands = found != _SFTP_ONLY
         return CommandResult(ended.exit_status, found.decode("utf-8", "replace"))
+
+
+def _ours(file: TargetFile) -> SftpFile:
+    if not isinstance(file, SftpFile):
+        raise TypeError("a file of another target")
+    return file
+
+
+def _renaming(old: str, new: str) -> Step:
+    request = packets.posix_rename(os.fsencode(old), os.fsencode(new))
+    return Step(f"renaming {old} to {new}", request, packets.done, new)
 
 
 def _expect_done(answers: Sequence[object]) -> None:

@@ -104,6 +104,20 @@ class SftpFile:
         await together(calls)
         self._unsynced = 0
 
+    def finishing(self, content: bytes, block: int) -> list[Step]:
+        """Write *content* in requests of at most *block* bytes, make it durable, close; likewise."""
+        doing = f"writing {self.path}"
+        writes = [
+            Step(
+                doing,
+                packets.write(self.handle, at, content[at : at + block]),
+                packets.done,
+                self.path,
+            )
+            for at in range(0, len(content), block)
+        ]
+        return [*writes, self.syncing(), self._closing(self.handle)]
+
     def _closing(self, handle: bytes) -> Step:
         return Step(f"closing {self.path}", packets.close(handle), packets.done, self.path)
 

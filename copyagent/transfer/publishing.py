@@ -86,7 +86,7 @@ class Publisher:
             await self._expect(standing)
             await self.before()
         await self._note(standing)
-        await self._announce(standing, intended, chunk_map, former, kept)
+        has_map = await self._announce(standing, intended, chunk_map, former, kept)
         try:
             await self.journal.intend(intended)
             former, directories = await self._keep(standing, former, kept)
@@ -103,7 +103,9 @@ class Publisher:
             await attempt.target.rename(stage, attempt.layout.destination, durably=directories)
             for directory in directories:
                 await directory.close()
-            published = await self._record(stage, standing, intended, chunk_map, former, kept)
+            published = await self._record(
+                stage, standing, intended, chunk_map, former, kept, has_map=has_map
+            )
         if published is None:
             raise LinkLost(f"publishing did not end within {PUBLISH_S:g} s")
         return published
@@ -189,15 +191,22 @@ class Publisher:
         chunk_map: ChunkMap,
         former: PublishedCopy | None,
         kept: Kept,
-    ) -> None:
+    ) -> bool:
         """Make durable what is about to be, here and there, unless a look forbids it.
 
-        All at once, for each takes its time; if one fails, all of it is taken back.
+        All at once, for each takes its time; if one fails, all of it is taken back. Tells whether
+        the target has the chunk map already.
         """
         target, layout = self.attempt.target, self.attempt.layout
         listed = [*([] if former is None else [former]), *kept.copies]
         data = manifest.encode(layout.tape, intended, listed)
+        there: list[bool] = []
+
+        async def look_for_map() -> None:
+            there.append(await staging.has_map(target, layout, chunk_map.root))
+
         steps: list[_Step] = [
+            look_for_map,
             partial(self._expect, standing),
             partial(self._hold, standing, intended, listed),
             partial(self.keep_map, chunk_map, listed),
@@ -208,6 +217,7 @@ class Publisher:
         except BaseException:
             await self._withdraw(None, kept)
             raise
+        return there[0]
 
     async def _hold(
         self, standing: Standing, intended: PublishedCopy, listed: list[PublishedCopy]
@@ -266,18 +276,23 @@ class Publisher:
         chunk_map: ChunkMap,
         former: PublishedCopy | None,
         kept: Kept,
+        *,
+        has_map: bool,
     ) -> Published:
         target, layout = self.attempt.target, self.attempt.layout
         found: list[tuple[TargetStamp | None, tuple[PublishedCopy, ...]]] = []
-        maps: list[TargetEntry | None] = []
+        begun: list[staging.BegunFiles | None] = []
 
         async def look() -> None:
             found.append(await kept.took_place(former, standing))
 
-        async def look_for_map() -> None:
-            maps.append(await target.lstat(layout.map(chunk_map.root)))
+        async def begin() -> None:
+            begun.append(
+                await staging.begin_record(target, layout, chunk_map.root, has_map=has_map)
+            )
 
-        steps: list[_Step] = [partial(self._expect_replaced, stage, intended), look, look_for_map]
+        # What is to be written is begun at once with the looks that say what it is.
+        steps: list[_Step] = [partial(self._expect_replaced, stage, intended), look, begin]
         await together(steps)
         stamp, listed = found[0]
         if stamp is None:
@@ -286,8 +301,7 @@ class Publisher:
         copy = replace(intended, stamp=stamp, published_ns=self.wall_ns())
         # Before the record, which is the last that knows of it: else a crash leaves a file to nobody.
         await kept.drop_surplus(len(listed))
-        there = maps[0] is not None
-        await staging.record(target, layout, copy, listed, chunk_map, has_map=there)
+        await staging.record(begun[0], layout, copy, listed, chunk_map)
         job = self.attempt.job
         formerly = [standing.ours, job.base, job.intent, *job.kept, *standing.kept]
         await kept.drop_maps([one for one in formerly if one is not None], [copy, *listed])
@@ -306,7 +320,9 @@ class Publisher:
         await self._expect(Standing(equal.stamp))
         await self.keep_map(chunk_map, list(kept))
         adopted = replace(equal, published_ns=self.wall_ns())
-        await staging.record(target, layout, adopted, kept, chunk_map)
+        has_map = await staging.has_map(target, layout, chunk_map.root)
+        begun = await staging.begin_record(target, layout, chunk_map.root, has_map=has_map)
+        await staging.record(begun, layout, adopted, kept, chunk_map)
         return Published(adopted, kept)
 
 

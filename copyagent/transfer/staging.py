@@ -1,9 +1,13 @@
 """Our staging directory at the target: made, fenced, tidied, and the small durable files in it."""
 
+import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+
+import trio
 
 from copyagent.core.copying import PublishedCopy
 from copyagent.transfer import manifest
@@ -11,6 +15,7 @@ from copyagent.transfer.chunks import ChunkMap, encode
 from copyagent.transfer.layout import Layout, parent
 from copyagent.transfer.manifest import Manifest
 from copyagent.transfer.target import (
+    Draft,
     EntryKind,
     LinkLost,
     Target,
@@ -125,24 +130,58 @@ async def write_durably(target: Target, path: str, data: bytes) -> None:
 
 async def write_all_durably(target: Target, files: Mapping[str, bytes]) -> None:
     """Write several small files of one directory, each so; *files* are contents by path."""
-    await together(partial(_replace, target, path, data) for path, data in files.items())
+    await (await begin_files(target, list(files))).finish(files)
 
 
-async def _replace(target: Target, path: str, data: bytes) -> None:
-    temporary = f"{path}.{secrets.token_hex(8)}.new"
-    directory, file = await together(
-        [partial(target.open, parent(path)), partial(target.create, temporary)]
-    )
+@dataclass(frozen=True, slots=True)
+class BegunFiles:
+    """Small files of one *directory* that are about to be written: temporary ones, by their path."""
+
+    target: Target
+    directory: TargetFile
+    temporary: Mapping[str, tuple[str, TargetFile]]
+
+    async def finish(self, contents: Mapping[str, bytes]) -> None:
+        """Write each, in the order of *contents*, and give it its name.
+
+        In one round trip: a server does one after the other, so after a crash each name stands for
+        the old or the new one, whole. After a failure it may also stand for a damaged one, which no
+        reader takes for a record. Raises `TargetError`.
+        """
+        drafts = {
+            path: Draft(self.temporary[path][1], self.temporary[path][0], data)
+            for path, data in contents.items()
+        }
+        try:
+            await self.target.put_in_place(drafts, self.directory)
+        except TargetError:
+            await self.drop()
+            raise
+        await self.directory.close()
+
+    async def drop(self) -> None:
+        """Remove what was begun, if that is quick; what stays costs some bytes and nothing else."""
+        await _remove_quickly(self.target, [path for path, _ in self.temporary.values()])
+
+
+async def _remove_quickly(target: Target, paths: Sequence[str]) -> None:
+    with trio.move_on_after(1, shield=True), contextlib.suppress(TargetError):
+        await together(partial(target.remove, path) for path in paths)
+
+
+async def begin_files(target: Target, paths: Sequence[str]) -> BegunFiles:
+    """Begin to write the files *paths* of one directory; raises `TargetError`."""
+    temporary = [f"{path}.{secrets.token_hex(8)}.new" for path in paths]
+    calls = [partial(target.open, parent(paths[0]))]
+    calls += [partial(target.create, path) for path in temporary]
     try:
-        last = max(0, len(data) - 1) // target.max_block * target.max_block
-        for at in range(0, last, target.max_block):
-            await file.write(at, data[at : at + target.max_block])
-        await file.finish(data[last:], last)
-        await target.rename(temporary, path, durably=[directory])
-        await directory.close()
-    except TargetError:
-        await target.remove(temporary)
+        directory, *files = await together(calls)
+    except BaseException:
+        await _remove_quickly(target, temporary)
         raise
+    return BegunFiles(
+        target, directory, dict(zip(paths, zip(temporary, files, strict=True), strict=True))
+    )
 
 
 async def read_record(target: Target, path: str, destination: TapeId) -> Manifest | None:
@@ -156,30 +195,56 @@ async def read_record(target: Target, path: str, destination: TapeId) -> Manifes
     return manifest.decode(destination, data)
 
 
+async def has_map(target: Target, layout: Layout, root: str) -> bool:
+    """Tell whether the chunk map of *root* lies beside the tape's records."""
+    return await target.lstat(layout.map(root)) is not None
+
+
+async def begin_record(
+    target: Target, layout: Layout, root: str, *, has_map: bool
+) -> BegunFiles | None:
+    """Begin what `record` writes: the manifest, and the map of *root* unless it is there.
+
+    None if that cannot be done, which is not unsafe.
+    """
+    try:
+        paths = [layout.manifest] if has_map else [layout.map(root), layout.manifest]
+        return await begin_files(target, paths)
+    except LinkLost:
+        raise
+    except TargetError as error:
+        _not_recorded(layout, error)
+        return None
+
+
 async def record(
-    target: Target,
+    begun: BegunFiles | None,
     layout: Layout,
     copy: PublishedCopy,
     kept: Sequence[PublishedCopy],
     chunk_map: ChunkMap,
-    *,
-    has_map: bool | None = None,
 ) -> None:
     """Write the manifest of a publication and its map, and drop its intent; no failure is unsafe.
 
-    *has_map* tells whether the map is there, None if nobody has looked. The intent that then stays
-    names the same root, and the agent has its own record.
+    *begun* is from `begin_record`. The intent that stays after a failure names the same root, and
+    the agent has its own record.
     """
+    if begun is None:
+        return
+    told = manifest.encode(layout.tape, copy, kept)
     try:
-        files = {layout.manifest: manifest.encode(layout.tape, copy, kept)}
-        path = layout.map(chunk_map.root)
-        if has_map is None:
-            has_map = await target.lstat(path) is not None
-        if not has_map:
-            files[path] = encode(chunk_map)
-        await write_all_durably(target, files)
-        await target.remove(layout.intent)
+        await begun.finish(
+            {
+                path: told if path == layout.manifest else encode(chunk_map)
+                for path in begun.temporary
+            }
+        )
+        await begun.target.remove(layout.intent)
     except LinkLost:
         raise
     except TargetError as error:
-        _log.info("the manifest of %s was not written: %s", layout.tape, error)
+        _not_recorded(layout, error)
+
+
+def _not_recorded(layout: Layout, error: TargetError) -> None:
+    _log.info("the manifest of %s was not written: %s", layout.tape, error)

@@ -5,7 +5,7 @@ what it says or raises a `TargetError`; a connection that raised `LinkLost` is o
 `tests/conformance/test_target.py` is the definition of a correct implementation.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -226,6 +226,15 @@ class TargetFile(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A small file that nobody knows yet: *file*, created at *path*, is to hold *content*."""
+
+    file: TargetFile
+    path: str
+    content: bytes
+
+
 class Target(Protocol):
     """One attempt's own conversation with a target: its server processes serve nobody else.
 
@@ -296,6 +305,15 @@ class Target(Protocol):
         """Give *old* the name *new*, in one step, replacing what had it (POSIX rename).
 
         Then make the open directories *durably* durable, without another round trip.
+        """
+
+    async def put_in_place(self, drafts: Mapping[str, Draft], directory: TargetFile) -> None:
+        """Finish *drafts* and give them the names that are their keys, without another round trip.
+
+        All are written, made durable and closed, then renamed (POSIX rename), and then the open
+        *directory* is made durable: one after the other, as the server does what it is asked.
+        Raises the first failure, which keeps nothing from being done that comes after it: a name
+        may stand for less than *content* then.
         """
 
     async def remove(self, path: str) -> None:

@@ -15,6 +15,7 @@ from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.sftp import connect
 from copyagent.transfer.target import (
     Abilities,
+    Draft,
     EntryKind,
     Target,
     TargetLacks,
@@ -219,6 +220,32 @@ async def test_rename_replaces_and_reports_what_is_missing(target: Target, place
     assert (place / "old").read_bytes() == b"new"
     with pytest.raises(TargetMissing):
         await target.rename(f"{place}/new", f"{place}/old")
+
+
+async def test_small_files_are_put_in_place_all_at_once(target: Target, place: Path) -> None:
+    (place / "one").write_bytes(b"former")
+    long = bytes(range(256)) * 1200
+    directory = await target.open(str(place))
+    drafts = {
+        f"{place}/{name}": Draft(
+            await target.create(f"{place}/{name}.new"), f"{place}/{name}.new", data
+        )
+        for name, data in (("one", b"now"), ("long", long), ("empty", b""))
+    }
+    await target.put_in_place(drafts, directory)
+    assert (place / "one").read_bytes() == b"now"
+    assert (place / "long").read_bytes() == long
+    assert (place / "empty").read_bytes() == b""
+    assert sorted(path.name for path in place.iterdir()) == ["empty", "long", "one"]
+
+
+async def test_what_cannot_be_put_in_place_is_told(target: Target, place: Path) -> None:
+    directory = await target.open(str(place))
+    file = await target.create(f"{place}/new")
+    (place / "new").unlink()
+    with pytest.raises(TargetMissing):
+        await target.put_in_place({f"{place}/name": Draft(file, f"{place}/new", b"x")}, directory)
+    assert not (place / "name").exists()
 
 
 async def test_directories_are_made_once_and_can_be_synced(target: Target, place: Path) -> None:
