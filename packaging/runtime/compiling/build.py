@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -12,14 +13,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from archive import Archive, ArchiveError
-from assembly import assemble, describe
-from sources import Choice, Component, Lock, LockError, SourceGone, parse_lock, upstream_version
-from stages import NEEDS, Surroundings, digest, runtime_key, stage_keys, tools_key
-from workshop import HERE, BuildError, Stage, Workshop, check_space, say, taken
+from compiling.archive import Archive, ArchiveError
+from compiling.assembly import assemble, describe
+from compiling.sources import (
+    Choice,
+    Component,
+    Lock,
+    LockError,
+    SourceGone,
+    parse_lock,
+    upstream_version,
+)
+from compiling.stages import NEEDS, Surroundings, digest, runtime_key, stage_keys, tools_key
+from compiling.workshop import HERE, BuildError, Stage, Workshop, check_space, say, taken
 
 SCRIPTS: Final = ("compiler", "stage")
-ASSEMBLY: Final = ("assembly.py",)
+ASSEMBLY: Final = ("compiling/assembly.py",)
 
 
 def cache_directory(environment: Mapping[str, str]) -> Path:
@@ -46,6 +55,9 @@ def main(arguments: list[str]) -> int:
     except (SourceGone, ArchiveError, BuildError) as error:
         sys.stderr.write(f"runtime: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("runtime: interrupted; what is compiled already is kept.\n")
+        return 130
     sys.stdout.write(f"{runtime}\n")
     return 0
 
@@ -90,9 +102,9 @@ def _from_sources(
     if kept.is_dir():
         say(f"{kept} is there already")
         return kept
-    with taken() as place:
-        check_space(place, cache)
-        shop = Workshop(place, cache, archive, epoch=lock.epoch)
+    with taken() as workplace:
+        check_space(workplace.place, cache)
+        shop = Workshop(workplace, cache, archive, epoch=lock.epoch)
         tools = shop.tools(surroundings.tools)
         results: dict[str, Path] = {}
         for name, needs in NEEDS.items():
@@ -122,6 +134,8 @@ def _text(name: str) -> str:
 
 
 if __name__ == "__main__":
+    # Ended like an interruption: what was begun is removed, and what runs is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     status = main(sys.argv[1:])
     if not status:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from sources import Choice, Component
-from workshop import HERE, PLACE, BuildError
+from compiling.sources import Choice, Component
+from compiling.workshop import HERE, PLACE, BuildError
 
 LIBRARY: Final = "lib/python3.13"
 

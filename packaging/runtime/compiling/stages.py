@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from sources import Choice, Component
+from compiling.sources import Choice, Component
 
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "zlib": (),

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sources import Choice, Component, Lock, Offer, choose, choose_newest
+from compiling.sources import Choice, Component, Lock, Offer, choose, choose_newest
 
 CONFIGURATION: Final = """\
 Dir::State "{state}";
@@ -39,7 +39,7 @@ class ArchiveError(RuntimeError):
     """A source could not be had, or is not what it should be; the message says what to do."""
 
 
-class _NotThere(ArchiveError):
+class NotThere(ArchiveError):
     """The archive's index lists a file that the archive does not have."""
 
 
@@ -69,27 +69,18 @@ class Archive:
     def _first_there(
         self, component: Component, choose_of: Callable[[Sequence[Offer]], Choice]
     ) -> Choice:
-        # An index may be newer than the mirror behind it: what cannot be fetched is as good as gone.
-        offers = list(self.offers(component.source))
-        missing: list[str] = []
-        while True:
-            choice = choose_of(offers)
-            try:
-                if not self._have(choice.files):
-                    self._fetch(component.source, choice)
-            except _NotThere:
-                missing.append(choice.revision)
-                offers = [offer for offer in offers if offer.revision != choice.revision]
-                if offers:
-                    continue
-                raise
-            if missing:
-                listed = (
-                    f"{self._lock.mirror} lists {component.source} {', '.join(missing)}, but does not "
-                    "have its files."
-                )
-                choice = replace(choice, warning=" ".join(filter(None, (listed, choice.warning))))
+        def fetch(choice: Choice) -> None:
+            if not self._have(choice.files):
+                self._fetch(component.source, choice)
+
+        choice, missing = first_there(self.offers(component.source), choose_of, fetch)
+        if not missing:
             return choice
+        listed = (
+            f"{self._lock.mirror} lists {component.source} {', '.join(missing)}, but does not have "
+            "its files."
+        )
+        return replace(choice, warning=" ".join(filter(None, (listed, choice.warning))))
 
     def path(self, name: str, digest: str) -> Path:
         """Say where the file with this digest is kept."""
@@ -167,13 +158,38 @@ class Archive:
         if ended.returncode:
             told = ended.stdout + ended.stderr
             last = "\n".join(told.splitlines()[-8:])
-            kind = _NotThere if re.search(r"\b404\b", told) else ArchiveError
+            kind = NotThere if re.search(r"\b404\b", told) else ArchiveError
             raise kind(
                 f"'{program} {arguments[0]}' failed against {self._lock.mirror}:\n{last}\n"
                 "See whether the mirror can be reached from here, then try again: what is fetched "
                 "already is kept."
             )
         return ended.stdout
+
+
+def first_there(
+    offers: Sequence[Offer],
+    choose_of: Callable[[Sequence[Offer]], Choice],
+    fetch: Callable[[Choice], None],
+) -> tuple[Choice, list[str]]:
+    """Choose, fetch what was chosen, and choose among the rest if it is not there.
+
+    An index may be newer than the mirror behind it: what *fetch* answers with NotThere is as good
+    as gone. Returns the choice, and the revisions that were listed in vain.
+    """
+    left = list(offers)
+    missing: list[str] = []
+    while True:
+        choice = choose_of(left)
+        try:
+            fetch(choice)
+        except NotThere:
+            missing.append(choice.revision)
+            left = [offer for offer in left if offer.revision != choice.revision]
+            if not left:
+                raise
+        else:
+            return choice, missing
 
 
 def source_lines(lock: Lock) -> Iterator[str]:

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from archive import Archive
-from sources import Choice, Component, debian_of, orig_of
-from stages import patches_to_apply
+from compiling.archive import Archive
+from compiling.sources import Choice, Component, debian_of, orig_of
+from compiling.stages import patches_to_apply
 
 PLACE: Final = Path("/var/tmp/vts-autocopy-build")  # noqa: S108 - taken with a lock, its owner checked
 NEEDED_MB: Final = 3072
-HERE: Final = Path(__file__).resolve().parent
+HERE: Final = Path(__file__).resolve().parents[1]
 
 
 class BuildError(RuntimeError):
@@ -50,19 +51,27 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def check_space(*places: Path) -> None:
+def check_space(*places: Path, needed_mb: int = NEEDED_MB) -> None:
     """Raise BuildError unless each of *places* is on a disk with room for a build."""
     for place in places:
         free = shutil.disk_usage(place).free // (1 << 20)
-        if free < NEEDED_MB:
+        if free < needed_mb:
             raise BuildError(
-                f"the disk of {place} has {free} MB free, and {NEEDED_MB} MB are needed: free some, "
+                f"the disk of {place} has {free} MB free, and {needed_mb} MB are needed: free some, "
                 "or name another cache with VTS_PACKAGES_CACHE=/path."
             )
 
 
+@dataclass(frozen=True)
+class Taken:
+    """The directory that a build has for itself, and the open descriptor that locks it."""
+
+    place: Path
+    lock: int
+
+
 @contextmanager
-def taken(place: Path = PLACE) -> Iterator[Path]:
+def taken(place: Path = PLACE) -> Iterator[Taken]:
     """Have *place* for oneself, waiting for another build to end; it is removed when it is empty.
 
     Raises BuildError if it belongs to another user.
@@ -85,7 +94,7 @@ def taken(place: Path = PLACE) -> Iterator[Path]:
             raise
         os.close(descriptor)
     try:
-        yield place
+        yield Taken(place, descriptor)
     finally:
         shutil.rmtree(place / "runtime", ignore_errors=True)
         try:
@@ -119,11 +128,21 @@ def ninja_of(tools: Path) -> Path:
 class Workshop:
     """Compiles stages at *place* and keeps their results in *cache*."""
 
-    def __init__(self, place: Path, cache: Path, archive: Archive, *, epoch: int) -> None:
-        self._root = place / "runtime"
+    def __init__(
+        self,
+        taken: Taken,
+        cache: Path,
+        archive: Archive,
+        *,
+        epoch: int,
+        recipes: Path = HERE / "recipes",
+    ) -> None:
+        self._root = taken.place / "runtime"
+        self._lock = taken.lock
         self._cache = cache
         self._archive = archive
         self._epoch = epoch
+        self._recipes = recipes
 
     def tools(self, key: str) -> Path:
         """Have compiler and builders in the cache, with their digests checked; return where."""
@@ -231,7 +250,7 @@ class Workshop:
         programs = self._root / "bin"
         programs.mkdir()
         shutil.copy(HERE / "compiler", programs / "compiler")
-        for name in ("cc", "c++", "ar", "ranlib"):
+        for name in ("cc", "ar", "ranlib"):
             (programs / name).symlink_to("compiler")
         (programs / "zig").symlink_to(tools / "ziglang")
         (programs / "ninja").symlink_to(ninja_of(tools))
@@ -246,18 +265,27 @@ class Workshop:
     def _run_recipe(self, stage: Stage) -> None:
         log = self._cache / "logs" / f"{stage.component.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        recipe = HERE / "recipes" / stage.component.name
+        recipe = self._recipes / stage.component.name
         with log.open("wb") as output:
-            ended = subprocess.run(
+            # It has the lock, too: should this process be killed, no other build begins before the
+            # recipe has come to its end.
+            process = subprocess.Popen(
                 [HERE / "stage", recipe],
                 cwd=self._root / "source",
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                check=False,
+                pass_fds=[self._lock],
+                process_group=0,
             )
-        if ended.returncode:
+            try:
+                status = process.wait()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
+        if status:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
             last = "\n".join(lines[-20:])
             raise BuildError(
@@ -267,19 +295,12 @@ class Workshop:
             )
 
     def _environment(self) -> Mapping[str, str]:
-        # Nothing of the caller's environment, lest it end up in what is compiled.
+        # Nothing of the caller's environment, lest it end up in what is compiled. What is the same
+        # for every build the script `stage` sets, whose text is part of every stage's key.
         return {
-            "PATH": f"{self._root / 'bin'}:/usr/bin:/bin",
-            "HOME": str(self._root),
-            "LC_ALL": "C",
-            "TZ": "UTC",
             "SOURCE_DATE_EPOCH": str(self._epoch),
             "ZIG_GLOBAL_CACHE_DIR": str(self._cache / "zig"),
-            "PKG_CONFIG_LIBDIR": str(self._root / "deps/lib/pkgconfig"),
-            "CC": "cc",
-            "CXX": "c++",
-            "AR": "ar",
-            "RANLIB": "ranlib",
+            "BENCH": str(self._root / "bin"),
             "DEPS": str(self._root / "deps"),
             "OUT": str(self._root / "out"),
             "LICENCES": str(self._root / "licences"),
