@@ -37,7 +37,8 @@ class Site:
 
     The times are short, so that nobody waits in real time for what a fake clock tests better. The
     programs are those in *tree*, but for those that are in others by *trees* (``vtsfs``, ``copyagent``):
-    what another release prints is not held against the schemas of this one.
+    what another release prints is not held against the schemas of this one. *python* runs them, if it is
+    another one than runs the test.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class Site:
     agent: Program | None = None
     tree: Path = TREE
     trees: dict[str, Path] = field(default_factory=dict)
+    python: str | None = None
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -135,7 +137,14 @@ class Site:
 
     def command(self, program: str, *arguments: str) -> list[str]:
         """Return the command line of *program* with this site's settings."""
-        return [sys.executable, "-m", program, "--config", str(self.config), *arguments]
+        return [
+            self.python or sys.executable,
+            "-m",
+            program,
+            "--config",
+            str(self.config),
+            *arguments,
+        ]
 
     def run(
         self, program: str, *arguments: str, deadline_s: float = 60.0
