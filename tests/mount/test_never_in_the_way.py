@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.attached_vault import POOL, VAULT, Follower, Vault, attached_vault
-from tests.support.disks import mounted_disk
+from tests.support.disks import memory_image, mounted_disk
 from tests.support.injection import delay, injected
 from tests.support.posix_case import close_dead, opened
 from tests.support.processes import ProcessId
@@ -25,10 +25,10 @@ from vtsfs.inquiry import ask_daemon
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can do that to a daemon")
 
-#: Seconds that somebody who is not concerned may be held up, on a machine that has other work too.
-NOT_HELD_UP_S = 0.8
 #: How long the slow disk takes for one write.
 SLOW_S = 1.6
+#: How long an open waits for a commit that does not come; less is not to have waited for it.
+COMMIT_S = 2.0
 
 
 def told_by(vault: Vault) -> dict[str, Any]:
@@ -99,24 +99,55 @@ def test_those_who_come_and_do_not_go_are_turned_away(vault: Vault) -> None:
 # ---- a slow disk ---------------------------------------------------------------------------------
 
 
+class Rounds:
+    """Rounds of the same actions, one after the other: when each began and when it was done."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[float, float]] = []
+
+    def add(self, begun: float) -> None:
+        self._spans.append((begun, time.monotonic()))
+
+    def went_on(self, since: float, until: float) -> bool:
+        """Tell whether several were begun and done between the two.
+
+        Whoever waits for what lasts from before *since* to after *until* does none. How long a
+        round takes is the machine's affair, which has other work too.
+        """
+        return sum(since <= begun and done <= until for begun, done in self._spans) >= 3
+
+
 @contextmanager
-def longest(*actions: Callable[[], object]) -> Iterator[list[float]]:
-    """Do the *actions* all the time while the block runs; what they took is in the list then."""
+def rounds_of(*actions: Callable[[], object]) -> Iterator[Rounds]:
+    """Do the *actions* all the time while the block runs."""
     over = threading.Event()
-    took: list[float] = []
+    rounds = Rounds()
 
     def run() -> None:
         while not over.is_set():
-            took.extend(timed(action) for action in actions)
+            begun = time.monotonic()
+            for action in actions:
+                action()
+            rounds.add(begun)
             over.wait(0.01)
 
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        yield took
+        yield rounds
     finally:
         over.set()
         thread.join()
+
+
+def goes_on_beside(slow: Callable[[], object], rounds: Rounds) -> bool:
+    """Do what the injected delay makes slow; tell whether the *rounds* went on meanwhile."""
+    begun = time.monotonic()
+    slow()
+    done = time.monotonic()
+    assert done - begun >= SLOW_S
+    # The delay began some time after the call, and ended some time before it came back.
+    return rounds.went_on(done - 0.8 * SLOW_S, done - 0.1)
 
 
 @needs_root
@@ -131,19 +162,17 @@ def test_a_slow_tape_does_not_hold_up_the_others(vault: Vault, feed: Follower) -
         with injected(vault.daemon(), slow, delay("pwrite64", seconds=SLOW_S)):
             # The first one nobody could foresee.
             os.pwrite(on_slow, b"1" * 50_000, 0)
-            with longest(
+            with rounds_of(
                 lambda: os.pwrite(on_quick, b"q" * 28_672, 0),
                 lambda: os.pread(on_quick, 4096, 50_000),
                 lambda: os.path.exists(vault.pool / f"X{next(names)}"),
                 lambda: os.statvfs(vault.mount),
-            ) as took:
-                assert timed(lambda: os.pwrite(on_slow, b"2" * 50_000, 25_000)) >= SLOW_S
+            ) as others:
+                assert goes_on_beside(lambda: os.pwrite(on_slow, b"2" * 50_000, 25_000), others)
                 # In order: the later one counts where they overlap.
                 os.pwrite(on_slow, b"3" * 1000, 40_000)
-            assert len(took) > 20
-            assert max(took) < NOT_HELD_UP_S, f"{max(took):.2f} s"
         os.fsync(on_slow)
-        assert timed(lambda: os.pwrite(on_slow, b"4", 99_999)) < NOT_HELD_UP_S
+        os.pwrite(on_slow, b"4", 99_999)
     wanted = b"1" * 25_000 + b"2" * 15_000 + b"3" * 1000 + b"2" * 34_000 + bytes(24_999) + b"4"
     assert slow.read_bytes() == wanted
     ended = feed.until(Kind.DISMOUNTED, "SLOW01")
@@ -162,13 +191,12 @@ def test_a_slow_read_does_not_hold_up_the_others(vault: Vault) -> None:
     with (
         injected(vault.daemon(), slow, delay("pread64", seconds=SLOW_S)),
         opened(vault.pool / "SLOW01", os.O_RDONLY) as on_slow,
-        longest(
+        rounds_of(
             (vault.pool / "QUICK1").read_bytes,
             lambda: os.path.exists(vault.pool / f"X{next(names)}"),
-        ) as took,
+        ) as others,
     ):
-        assert timed(lambda: os.pread(on_slow, 4096, 2 << 20)) >= SLOW_S
-    assert max(took) < NOT_HELD_UP_S, f"{max(took):.2f} s"
+        assert goes_on_beside(lambda: os.pread(on_slow, 4096, 2 << 20), others)
 
 
 @needs_root
@@ -197,7 +225,8 @@ def test_a_kill_during_a_slow_write_loses_nothing_acknowledged(vault: Vault) -> 
 @needs_root
 def test_two_hundred_opens_in_flight_and_a_stat_answers(scratch: Path) -> None:
     with (
-        mounted_disk(scratch / "disk", scratch / "state") as disk,
+        memory_image() as image,
+        mounted_disk(image, scratch / "state") as disk,
         attached_vault(scratch) as vault,
     ):
         for number in range(200):
@@ -206,8 +235,10 @@ def test_two_hundred_opens_in_flight_and_a_stat_answers(scratch: Path) -> None:
         failed: list[OSError] = []
         begun: list[float] = []
         ended: list[float] = []
+        together = threading.Barrier(200)
 
         def open_one(number: int) -> None:
+            together.wait(20)
             begun.append(time.monotonic())
             try:
                 # Of tapes that are there: the kernel makes one new file after the other.
@@ -221,10 +252,10 @@ def test_two_hundred_opens_in_flight_and_a_stat_answers(scratch: Path) -> None:
         names = iter(range(1_000_000))
         # All opens wait for a commit that does not come, until they have waited long enough.
         disk.freeze()
-        with longest(
+        with rounds_of(
             lambda: os.path.exists(vault.pool / f"Y{next(names)}"),
             (vault.pool / "OLD001").read_bytes,
-        ) as took:
+        ) as others:
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -232,7 +263,7 @@ def test_two_hundred_opens_in_flight_and_a_stat_answers(scratch: Path) -> None:
         disk.thaw()
         assert failed == []
         assert max(begun) < min(ended), "they did not wait at the same time"
-        assert max(took) < NOT_HELD_UP_S, f"{max(took):.2f} s"
+        assert others.went_on(max(begun), min(ended))
         wait_until(lambda: not told_by(vault)["outbox"]["failure"], 20, "it is well again")
 
 
@@ -242,7 +273,7 @@ def test_two_hundred_opens_in_flight_and_a_stat_answers(scratch: Path) -> None:
 @needs_root
 @pytest.mark.parametrize("how", ["frozen", "full"])
 def test_words_for_the_operator_wait_for_their_disk_alone(scratch: Path, how: str) -> None:
-    with mounted_disk(scratch / "disk", scratch / "d") as disk:
+    with memory_image() as image, mounted_disk(image, scratch / "d") as disk:
         vault = Vault(scratch)
         text = vault.config.read_text()
         for name in ("state", "run", "log"):
@@ -255,7 +286,7 @@ def test_words_for_the_operator_wait_for_their_disk_alone(scratch: Path, how: st
             # The first finds out that the outbox cannot be written, and that is to be told.
             open_for_writing(vault, "X00000")()
             for number in range(1, 20):
-                assert timed(open_for_writing(vault, f"X{number:05}")) < NOT_HELD_UP_S
+                assert timed(open_for_writing(vault, f"X{number:05}")) < COMMIT_S
             assert (vault.pool / "X00000").read_bytes() == b"x"
             (disk.thaw if how == "frozen" else disk.empty)()
             wait_until(lambda: not told_by(vault)["outbox"]["failure"], 20, "it is well again")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.attached_vault import POOL, VAULT, Vault, attached_vault
-from tests.support.disks import Disk, mounted_disk
+from tests.support.disks import Disk, memory_image, mounted_disk
 from tests.support.injection import delay, injected
 from tests.support.posix_case import fails_with, opened
 from tests.support.waiting import wait_until
@@ -22,9 +22,9 @@ from vtsfs.inquiry import ask_daemon
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can break a disk")
 
-#: Seconds within which an operation counts as not held up. The first one may find out that the
-#: disk does not answer, which takes the two seconds of its commit.
-AT_ONCE_S = 0.5
+#: Seconds within which operations count as not held up, which is less than the two seconds of one
+#: commit that does not come. The first one may find out that the disk does not answer.
+AT_ONCE_S = 1.5
 FINDING_OUT_S = 2.0 + AT_ONCE_S
 
 
@@ -56,7 +56,8 @@ TROUBLES = {
 def vault_with_disk(top: Path, outbox_failure: str = "continue") -> Iterator[tuple[Vault, Disk]]:
     """Attach a vault whose outbox has a disk of its own."""
     with (
-        mounted_disk(top / "disk", top / "state", "loop,errors=remount-ro") as disk,
+        memory_image() as image,
+        mounted_disk(image, top / "state", "loop,errors=remount-ro") as disk,
         attached_vault(top, outbox_failure=outbox_failure) as vault,
     ):
         yield vault, disk
