@@ -5,13 +5,14 @@
 #   make test [ARGS=...]   all tests, or those that ARGS (pytest arguments) select
 #   make lint              format, style, types, import contracts
 #   make bench [ONLY=overlay,transfer,ems,scale] [JSON=file] [PROFILE=1]
+#   make packages          a Debian package and an RPM of what is committed, in dist/
 #   make lock              resolves the locked versions anew
 #   make lock-sources      locks the newest sources of what packages are compiled from
 #   make clean             removes what the targets above left in this directory
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-fuse setup-bench lint test demo demo-down bench lock lock-sources clean
+.PHONY: help setup setup-fuse setup-bench lint test demo demo-down bench packages lock lock-sources clean
 
 PY := .venv/bin/python
 ARGS ?=
@@ -49,6 +50,10 @@ demo-down: setup
 
 bench: setup-bench
 	@$(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(if $(PROFILE),--profile)
+
+packages:
+	@packaging/setup/prepare --packages
+	@packaging/build
 
 lock:
 	@packaging/setup/lock

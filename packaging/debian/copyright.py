@@ -1,5 +1,93 @@
-"""placeholder"""
-import argparse, pathlib
-p = argparse.ArgumentParser()
-p.add_argument("--tree"); p.add_argument("--version"); p.add_argument("--head")
-print(pathlib.Path(p.parse_args().head).read_text())
+"""Write the Debian copyright file of the package to standard output.
+
+Every component of the tree's ``sbom.json`` gets a paragraph with the copyright lines of its licence
+texts and the texts themselves, as machine-readable copyright files have it (copyright-format 1.0).
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+#: What a licence text says of who holds the rights.
+_HOLDER = re.compile(r"^\W*((?:portions )?copyright\b.*(?:\(c\)|©|\d{4}).*)$", re.IGNORECASE)
+
+
+def holders(texts: list[str]) -> list[str]:
+    """Return the copyright lines of licence texts, each once, as they stand there."""
+    found: dict[str, None] = {}
+    for text in texts:
+        for line in text.splitlines():
+            match = _HOLDER.match(line.strip())
+            if match and "[yyyy]" not in line and "<year>" not in line and "{yyyy}" not in line:
+                found[re.sub(r"\s+", " ", match[1]).rstrip(" */")] = None
+    return list(found)
+
+
+def paragraphs(sbom: dict[str, Any], tree: Path, place: str) -> Iterator[str]:
+    """Write a paragraph for each component; *place* is where *tree* is installed, without a slash
+    before it.
+
+    Raises `ValueError` for a component without a licence or without a text of it.
+    """
+    for component in sbom["components"]:
+        name = component["name"]
+        texts = [
+            (tree / each["value"]).read_text("utf-8", errors="replace")
+            for each in component.get("properties", ())
+            if each["name"] == "vts-autocopy:licence-text"
+        ]
+        if not texts:
+            raise ValueError(f"{name} has no licence text in the list of what is bundled")
+        lines = holders(texts) or [f"the authors of {name}; see the text"]
+        yield "\n".join(
+            [
+                f"Files: {' '.join(files_of(name, tree, place))}",
+                f"Comment: {name} {component['version']}",
+                "Copyright: " + "\n ".join(lines),
+                f"License: {short_name(component, name)}",
+                folded("\n\n".join(texts)),
+            ]
+        )
+
+
+def files_of(name: str, tree: Path, place: str) -> list[str]:
+    """Return patterns for the files of *name*; what is compiled into others is known by its licence."""
+    packages = tree / "lib" / "python3.13" / "site-packages"
+    stem = name.replace("-", "_").lower()
+    found = [
+        f"{place}/lib/python3.13/site-packages/{each.name}{'/*' if each.is_dir() else ''}"
+        for each in sorted(packages.glob("*"))
+        if re.fullmatch(rf"_?{re.escape(stem)}(\.py|-.*\.dist-info)?", each.name.lower())
+    ]
+    return [*found, f"{place}/licences/{name}/*"]
+
+
+def short_name(component: dict[str, Any], name: str) -> str:
+    """Return the licence's short name, with the component's: its text need not be another's."""
+    expression = component["licenses"][0]["expression"]
+    return f"{expression.replace(' OR ', ' or ').replace(' AND ', ' and ')} ({name})"
+
+
+def folded(text: str) -> str:
+    """Write *text* as the body of a field."""
+    return "\n".join(f" {line}" if line.strip() else " ." for line in text.strip("\n").splitlines())
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tree", type=Path, required=True)
+    parser.add_argument("--version", required=True)
+    parser.add_argument("--head", type=Path, required=True, help="the paragraphs of our own")
+    given = parser.parse_args()
+    sbom = json.loads((given.tree / "sbom.json").read_text("utf-8"))
+    place = f"usr/lib/vts-autocopy/{given.version}"
+    written = [given.head.read_text("utf-8").rstrip("\n"), *paragraphs(sbom, given.tree, place)]
+    print("\n\n".join(written))
+
+
+if __name__ == "__main__":
+    main()

@@ -89,9 +89,12 @@ go_back() {
     fi
 }
 
-# A process of a version that was removed shows its paths with "(deleted)" behind them.
+# A process of a version that was removed shows its paths with "(deleted)" behind them. One that may
+# not be looked at, because it can do more than we, may use any version.
 in_use() {
-    grep -q -s -F -e "$home/$1/" -e "$home/$1~kept/" /proc/[0-9]*/maps
+    users=$(LC_ALL=C grep -l -F -e "$home/$1/" -e "$home/$1~kept/" /proc/[0-9]*/maps 2>&1 |
+        grep -v -e ': No such file or directory$' -e ': No such process$') || return 1
+    [ -n "$users" ]
 }
 
 remove_unused() {
