@@ -29,6 +29,7 @@ from vtsfs.contract.naming import TapeId
 from vtsfs.contract.settings import DEFAULT_PATH, ENVIRONMENT, Settings
 from vtsfs.runtime.early_signals import noted
 from vtsfs.runtime.logs import configure_logging
+from vtsfs.runtime.own_rights import keep_rights_from_children
 from vtsfs.runtime.releases import running_release
 
 #: How often ``status --watch`` looks again, in seconds.
@@ -70,6 +71,7 @@ _ELSEWHERE = {
     "tapes": "copyagent.cli.listings:tapes",
     "unfence": "copyagent.cli.fencing:unfence",
     "verify": "copyagent.cli.verify:verify",
+    "version": "copyagent.cli.version:version",
 }
 
 
@@ -103,6 +105,7 @@ def run(config: Path) -> None:
         from copyagent.daemon import run_agent
 
         configure_logging(sys.stderr, os.environ, quiet=("asyncssh",))
+        keep_rights_from_children()
         checked = look_at(config)
         settings = checked.sound()
         for trouble in checked.away:

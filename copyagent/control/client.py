@@ -53,7 +53,8 @@ def ask(path: Path, request: Request, *, timeout: float = TIMEOUT) -> Any:
             raise AgentUnreachable(_ENDED) from error
         except OSError as error:
             raise AgentUnreachable(
-                f"no agent answers on {path}: {error.strerror}; start it: copyagent run"
+                f"no agent answers on {path}: {error.strerror}; start it: systemctl start "
+                "copyagent (or, where no service manager does: copyagent run)"
             ) from error
     return parse_response(line)
 

@@ -180,7 +180,7 @@ def test_without_an_agent_the_last_known_state_is_shown_with_its_date(world: Wor
         for arguments in (("explain", world.name("LOOK01")), ("retry", "--failed")):
             done = world.site.run("copyagent", *arguments)
             assert (done.returncode, done.stdout) == (UNREACHABLE, "")
-            assert "copyagent run" in done.stderr
+            assert "systemctl start copyagent" in done.stderr
         (world.site.root / "state" / "status.json").unlink()
         assert world.site.run("copyagent", "status").returncode == UNREACHABLE
         (world.site.root / "state" / "status.json").write_text("not json")

@@ -191,7 +191,8 @@ def _boot(root: Path) -> Booted:
     with log:
         outer = Popen(
             [
-                "unshare",
+                # It does not outlive the tests, nor does the system outlive it.
+                *("setpriv", "--pdeathsig", "KILL", "--", "unshare"),
                 *(f"--{name}" for name in namespaces),
                 *("--fork", "--kill-child", "--", "sh", "-c", _SET_UP, "set-up", str(root)),
             ],
