@@ -29,7 +29,7 @@ from vtsfs.fuse import mounting, session
 from vtsfs.fuse.boundary import Background, UnforeseenErrors
 from vtsfs.fuse.operations import Operations
 from vtsfs.on_record import NOBODY, Actor, Change, leave_word, take_detacher
-from vtsfs.outbox.database import Mark
+from vtsfs.outbox.database import Aside, Mark
 from vtsfs.outbox.feed import Desk, Feed
 from vtsfs.outbox.outbox import Callbacks, Outbox
 from vtsfs.overlay.caller import give_up_resource_capability, keep_capabilities
@@ -381,8 +381,8 @@ class _Daemon:
         if self._sparing.is_due(cause, self._clock.mono_ns() / 1e9):
             self._events.write(messages.OUTBOX_FAILURE, vault=self._vault, cause=cause)
 
-    def _outbox_set_aside(self, path: Path) -> None:
-        cause = f"it was damaged and set aside as {path.name}; a new one was begun"
+    def _outbox_set_aside(self, aside: Aside) -> None:
+        cause = f"{aside.why} and set aside as {aside.path.name}; a new one was begun"
         self._events.write(messages.OUTBOX_FAILURE, vault=self._vault, cause=cause)
 
     def _encrypted_refused(self, refusal: encryption.Refusal) -> None:

@@ -11,6 +11,7 @@
     │   └── VaultBusy           21   somebody still has tapes open: nothing was changed
     ├── OutboxError             30   the outbox cannot be read or written
     │   └── OutboxCorrupt       31   its bytes are not what we wrote
+    │       └── OutboxNewer     31   a later release wrote it
     ├── FeedError               32   the other side of the feed does not keep to the protocol
     ├── AgentUnreachable        40   no agent answers on the control socket
     ├── Refused                 41   the agent answered: you may not do this
@@ -90,6 +91,10 @@ class OutboxCorrupt(OutboxError):
     """The outbox holds what we never wrote; *their* fault, unlike `OutboxError`'s environment."""
 
     exit_code = 31
+
+
+class OutboxNewer(OutboxCorrupt):
+    """The outbox is of a version that this release does not know: a later one was here before."""
 
 
 class FeedError(VtsError):

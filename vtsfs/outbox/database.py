@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vtsfs.contract.errors import FeedError, OutboxCorrupt, OutboxError
+from vtsfs.contract.errors import FeedError, OutboxCorrupt, OutboxError, OutboxNewer
 from vtsfs.contract.notes import (
     CompanionClosed,
     CompanionOpened,
@@ -289,7 +289,8 @@ class Database:
             raise OutboxCorrupt(f"outbox {self.path} is damaged: {found}")
         version = self._get("version")
         if version != SCHEMA_VERSION:
-            raise OutboxCorrupt(
+            kind = OutboxNewer if version > SCHEMA_VERSION else OutboxCorrupt
+            raise kind(
                 f"outbox {self.path} is of version {version}, this program knows {SCHEMA_VERSION}"
             )
 
@@ -386,31 +387,43 @@ class Database:
             self._set("sweep", 1)
 
 
-def open_or_replace(path: Path, stamp: str) -> tuple[Database, Path | None]:
-    """Open the outbox; one that is damaged is set aside under a name with *stamp*, and a new begun.
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Where an outbox lies now that could not be used, and *why* not, as the end of a sentence."""
 
-    Returns the outbox and where the damaged one lies now, if there was one. Raises `OutboxError`.
+    path: Path
+    why: str = "it was damaged"
+
+
+def open_or_replace(path: Path, stamp: str) -> tuple[Database, Aside | None]:
+    """Open the outbox; one that cannot be used is set aside under a name with *stamp*, and a new begun.
+
+    So is one of a later release: what it tells is lost to this one, as with a damaged one, and found
+    by a sweep; tapes cannot wait for the right release. Returns the outbox and what became of the
+    other, if there was one. Raises `OutboxError`.
     """
     try:
         return Database(path), None
+    except OutboxNewer:
+        aside = Aside(set_aside(path, stamp, "newer"), "it is of a later release")
     except OutboxCorrupt:
-        aside = set_aside(path, stamp)
-        return Database(path), aside
+        aside = Aside(set_aside(path, stamp))
+    return Database(path), aside
 
 
-def set_aside(path: Path, stamp: str) -> Path:
-    """Give a damaged outbox, which nobody has open, another name; return that.
+def set_aside(path: Path, stamp: str, what: str = "corrupt") -> Path:
+    """Give an outbox that cannot be used, and nobody has open, another name with *what*; return that.
 
     Raises `OutboxError`.
     """
-    aside = path.with_name(f"{path.name}.corrupt-{stamp}-{secrets.token_hex(2)}")
+    aside = path.with_name(f"{path.name}.{what}-{stamp}-{secrets.token_hex(2)}")
     try:
         for suffix in ("", "-wal", "-shm"):
             if path.with_name(path.name + suffix).exists():
                 os.rename(path.with_name(path.name + suffix), Path(f"{aside}{suffix}"))
     except OSError as error:
         raise OutboxError(
-            f"outbox {path} is damaged and cannot be set aside: {error.strerror}"
+            f"outbox {path} cannot be used and not be set aside: {error.strerror}"
         ) from error
     return aside
 

@@ -15,7 +15,7 @@ import trio
 from vtsfs.contract.errors import OutboxCorrupt, OutboxError
 from vtsfs.contract.notes import Entry
 from vtsfs.contract.signals import Signal
-from vtsfs.outbox.database import Database, Mark, Meta, open_or_replace, set_aside
+from vtsfs.outbox.database import Aside, Database, Mark, Meta, open_or_replace, set_aside
 
 _logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Callbacks:
 
     interrupted: Callable[[Sequence[Mark]], Sequence[Entry]]
     failed: Callable[[str], None]
-    set_aside: Callable[[Path], None]
+    set_aside: Callable[[Aside], None]
     stamp: Callable[[], str]
 
 
@@ -339,7 +339,7 @@ class Outbox:
                 set_aside, self._path, stamp, limiter=self._limiter
             )
             self._is_damaged = False
-            self._callbacks.set_aside(found)
+            self._callbacks.set_aside(Aside(found))
         database, aside = await trio.to_thread.run_sync(
             open_or_replace, self._path, stamp, limiter=self._limiter
         )

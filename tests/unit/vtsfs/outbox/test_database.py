@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.signal_sink import TAPE, a_signal, identity
-from vtsfs.contract.errors import OutboxCorrupt, OutboxError
+from vtsfs.contract.errors import OutboxCorrupt, OutboxError, OutboxNewer
 from vtsfs.contract.notes import CompanionClosed, CompanionOpened, TapeClosed, TapeReopened
 from vtsfs.contract.signals import Kind, Signal
 from vtsfs.outbox import database
@@ -186,9 +186,35 @@ def test_damage_is_told_apart_and_set_aside(tmp_path: Path, data: bytes) -> None
         Database(path)
     outbox, aside = open_or_replace(path, "20260101T000000Z")
     assert aside is not None
-    assert aside.read_bytes() == data
+    assert aside.path.read_bytes() == data
+    assert aside.why == "it was damaged"
     outbox.commit([MOUNTED])
     outbox.close()
+
+
+def test_one_of_a_later_release_is_set_aside_whole_and_nobody_waits_for_that_release(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "o.sqlite"
+    outbox = Database(path)
+    outbox.commit([MOUNTED])
+    former = outbox.meta()
+    outbox.close()
+    with sqlite3.connect(path) as later:
+        later.execute("UPDATE meta SET value = 2 WHERE key = 'version'")
+    later.close()
+    with pytest.raises(OutboxNewer, match=r"o\.sqlite is of version 2, this program knows 1"):
+        Database(path)
+    outbox, aside = open_or_replace(path, "20260101T000000Z")
+    assert aside is not None
+    assert aside.why == "it is of a later release"
+    assert aside.path.name.startswith("o.sqlite.newer-20260101T000000Z")
+    # Another history, so that the agent compares every tape.
+    assert outbox.meta().outbox_id != former.outbox_id
+    outbox.close()
+    with sqlite3.connect(aside.path) as kept:
+        assert kept.execute("SELECT count(*) FROM signals").fetchone() == (1,)
+    kept.close()
 
 
 def test_a_database_of_somebody_else_s_is_damage(tmp_path: Path) -> None:

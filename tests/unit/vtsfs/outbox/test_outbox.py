@@ -14,7 +14,7 @@ from tests.support.signal_sink import a_signal, identity
 from vtsfs.contract.errors import OutboxError
 from vtsfs.contract.signals import Kind, Signal
 from vtsfs.outbox import outbox as outbox_module
-from vtsfs.outbox.database import Mark, SessionMark
+from vtsfs.outbox.database import Aside, Mark, SessionMark
 from vtsfs.outbox.outbox import Callbacks, Outbox
 
 MOUNTED = a_signal(Kind.MOUNTED, "s1", before=identity(1), after=identity(1))
@@ -27,7 +27,7 @@ class Heard:
 
     marks: list[SessionMark] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    aside: list[Path] = field(default_factory=list)
+    aside: list[Aside] = field(default_factory=list)
 
     def interrupted(self, marks: Sequence[Mark]) -> list[Signal]:
         self.marks.extend(mark for mark in marks if isinstance(mark, SessionMark))
