@@ -117,6 +117,9 @@ _ALL: Final = (
     ),
     Document("tapes", "A tape at a target", of_tapes.TAPES, ("tapes",), lines=True),
     Document("verify", "What was found of a copy", of_evidence.VERIFY, ("verify",), lines=True),
+    Document(
+        "version", "The release, and what is bundled with it", of_set_up.VERSION, ("version",)
+    ),
 )  # fmt: skip
 
 DOCUMENTS: Final[Mapping[str, Document]] = {document.name: document for document in _ALL}

@@ -227,3 +227,28 @@ OVERLAY: Final = thing(
         "unforeseen_errors": {"type": "object", "description": "Errors that nobody foresaw"},
     },
 )
+
+VERSION: Final = thing(
+    {
+        "version": text("The release that runs: a package's with its revision, or the source's"),
+        "installed": or_null(text("The release that is installed by now; null from source")),
+        "python": text("The release of Python that it runs on"),
+        "directory": or_null(text("Where the package's files lie; null from source")),
+        "bundled": or_null(
+            listed(
+                thing(
+                    {
+                        "name": text("The component"),
+                        "version": or_null(text("Its release; null where nobody tells it")),
+                        "licence": text("Its licence, as an expression of SPDX"),
+                        "within": or_null(text("The component in whose binaries it lies, if any")),
+                        "url": or_null(text("Its home")),
+                        "sha256": or_null(text("The SHA-256 of the one file it was made from")),
+                        "texts": texts("Where its licence lies below the directory"),
+                    }
+                ),
+                "What is bundled, if that was asked for; empty from source",
+            )
+        ),
+    }
+)

@@ -14,6 +14,7 @@ from copyagent.cli.generations_run import generation_document
 from copyagent.cli.history import COLUMNS
 from copyagent.cli.history_verify import document as checked_document
 from copyagent.cli.verify_run import document as verify_document
+from copyagent.cli.version import describe
 from copyagent.core import drill_list, history
 from copyagent.core.audit import Audit, Flaw, Found
 from copyagent.core.chain_check import Checked
@@ -30,6 +31,7 @@ from copyagent.core.service_level import Asked, ServiceLevel
 from copyagent.core.time import Moment
 from copyagent.ems.recording import Recording
 from copyagent.ems.trial import Trial
+from copyagent.schemas.catalogue import DOCUMENTS
 from copyagent.transfer.published import Looked, Result
 from tests.support.example_settings import EXAMPLE, example_settings
 from vtsfs.contract.naming import PoolId, TapeId
@@ -149,6 +151,15 @@ def test_the_keys_of_a_report() -> None:
     text = PAGE.read_text(encoding="ascii")
     text = text[text.index(".It Ic report") : text.index(".It Ic history")]
     assert [key for key in document["total"] if key not in text] == []
+
+
+def test_the_keys_of_a_version() -> None:
+    documented = keys_between(".It Ic version", ".Ss Who may run what")
+    assert documented == set(describe(PAGE.parent, bundled=True))
+    text = PAGE.read_text(encoding="ascii")
+    text = text[text.index(".It Ic version") : text.index(".Ss Who may run what")]
+    part = DOCUMENTS["version"].schema()["properties"]["bundled"]["items"]
+    assert [key for key in part["required"] if not re.search(rf"\b{key}\b", text)] == []
 
 
 def test_the_keys_of_the_history() -> None:

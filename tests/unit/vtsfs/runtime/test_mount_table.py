@@ -80,10 +80,13 @@ def test_who_asks_what_does_not_answer_is_not_held_and_asks_once(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     probe = MountProbe(tmp_path, patience_s=0.0)
     assert probe.ask() is None
-    child = probe._child
-    assert child is not None
+    children = [probe._child]
     assert probe.ask() is None
-    assert probe._child is child
+    children.append(probe._child)
     probe.give_up()
-    assert probe._child is None
-    os.waitpid(child.pid, 0)
+    children.append(probe._child)
+    first, second, none = children
+    assert first is not None
+    assert second is first
+    assert none is None
+    os.waitpid(first.pid, 0)
