@@ -1,6 +1,7 @@
 """The first process of a machine: it mounts what every system has, and lives as long as its owner.
 
-Started by `tests.packages.machine` in namespaces of its own; argument: the root directory. It ends
+Started by `tests.packages.machine` in namespaces of its own; arguments: the root directory, the
+host's name, and PLACE=DIRECTORY for each directory that is to be found in it. It ends
 when its standard input does, and everything in its process namespace ends with it, so that nothing
 stays behind even when the tests are killed. It must be able to run with the standard library alone.
 """
@@ -13,6 +14,7 @@ import socket
 import stat
 import struct
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1  # netdevice(7)
@@ -29,7 +31,7 @@ _DEVICES = (
 )
 
 
-def main(root: Path, name: str) -> None:
+def main(root: Path, name: str, disks: Sequence[str]) -> None:
     """Set the machine up, say so, and wait for the end."""
     socket.sethostname(name)
     _loopback_up()
@@ -41,6 +43,9 @@ def main(root: Path, name: str) -> None:
     _mount("sysfs", root / "sys", "sysfs", safe | _MS_RDONLY)
     _mount("tmpfs", root / "run", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755")
     _devices(root / "dev")
+    for disk in disks:
+        place, _, directory = disk.partition("=")
+        _mount(directory, root / place.lstrip("/"), None, _MS_BIND)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel then buries orphans
     print("ready", flush=True)
     sys.stdin.buffer.read()
@@ -87,4 +92,4 @@ def _mount(
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -6,10 +6,11 @@ can share a network, as a system and its target do.
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,14 +31,23 @@ _START_S = 10.0
 class Machine:
     """The system in the directory *root*, up for the length of a ``with`` block.
 
-    With *network*, it shares that machine's network. Everything that runs in it ends with it, and
+    With *network*, it shares that machine's network; *disks* are directories of the building system
+    that are found there at other places. Everything that runs in it ends with it, and
     all its mounts are gone; only the directory stays.
     """
 
-    def __init__(self, root: Path, *, name: str = "tapesrv1", network: Self | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: str = "tapesrv1",
+        network: Self | None = None,
+        disks: Mapping[str, Path] | None = None,
+    ) -> None:
         self.root = root.resolve()
         self._name = name
         self._network = network
+        self._disks = disks or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._first = 0
 
@@ -49,8 +59,9 @@ class Machine:
         else:
             command = ["nsenter", f"--net=/proc/{self._network.first_pid}/ns/net", *command]
         command += [sys.executable, "-m", "tests.packages.first_process"]
+        disks = [f"{place}={directory}" for place, directory in self._disks.items()]
         self._process = subprocess.Popen(
-            [*command, str(self.root), self._name],
+            [*command, str(self.root), self._name, *disks],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=_TREE,
@@ -88,6 +99,11 @@ class Machine:
     def inside(self, path: str) -> Path:
         """Name a file of the machine so that it can be read from here, its mounts included."""
         return Path(f"/proc/{self._first}/root{self.root}{path}")
+
+    def put(self, file: Path, directory: str) -> str:
+        """Copy a file into a directory of the machine; return its path there."""
+        shutil.copy(file, f"{self.root}{directory}")
+        return f"{directory}/{file.name}"
 
     # ---- commands --------------------------------------------------------------------------------
 
@@ -134,7 +150,7 @@ class Machine:
 
     def end(self, pid: int, how: str = "TERM", deadline_s: float = 20.0) -> None:
         """Send a process a signal and wait until it has gone."""
-        self.run("kill", f"-{how}", str(pid))
+        self.shell(f"kill -{how} {pid}")
         wait_until(lambda: not self.is_running(pid), deadline_s, f"process {pid} ends by {how}")
 
     def _run(

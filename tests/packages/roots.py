@@ -65,10 +65,11 @@ def pristine(root: Root) -> Path:
     return directory
 
 
-def copy_of(root: Root, to: Path) -> Path:
-    """Copy the root to *to*, which must not exist, and return it."""
+def copy_of(root: Root | Path, to: Path) -> Path:
+    """Copy a root, or one in which something was installed, to *to*, which must not exist."""
+    source = pristine(root) if isinstance(root, Root) else root
     subprocess.run(
-        ["cp", "--archive", "--reflink=auto", str(pristine(root)), str(to)],
+        ["cp", "--archive", "--reflink=auto", str(source), str(to)],
         check=True,
         stdin=subprocess.DEVNULL,
     )

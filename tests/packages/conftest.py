@@ -1,0 +1,118 @@
+"""Installed systems for the tests here, which are run by `make test-packages` alone."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.packages.appliance import Appliance
+from tests.packages.built import Built, following, present
+from tests.packages.machine import Machine
+from tests.packages.receiver import Receiver
+from tests.packages.roots import APPLIANCES, RECEIVER, copy_of
+from tests.support.scratch import scratch_directory
+
+_HERE = Path(__file__).parent
+#: The current release of Debian and the one before.
+RELEASES = ("trixie", "bookworm")
+_MEMORY = Path("/dev/shm")
+#: For some roots of 300 MB and packages of 30.
+_ENOUGH = 3 << 30
+
+InstalledRoot = Callable[[str], Path]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keep out of a run that does not name this directory: it needs packages, root and minutes."""
+    asked = [
+        (config.invocation_params.dir / argument.partition("::")[0]).resolve()
+        for argument in config.args
+    ]
+    wanted = any(path == _HERE or _HERE in path.parents for path in asked)
+    return None if wanted or _HERE not in collection_path.parents else True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _as_root() -> None:
+    if os.geteuid() != 0:
+        pytest.exit("packages are installed into systems of their own: run this as root", 1)
+
+
+@pytest.fixture(scope="session")
+def package() -> Built:
+    """The packages of this tree."""
+    return present()
+
+
+@pytest.fixture(scope="session")
+def next_package() -> Built:
+    """The packages of the version after it."""
+    return following()
+
+
+@pytest.fixture(params=RELEASES)
+def release(request: pytest.FixtureRequest) -> str:
+    """Each release that is owed; a test that says ``parametrize("release", [...])`` has its own."""
+    return str(request.param)
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A directory for roots: in memory where there is room, since dpkg waits for the disk a lot."""
+    with _in_memory() as directory:
+        yield directory
+
+
+@contextmanager
+def _in_memory() -> Iterator[Path]:
+    room = shutil.disk_usage(_MEMORY).free if _MEMORY.is_dir() else 0
+    with scratch_directory(_MEMORY if room > _ENOUGH else None) as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def installed_root(package: Built) -> Iterator[InstalledRoot]:
+    """Gives, for a release, a root with the package in it, to be copied; made once."""
+    with _in_memory() as directory:
+
+        def made(release: str) -> Path:
+            root = directory / release
+            if not root.exists():
+                copy_of(APPLIANCES[release], root)
+                with Machine(root) as machine:
+                    machine.put(package.deb, "/tmp")
+                    machine.must("dpkg", "-i", f"/tmp/{package.deb.name}")
+                    machine.shell("rm /tmp/*.deb")
+            return root
+
+        yield made
+
+
+@pytest.fixture
+def bare(memory: Path, release: str) -> Iterator[Machine]:
+    """A fresh system without the package."""
+    with Machine(copy_of(APPLIANCES[release], memory / "system")) as machine:
+        yield machine
+
+
+@pytest.fixture
+def appliance(
+    scratch: Path, memory: Path, release: str, installed_root: InstalledRoot
+) -> Iterator[Appliance]:
+    """A system with the package installed and nothing configured; its tapes lie on a disk."""
+    root = copy_of(installed_root(release), memory / "system")
+    with Machine(root, disks={"/srv": scratch}) as machine:
+        yield Appliance(machine)
+
+
+@pytest.fixture
+def receiver(memory: Path, appliance: Appliance) -> Iterator[Receiver]:
+    """A receiving system on the appliance's network, in service."""
+    root = copy_of(RECEIVER, memory / "receiver")
+    with Machine(root, name="dr", network=appliance.machine) as machine:
+        receiver = Receiver(machine)
+        receiver.start()
+        yield receiver
