@@ -27,9 +27,13 @@ PROVED = (
     "sshd",
     "mandoc",
     "strace",
+    "systemd-analyze",
 )
 
-BUILDERS = ("make", "patch", "xz", "perl", "tclsh", "autoreconf", "automake", "libtoolize")
+BUILDERS = (
+    *("make", "patch", "xz", "perl", "tclsh", "autoreconf", "automake", "libtoolize"),
+    *("rpmbuild", "lintian", "shellcheck"),
+)
 
 
 class Machine:
