@@ -14,6 +14,12 @@ from vtsfs.contract.settings_algorithms import Algorithms
 from vtsfs.contract.settings_check import check_private_files, check_storage, check_users
 from vtsfs.contract.settings_file import read_text
 
+#: What is said of settings that name no vault.
+NOTHING_YET = (
+    "none is configured yet, so nothing is attached and nothing is copied; "
+    "name them in the settings (or: copyagent init), then: copyagent check"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -28,9 +34,15 @@ class Checked:
     away: tuple[str, ...] = ()
 
     def sound(self) -> Settings:
-        """Return the settings; raise `SettingsError` with every problem if there is any."""
+        """Return the settings; raise `SettingsError` with every problem if there is any.
+
+        Settings without a vault are in order, and nothing to run by: so a package brings them.
+        """
         if self.settings is None or self.problems:
             raise SettingsError("\n".join(self.problems), self.problems)
+        if not self.settings.vaults:
+            problems = behind(str(self.path), [f"vaults: {NOTHING_YET}"])
+            raise SettingsError("\n".join(problems), problems)
         return self.settings
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from copyagent.checking import Checked, look_at
+from copyagent.checking import NOTHING_YET, Checked, look_at
 from copyagent.cli.asking import as_json_option
 from copyagent.cli.console import LOOK_S, print_lines
 from copyagent.control.client import ask
@@ -50,6 +50,9 @@ def lines_of(document: dict[str, Any]) -> Iterator[str]:
         f"{count} {what[:-1] if count == 1 else what}" for what, count in document["counts"].items()
     )
     yield f"{document['file']}: in order ({counts})"
+    if not document["counts"]["vaults"]:
+        yield f"vaults: {NOTHING_YET}"
+        return
     yield _AGENT[document["agent"]]
     if document["waiting_for_restart"]:
         keys = ", ".join(document["waiting_for_restart"])

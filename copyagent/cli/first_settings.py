@@ -61,10 +61,14 @@ class FirstHost:
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """All that a first settings file is made from; *keys* is where keys and passwords are to lie."""
+    """All that a first settings file is made from.
+
+    *keys* is where keys and passwords are to lie, *pinned* where known_hosts is: there too, if None.
+    """
 
     system: str
     keys: Path
+    pinned: Path | None = None
     vaults: tuple[FirstVault, ...] = ()
     targets: tuple[FirstTarget, ...] = ()
     pools: tuple[FirstPool, ...] = ()
@@ -181,7 +185,7 @@ def _targets(first: First) -> Iterator[str]:
         yield "    # Our private key, made by keys init; without a passphrase."
         yield f"    key: {written(str(first.keys / 'id_ed25519'))}"
         yield "    # The host keys that are believed; keys init writes them after you have compared them."
-        yield f"    known_hosts: {written(str(first.keys / 'known_hosts'))}"
+        yield f"    known_hosts: {written(str((first.pinned or first.keys) / 'known_hosts'))}"
         yield "    # Where the vaults lie there."
         yield "    vaults:"
         for vault in _vaults_at(first, target.name):

@@ -34,15 +34,23 @@ from vtsfs.runtime.files import fsync_directory, write_atomic
 #: The rights of a settings file: it holds no secrets, and says where they are.
 MODE = 0o640
 
+#: What a package makes the settings file from. As long as they are equal nobody has edited it.
+EXAMPLE = Path("/usr/share/vts-autocopy/vts-autocopy.yaml")
+
+#: The user and group that a package makes.
+PACKAGED_USER = "vts-autocopy"
+
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the file goes; ``-`` is standard output."""
+    """Where the file goes; ``-`` is standard output. *packaged*: a package has laid out its directory."""
 
     path: Path
     overwrite: bool
+    mode: int = MODE
+    packaged: bool = False
 
     @property
     def printed(self) -> bool:
@@ -70,6 +78,7 @@ class Place:
 @click.option("--state", default=str(Paths().state), metavar="DIR", help="Where state is kept.")
 @click.option("--run", default=str(Paths().run), metavar="DIR", help="Where the sockets are.")
 @click.option("--log", default=str(Paths().event_log), metavar="FILE", help="The event log.")
+@click.option("--example", type=click.Path(path_type=Path), default=EXAMPLE, hidden=True)
 @click.pass_obj
 def init(
     config: Path,
@@ -88,25 +97,29 @@ def init(
     state: str,
     run: str,
     log: str,
+    example: Path,
 ) -> None:
     """Write a first settings file, with a line on each key.
 
-    What is not said by options is asked for on a terminal. Nothing is overwritten unless told so.
+    What is not said by options is asked for on a terminal. Nothing is overwritten unless told so, but
+    for what the package brought and nobody has edited.
     """
     if no_ems and hosts:
         raise UsageError("--ems names a host to listen to, and --no-ems wants none; choose one")
-    place = Place(output or config, overwrite)
+    place = _place(output or config, overwrite, example)
     _expect_room(place)
+    beside = config.parent if place.printed else place.path.absolute().parent
     first = First(
         system=system,
-        keys=config.parent if place.printed else place.path.absolute().parent,
+        keys=beside / "keys" if place.packaged else beside,
+        pinned=beside,
         vaults=tuple(map(read_vault, vaults)),
         targets=tuple(map(read_target, targets)),
         pools=tuple(map(read_pool, pools)),
         hosts=tuple(map(read_host, hosts)),
         paths=Paths(state=Path(state), run=Path(run), event_log=Path(log)),
-        user=user,
-        group=group,
+        user=user or (PACKAGED_USER if place.packaged else ""),
+        group=group or (PACKAGED_USER if place.packaged else ""),
         operators=operators,
     )
     first = _completed(first, no_ems=no_ems)
@@ -116,7 +129,7 @@ def init(
         click.echo(text, nl=False)
         return
     _write(place, text)
-    for line in _next_steps(place.path, settings):
+    for line in _next_steps(place, settings):
         click.echo(line)
 
 
@@ -175,6 +188,23 @@ def _ask_list(question: str, read: Callable[[str], _T]) -> tuple[_T, ...]:
 # ---- the file --------------------------------------------------------------------------------------
 
 
+def _place(path: Path, overwrite: bool, example: Path) -> Place:
+    """Find out how things stand there: what a package brought is as good as not there, till edited."""
+    packaged = example.is_file() and (path.parent / "keys").is_dir()
+    if packaged and is_unedited(path, example):
+        return Place(path, True, path.stat().st_mode & 0o777, packaged)
+    # The agent's user, who is not in root's group, has to be able to read it.
+    return Place(path, overwrite, 0o644 if packaged else MODE, packaged)
+
+
+def is_unedited(path: Path, example: Path) -> bool:
+    """Tell whether the file *path* still is the *example* that it was made from, byte for byte."""
+    try:
+        return not path.is_symlink() and path.read_bytes() == example.read_bytes()
+    except OSError:
+        return False
+
+
 def _expect_room(place: Place) -> None:
     """Say that a file is there before anybody has answered twenty questions."""
     if not place.printed and not place.overwrite and os.path.lexists(place.path):
@@ -193,11 +223,11 @@ def _sound(text: str) -> Settings:
 def _write(place: Place, text: str) -> None:
     try:
         if place.overwrite:
-            write_atomic(place.path, text.encode(), MODE)
+            write_atomic(place.path, text.encode(), place.mode)
             return
         fd = os.open(place.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
-            os.fchmod(fd, MODE)
+            os.fchmod(fd, place.mode)
             file.write(text)
             file.flush()
             os.fsync(fd)
@@ -210,8 +240,9 @@ def _write(place: Place, text: str) -> None:
         raise StateError(f"{place.path} cannot be written: {error.strerror}") from error
 
 
-def _next_steps(path: Path, settings: Settings) -> Iterator[str]:
+def _next_steps(place: Place, settings: Settings) -> Iterator[str]:
     """Name what is still to be made, with the commands that make it."""
+    path = place.path
     yield f"{path} is written"
     missing = [*check_users(settings), *check_storage(settings), *check_private_files(settings)]
     if missing:
@@ -220,7 +251,8 @@ def _next_steps(path: Path, settings: Settings) -> Iterator[str]:
     yield "Then, in this order:"
     if path != DEFAULT_PATH and str(path) != "-":
         yield f"  export {ENVIRONMENT}={shlex.quote(str(path.absolute()))}   # or --config each time"
-    owner = f" -o {settings.service.user}" if settings.service.user else ""
+    # In a package's directory for keys they are root's: the agent's service is handed them.
+    owner = f" -o {settings.service.user}" if settings.service.user and not place.packaged else ""
     pools = list(dict.fromkeys(entry.pool for entry in settings.autocopy))
     places = [settings.vaults[pool.vault].backing / pool.pool for pool in pools]
     places += [vault.mountpoint for vault in settings.vaults.values()]
@@ -234,8 +266,13 @@ def _next_steps(path: Path, settings: Settings) -> Iterator[str]:
     yield "  copyagent check"
     for target in settings.targets:
         yield f"  copyagent doctor {target}"
-    for vault in settings.vaults:
-        yield f"  vtsfs attach {vault}"
-    yield "  copyagent run   # in the foreground, as a service manager wants it"
+    if place.packaged and path == DEFAULT_PATH:
+        for vault in settings.vaults:
+            yield f"  systemctl enable --now vtsfs@{vault}.service"
+        yield "  systemctl enable --now copyagent.service"
+    else:
+        for vault in settings.vaults:
+            yield f"  vtsfs attach {vault}"
+        yield "  copyagent run   # in the foreground, as a service manager wants it"
     for pool in pools:
         yield f"  copyagent sync {pool}   # the tapes that were there before"

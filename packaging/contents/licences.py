@@ -29,7 +29,8 @@ def combined(found: list[str]) -> str:
 
 def main() -> None:
     """Do what the command line says."""
-    print(combined(expressions(json.loads(Path(sys.argv[1]).read_text("utf-8")))))
+    sbom = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    sys.stdout.write(f"{combined(expressions(sbom))}\n")
 
 
 if __name__ == "__main__":

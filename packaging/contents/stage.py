@@ -38,12 +38,12 @@ def read_list(text: str, values: dict[str, str]) -> list[Line]:
     Raises `ValueError` for a line that has another form, and for a name that nothing was said for.
     """
     lines = []
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
     for number, raw in enumerate(text.splitlines(), 1):
-        if not raw.strip() or raw.startswith("#"):
-            continue
-        for name, value in values.items():
-            raw = raw.replace(f"@{name}@", value)
         words = raw.split()
+        if not words or raw.startswith("#"):
+            continue
         if "@" in raw or len(words) not in {3, 4} or words[0] not in KINDS:
             raise ValueError(f"line {number} of the list of files makes no sense: {raw}")
         if (len(words) == 3) != (words[0] == "dir") or not words[2].startswith("/"):

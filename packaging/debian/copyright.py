@@ -7,6 +7,7 @@ texts and the texts themselves, as machine-readable copyright files have it (cop
 import argparse
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def main() -> None:
     sbom = json.loads((given.tree / "sbom.json").read_text("utf-8"))
     place = f"usr/lib/vts-autocopy/{given.version}"
     written = [given.head.read_text("utf-8").rstrip("\n"), *paragraphs(sbom, given.tree, place)]
-    print("\n\n".join(written))
+    sys.stdout.write("\n\n".join([*written, ""]).removesuffix("\n"))
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ def test_every_option_and_argument_of_a_command(program: str, name: str) -> None
     listed = items(section(f"{program}.8", "COMMANDS"), "Ic")
     (title,) = [title for title in listed if f"{title} ".startswith(f"{name} ")]
     params = COMMANDS[program][name].params
-    asked = [p for p in params if isinstance(p, click.Option)]
+    asked = [p for p in params if isinstance(p, click.Option) and not p.hidden]
     wanted = {name for p in asked for name in (p.opts[0], *p.secondary_opts)}
     assert options(title) == wanted
     assert options(listed[title]) <= wanted | {"--config"}
@@ -172,7 +172,7 @@ def test_every_option_and_argument_of_a_command(program: str, name: str) -> None
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_synopsis_has_every_option(program: str) -> None:
     params = [p for command in COMMANDS[program].values() for p in command.params]
-    asked = [p for p in params if isinstance(p, click.Option)]
+    asked = [p for p in params if isinstance(p, click.Option) and not p.hidden]
     wanted = {name for p in asked for name in (p.opts[0], *p.secondary_opts)}
     assert options(section(f"{program}.8", "SYNOPSIS")) == wanted | {"--config"}
 

@@ -171,13 +171,13 @@ class Sweep(Model):
 
 
 class Settings(Model):
-    """The whole file."""
+    """The whole file; without vaults, as a package brings it, there is nothing to attach or copy."""
 
     system: System
     paths: Paths = Paths()
     service: Service = Service()
     naming: Naming = Naming()
-    vaults: Annotated[dict[VaultKey, Vault], Field(min_length=1)]
+    vaults: dict[VaultKey, Vault]
     targets: dict[TargetKey, Target] = Field(default_factory=dict)
     autocopy: tuple[AutoCopy, ...] = ()
     retry: Retry = Retry()

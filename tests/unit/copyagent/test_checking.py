@@ -52,6 +52,14 @@ def test_text_files_users_and_algorithms_are_told_of_in_one_go(tmp_path: Path) -
         assert part in told
 
 
+def test_without_a_vault_it_is_in_order_and_nothing_to_run_by(tmp_path: Path) -> None:
+    file = put(tmp_path, "system: {name: TAPESRV1}\nvaults: {}\nems: {required: false}\n")
+    checked = look_at(file)
+    assert (checked.problems, checked.away) == ((), ())
+    with pytest.raises(SettingsError, match="none is configured yet"):
+        checked.sound()
+
+
 def test_a_file_that_is_none_is_told_so(tmp_path: Path) -> None:
     for text, said in (
         ("a: [", "not YAML"),

@@ -49,6 +49,37 @@ def test_a_file_that_is_there_is_left_alone_unless_told_otherwise(tmp_path: Path
     assert "TAPESRV1" in file.read_text()
 
 
+def packaged(tmp_path: Path) -> tuple[Path, Path]:
+    """Lay out what a package makes; return its settings file and the example of it."""
+    example, file = tmp_path / "example.yaml", tmp_path / "etc" / "settings.yaml"
+    (tmp_path / "etc" / "keys").mkdir(parents=True)
+    for each in (example, file):
+        each.write_text("vaults: {}\n")
+        each.chmod(0o644)
+    return file, example
+
+
+def test_what_a_package_brought_and_nobody_edited_may_go(tmp_path: Path) -> None:
+    file, example = packaged(tmp_path)
+    wanted = (*ENOUGH, "--target", "drsite=vts@dr.example.com", "--example", str(example))
+    assert init(file, *wanted).exit_code == 0
+    settings = parse_settings(file.read_text(), "settings")
+    assert (settings.service.user, settings.service.group) == ("vts-autocopy", "vts-autocopy")
+    assert settings.targets["drsite"].key == file.parent / "keys" / "id_ed25519"
+    assert settings.targets["drsite"].known_hosts == file.parent / "known_hosts"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    # It is somebody's now.
+    assert isinstance(init(file, *wanted).exception, UsageError)
+
+
+def test_what_a_package_brought_and_somebody_edited_stays(tmp_path: Path) -> None:
+    file, example = packaged(tmp_path)
+    file.write_text("vaults: {}\n# mine\n")
+    done = init(file, *ENOUGH, "--example", str(example))
+    assert isinstance(done.exception, UsageError)
+    assert file.read_text() == "vaults: {}\n# mine\n"
+
+
 def test_it_can_be_printed(tmp_path: Path) -> None:
     done = init(tmp_path / "settings.yaml", *ENOUGH, "--output", "-")
     assert "system: {name: TAPESRV1}" in done.output
