@@ -17,6 +17,9 @@ def read_pins(lock: str) -> dict[str, str]:
     return {canonicalize_name(found["name"]): found["version"] for found in _PIN.finditer(text)}
 
 
+BUNDLED = "packaging/bundle/requirements.lock"
+
+
 def wanted() -> list[tuple[str, Requirement]]:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = pyproject["dependency-groups"]
@@ -25,6 +28,7 @@ def wanted() -> list[tuple[str, Requirement]]:
     return [
         *(("requirements-dev.lock", Requirement(text)) for text in in_dev),
         *(("requirements-build.lock", Requirement(text)) for text in in_build),
+        *((BUNDLED, Requirement(text)) for text in pyproject["project"]["dependencies"]),
     ]
 
 
@@ -35,7 +39,7 @@ def test_the_lock_has_what_is_asked_for(lock: str, requirement: Requirement) -> 
     assert requirement.specifier.contains(version), f"{requirement}: run 'make lock'"
 
 
-@pytest.mark.parametrize("lock", ["requirements-build.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements-build.lock", "requirements-dev.lock", BUNDLED])
 def test_every_pin_has_hashes_and_no_index_is_named(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     entries = re.split(r"\n(?=\S)", text)
@@ -49,3 +53,10 @@ def test_both_locks_agree_on_what_both_pin() -> None:
     assert {
         name: (build[name], dev[name]) for name in build.keys() & dev if build[name] != dev[name]
     } == {}
+
+
+def test_what_is_bundled_is_what_is_tested() -> None:
+    bundled, dev = read_pins(BUNDLED), read_pins("requirements-dev.lock")
+    assert {name: (bundled[name], dev.get(name)) for name in bundled} == {
+        name: (version, version) for name, version in bundled.items()
+    }
