@@ -86,10 +86,8 @@ def shared_texts(expression: str, available: Iterable[str]) -> tuple[str, ...] |
 def take_texts(source: Path, tree: Path, name: str) -> tuple[str, ...]:
     """Copy the texts below *source* to the folder of *name*; return their places in the tree."""
     found = sorted(path for pattern in _TEXTS for path in source.glob(pattern) if path.is_file())
-    nested = source / "licenses"
-    if nested.is_dir():
-        found += sorted(path for path in nested.rglob("*") if path.is_file())
-    return tuple(_take(path, path.name, tree, name) for path in found)
+    texts = [_take(path, path.name, tree, name) for path in found]
+    return (*texts, *take_all(source / "licenses", tree, name))
 
 
 def take_all(source: Path, tree: Path, name: str) -> tuple[str, ...]:
