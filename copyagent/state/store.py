@@ -1,6 +1,6 @@
 """The agent's state in SQLite: one file, one writer, every decision durable before it is acted on.
 
-Tables (schema version 2, in ``meta``):
+Tables (schema version 2, in ``meta``; `copyagent.state.schema`):
 
 ``tapes``      one row per tape: its name and its record as JSON (`copyagent.state.encoding`)
 ``mounts``     what hosts said, one row per request and mount (`copyagent.state.mount_rows`)
@@ -18,16 +18,17 @@ Tables (schema version 2, in ``meta``):
 ``messages``   event-log messages that were decided and perhaps not written: `unwritten` hands them
                over after a crash, so a message can come twice, never not at all
 ``meta``       ``schema``: the version; ``agent``: a random name of this state; ``history``: number and
-               chain value of its newest entry; ``shelf``: what its rows mean
+               chain value of its newest entry; ``shelf``: what its rows mean; ``release``: the one
+               that opened it last
 
-A state of schema 1, whose history was not chained, is taken over when it is opened.
+A state of schema 1, whose history was not chained, is taken over when it is opened. A state of a later
+schema is refused (DESIGN.md, 19).
 
 Write-ahead log with ``synchronous=FULL``: a committed transaction survives a power cut
 (https://www.sqlite.org/pragma.html#pragma_synchronous). All methods block; the runner calls them in
 a thread, one at a time.
 """
 
-import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ from copyagent.core.quiet import Quiet, remembered
 from copyagent.core.records import TapeRecord
 from copyagent.core.shelf import Shelf
 from copyagent.core.uncovered import CoverAlarm
-from copyagent.state import encoding, history_rows, shelving
+from copyagent.state import encoding, history_rows, schema, shelving
 from copyagent.state.encoding import decode, encode
 from copyagent.state.history_rows import HistoryWanted
 from copyagent.state.last_copies import last_copies
@@ -64,32 +65,8 @@ from copyagent.state.tape_rows import CopiesFound, find_copies
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.messages import CATALOGUE
 from vtsfs.contract.naming import PoolId, TapeId
-from vtsfs.runtime.clock import wall_ns
-
-SCHEMA = 2
 
 _T = TypeVar("_T")
-
-_TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE tapes (tape TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE knowledge (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE messages (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id INTEGER NOT NULL,
-    fields TEXT NOT NULL,
-    at_ns INTEGER NOT NULL
-);
-"""
-
-# Younger than the other tables, and nothing is lost without it: no reason for another schema, which
-# the release before would refuse.
-_LATELY = (
-    "CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, entry TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS reported (number INTEGER PRIMARY KEY, at_ns INTEGER, signal TEXT)",
-    "CREATE TABLE IF NOT EXISTS mounts (kind TEXT, key TEXT, value TEXT, PRIMARY KEY (kind, key))",
-    *history_rows.TABLES,
-)
 
 
 @dataclass(slots=True)
@@ -426,49 +403,12 @@ def _open(path: Path) -> sqlite3.Connection:
         path.chmod(0o600)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
-        _prepare(database, path)
+        schema.prepare(database, path)
         shelving.prepare(database)
     except BaseException:
         database.close()
         raise
     return database
-
-
-def _prepare(database: sqlite3.Connection, path: Path) -> None:
-    """Create the tables in an empty file, or check whose they are in one that is not."""
-    if database.execute("PRAGMA quick_check").fetchone() != ("ok",):
-        raise sqlite3.DatabaseError("quick_check found damage")
-    tables = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()
-    if tables == (0,):
-        with database:
-            database.execute("BEGIN IMMEDIATE")
-            for statement in (*_TABLES.split(";"), *_LATELY):
-                database.execute(statement)
-            database.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [("schema", str(SCHEMA)), ("agent", secrets.token_hex(16))],
-            )
-        return
-    (found,) = database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    if found == "1":
-        _take_over(database)
-    elif int(found) != SCHEMA:
-        raise StateError(
-            f"the agent's state {path} is of schema {found}, this release knows {SCHEMA}; "
-            "install the release that wrote it"
-        )
-    for statement in _LATELY:
-        database.execute(statement)
-
-
-def _take_over(database: sqlite3.Connection) -> None:
-    """Make a state of schema 1 one of the present schema, at once or not at all."""
-    with database:
-        database.execute("BEGIN IMMEDIATE")
-        for statement in _LATELY:
-            database.execute(statement)
-        history_rows.chain_former(database, wall_ns())
-        database.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(SCHEMA),))
 
 
 def _known(knowledge: Mapping[str, str], name: str, adapter: TypeAdapter[_T], empty: _T) -> _T:

@@ -29,7 +29,7 @@ from copyagent.core.records import CopyRecord, Judgement, TapeRecord
 from copyagent.core.time import Moment
 from copyagent.core.uncovered import CoverAlarm
 from copyagent.core.witness import Evidence, Session, Verdict
-from copyagent.state import store as store_module
+from copyagent.state import schema
 from copyagent.state.encoding import MOUNTS, RECORD, decode, encode
 from copyagent.state.mount_rows import MountRows
 from copyagent.state.store import Changes, open_store
@@ -37,6 +37,7 @@ from vtsfs.contract import messages
 from vtsfs.contract.errors import StateError
 from vtsfs.contract.naming import TapeId
 from vtsfs.contract.signals import Access, Identity, Kind, Signal
+from vtsfs.runtime.releases import running_release
 
 TAPE = TapeId("VAULT00", "BILL", "X00001")
 IDENTITY = Identity(1, 2, 3, 4, 5)
@@ -212,9 +213,42 @@ def test_a_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
     database = sqlite3.connect(path)
     with database:
         database.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+        database.execute("UPDATE meta SET value = '9.9.0-1' WHERE key = 'release'")
     database.close()
-    with pytest.raises(StateError, match="schema 99"):
+    before = path.read_bytes()
+    with pytest.raises(StateError) as caught:
         open_store(path, "now")
+    told = str(caught.value)
+    assert f"{path} was written by release 9.9.0-1 in schema 99" in told
+    assert f"{running_release()}, knows 2 at most: nothing was changed" in told
+    assert "Install the later release again" in told
+    assert f"move the directory {tmp_path} away" in told
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM meta", "UPDATE meta SET value = 'x'"])
+def test_a_state_that_does_not_say_its_schema_is_refused_too(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "agent.sqlite"
+    store, _ = open_store(path, "now")
+    store.close()
+    database = sqlite3.connect(path)
+    with database:
+        database.execute(f"{change} WHERE key = 'schema'")
+    database.close()
+    with pytest.raises(StateError, match=r"in schema (unknown|x)"):
+        open_store(path, "now")
+
+
+def test_a_state_says_which_release_opened_it_last(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sqlite"
+    open_store(path, "now")[0].close()
+    database = sqlite3.connect(path)
+    with database:
+        database.execute("UPDATE meta SET value = '0.1.9' WHERE key = 'release'")
+    open_store(path, "now")[0].close()
+    found = database.execute("SELECT value FROM meta WHERE key = 'release'").fetchone()
+    database.close()
+    assert found == (running_release(),)
 
 
 def test_a_record_of_another_shape_is_refused_with_advice(tmp_path: Path) -> None:
@@ -240,7 +274,7 @@ def test_every_commit_survives_a_power_cut(tmp_path: Path) -> None:
     assert database.execute("PRAGMA synchronous").fetchone() == (2,)
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     store.close()
-    assert store_module.SCHEMA == 2
+    assert schema.SCHEMA == 2
 
 
 def test_what_hosts_said_comes_back_and_only_the_newest_is_kept(tmp_path: Path) -> None:
