@@ -239,19 +239,45 @@ class SftpTarget:
             files_free=found.files_available if found.files else None,
         )
 
-    async def make_directory(self, path: str, mode: int) -> None:
-        raw = os.fsencode(path)
-        doing = f"making the directory {path}"
-        made, found = await self._ask.in_order(
-            Step(doing, packets.make_directory(raw, mode), packets.done, path),
-            Step(f"looking at {path}", packets.lstat(raw), packets.attributes, path),
-        )
+    async def make_directories(
+        self,
+        paths: Sequence[str],
+        mode: int,
+        *,
+        opening: Sequence[str] = (),
+        durably: Sequence[TargetFile] = (),
+    ) -> list[TargetFile]:
+        steps: list[Step] = []
+        for path in paths:
+            raw = os.fsencode(path)
+            request = packets.make_directory(raw, mode)
+            steps.append(Step(f"making the directory {path}", request, packets.done, path))
+            looking = packets.lstat(raw)
+            steps.append(Step(f"looking at {path}", looking, packets.attributes, path))
+        for path in opening:
+            request = packets.open_file(os.fsencode(path), packets.OPEN_READ, 0)
+            steps.append(Step(f"opening {path}", request, packets.handle, path))
+        steps += [_ours(directory).syncing() for directory in durably]
+        answers = await self._ask.in_order(*steps)
+        for path in paths:
+            made, found, *answers = answers
+            await self._expect_made(path, mode, made, found)
+        _expect_done(answers)
+        handles = [handle for handle in answers if isinstance(handle, bytes)]
+        return [
+            self._file(path, handle, writable=False)
+            for path, handle in zip(opening, handles, strict=True)
+        ]
+
+    async def _expect_made(self, path: str, mode: int, made: object, found: object) -> None:
+        """Take a directory that is there, and see to the mode of one that was made: by a umask."""
         entry = entry_of(found) if isinstance(found, packets.Attributes) else None
         if isinstance(made, TargetError):
             if entry is None or entry.kind is not EntryKind.DIRECTORY:
                 raise made
         elif entry is None or entry.mode != mode:
-            await self._ask(doing, packets.set_mode(raw, mode), packets.done, near=path)
+            request = packets.set_mode(os.fsencode(path), mode)
+            await self._ask(f"making the directory {path}", request, packets.done, near=path)
 
     async def create(self, path: str) -> SftpFile:
         flags = packets.OPEN_READ | packets.OPEN_WRITE | packets.OPEN_NEW
@@ -281,8 +307,10 @@ class SftpTarget:
     async def _open(self, doing: str, path: str, flags: int) -> SftpFile:
         request = packets.open_file(os.fsencode(path), flags, 0o600)
         handle = await self._ask(doing, request, packets.handle, near=path)
-        lane = partial(self._lane, path)
-        return SftpFile(self._ask, path, handle, lane, writable=bool(flags & packets.OPEN_WRITE))
+        return self._file(path, handle, writable=bool(flags & packets.OPEN_WRITE))
+
+    def _file(self, path: str, handle: bytes, *, writable: bool) -> SftpFile:
+        return SftpFile(self._ask, path, handle, partial(self._lane, path), writable=writable)
 
     async def _lane(self, path: str) -> Lane | None:
         """Open a file that we write once more, over a channel of its own; None if that is refused.
@@ -335,6 +363,13 @@ class SftpTarget:
             await self._ask(f"removing {path}", request, packets.done, near=path)
         except TargetMissing:
             pass
+
+    async def warm_up(self) -> None:
+        if self._commands is not False:
+            await in_asyncio(self._begin_shell)
+
+    async def _begin_shell(self) -> None:
+        shell_of(self._connection).begin_soon()
 
     async def run(self, command: str, patience_s: float) -> CommandResult | None:
         ended: CommandResult | None = None

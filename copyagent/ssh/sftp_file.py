@@ -1,13 +1,15 @@
 """A file at the target, opened over SFTP."""
 
+import os
 import stat
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from copyagent.ssh import sftp_packets as packets
 from copyagent.ssh.asking import Asker, Step
+from copyagent.ssh.sftp_names import entry_of
 from copyagent.ssh.writing import Lane, Lanes, Writing
-from copyagent.transfer.target import TargetError
+from copyagent.transfer.target import TargetEntry, TargetError
 from copyagent.transfer.together import together
 
 
@@ -81,8 +83,10 @@ class SftpFile:
 
     async def finish(
         self, content: bytes = b"", at: int = 0, *, attributes: tuple[int, int, int] | None = None
-    ) -> None:
-        steps = [self.syncing(), self._closing(self.handle)]
+    ) -> TargetEntry | None:
+        raw = os.fsencode(self.path)
+        looking = Step(f"looking at {self.path}", packets.lstat(raw), packets.attributes, self.path)
+        steps = [self.syncing(), self._closing(self.handle), looking]
         if attributes is not None:
             mode, atime, mtime = attributes
             times = _seconds(atime), _seconds(mtime)
@@ -94,15 +98,21 @@ class SftpFile:
             steps.insert(0, Step(f"writing {self.path}", request, packets.done, self.path))
         patience_s = self._ask.patience_for(self._unsynced + len(content))
 
+        seen: list[TargetEntry] = []
+
         async def here() -> None:
-            for found in await self._ask.in_order(*steps, patience_s=patience_s):
+            *done, looked = await self._ask.in_order(*steps, patience_s=patience_s)
+            for found in done:
                 if isinstance(found, TargetError):
                     raise found
+            if isinstance(looked, packets.Attributes):
+                seen.append(entry_of(looked))
 
         calls: list[Callable[[], Awaitable[None]]] = [here]
         calls += [partial(self._close, lane) for lane in self._lanes.each[1:]]
         await together(calls)
         self._unsynced = 0
+        return seen[0] if seen else None
 
     def finishing(self, content: bytes, block: int) -> list[Step]:
         """Write *content* in requests of at most *block* bytes, make it durable, close; likewise."""

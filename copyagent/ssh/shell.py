@@ -23,8 +23,15 @@ class Shell:
     def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
         self._connection = connection
         self._process: asyncssh.SSHClientProcess[bytes] | None = None
+        self._beginning: asyncio.Task[None] | None = None
         self._usable = True
         self._busy = False
+
+    def begin_soon(self) -> None:
+        """Start it without waiting: where one does not come about, `run` finds out."""
+        if self._usable and self._beginning is None:
+            self._beginning = asyncio.get_running_loop().create_task(self._begin())
+            self._beginning.add_done_callback(_look_at)
 
     async def run(self, command: bytes) -> tuple[int, bytes] | None:
         """Run *command*; return its status and what it wrote to its standard output.
@@ -32,14 +39,15 @@ class Shell:
         None if it has to be asked for otherwise: there is no shell, it ended, or it is at work.
         Cancelling ends the shell, and with it the connection's channel that it had.
         """
-        if not self._usable or self._busy:
+        self.begin_soon()
+        if not self._usable or self._busy or self._beginning is None:
             return None
         self._busy, answer = True, None
         try:
-            if self._process is None:
-                async with asyncio.timeout(_BEGIN_S):
-                    self._process = await self._begin()
-            answer = await _ask(self._process, command)
+            async with asyncio.timeout(_BEGIN_S):
+                await self._beginning
+            if self._process is not None:
+                answer = await _ask(self._process, command)
         except (TimeoutError, EOFError, ValueError, OSError, asyncssh.Error):
             # The command is asked for once more by itself: that tells what is the matter.
             pass
@@ -49,20 +57,26 @@ class Shell:
                 self.close()
         return answer
 
-    async def _begin(self) -> asyncssh.SSHClientProcess[bytes]:
-        process = await self._connection.create_process(
+    async def _begin(self) -> None:
+        self._process = await self._connection.create_process(
             b"exec sh", encoding=None, stderr=asyncssh.DEVNULL
         )
-        self._process = process
-        await _ask(process, b":")
-        return process
+        await _ask(self._process, b":")
 
     def close(self) -> None:
         """End it for good."""
         self._usable = False
+        if self._beginning is not None:
+            self._beginning.cancel()
         if self._process is not None:
             with contextlib.suppress(OSError, asyncssh.Error):
                 self._process.close()
+
+
+def _look_at(beginning: asyncio.Task[None]) -> None:
+    """Keep the loop from complaining about a failure that nobody asked for."""
+    if not beginning.cancelled():
+        beginning.exception()
 
 
 async def _ask(process: asyncssh.SSHClientProcess[bytes], command: bytes) -> tuple[int, bytes]:

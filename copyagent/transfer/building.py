@@ -23,9 +23,10 @@ from copyagent.transfer.plan import Plan
 from copyagent.transfer.planning import plan
 from copyagent.transfer.progress import Phase
 from copyagent.transfer.resuming import EVERY_BYTES, Found, Keeper, StageNote
+from copyagent.transfer.staging import Ground
 from copyagent.transfer.standing import Standing
 from copyagent.transfer.streams import Sending, send
-from copyagent.transfer.target import TargetError, TargetFile
+from copyagent.transfer.target import Space, TargetEntry, TargetError, TargetFile
 from copyagent.transfer.together import together
 from vtsfs.contract.errors import VtsError
 from vtsfs.contract.extents import ExtentSet
@@ -67,11 +68,17 @@ class Built:
 
 
 async def build(
-    attempt: Attempt, standing: Standing, decided: Plan, found: Found | None, kept: Kept
+    attempt: Attempt,
+    standing: Standing,
+    decided: Plan,
+    found: Found | None,
+    kept: Kept,
+    ground: Ground,
 ) -> Built:
     """Build a stage as *decided* (for an empty one); use what *found* has of it already.
 
     If that fails, what may be of use to the next attempt stays. One of *kept* may become the stage.
+    When this returns, *ground* is settled.
     """
     brought = None
     if found is None:
@@ -80,13 +87,13 @@ async def build(
         stage = await _brought(attempt, brought[0])
     else:
         # What is written in place takes no room that it has not got.
-        await _expect_room(attempt, decided, found, kept)
+        await _expect_room(attempt, decided, found, kept, ground.space)
         stage = await _begin(attempt, standing, decided, found)
     try:
         fitted = await _fitted(attempt, standing, decided, found, stage)
         if brought is not None:
             fitted = brought[1]
-        chunk_map = await _fill(attempt, fitted, found, stage)
+        chunk_map = await _fill(attempt, fitted, found, stage, ground)
         copy = await _finish(attempt, stage, chunk_map)
     except BaseException as error:
         await abandon(attempt, stage, error)
@@ -94,12 +101,14 @@ async def build(
     return Built(stage, copy, chunk_map, fitted.way)
 
 
-async def _expect_room(attempt: Attempt, decided: Plan, found: Found | None, kept: Kept) -> None:
+async def _expect_room(
+    attempt: Attempt, decided: Plan, found: Found | None, kept: Kept, measured: Space | None
+) -> None:
     """See to it that the whole will fit before anything is sent; former generations give way."""
     need = decided.send.total() + decided.keep.total()
     if found is not None:
         need = max(0, need - found.durable.total())
-    await guards.expect_room(attempt, need, kept.make_room)
+    await guards.expect_room(attempt, need, kept.make_room, measured)
 
 
 async def abandon(attempt: Attempt, stage: Stage, error: BaseException) -> None:
@@ -156,7 +165,9 @@ async def _fitted(
     return await plan(attempt, standing.ours, base, durable=durable, in_place=stage.over)
 
 
-async def _fill(attempt: Attempt, decided: Plan, found: Found | None, stage: Stage) -> ChunkMap:
+async def _fill(
+    attempt: Attempt, decided: Plan, found: Found | None, stage: Stage, ground: Ground
+) -> ChunkMap:
     """Bring everything that is missing into the stage; return the map of the source."""
     builder = MapBuilder(decided.size, decided.known)
     if stage.over and not stage.continued:
@@ -167,10 +178,8 @@ async def _fill(attempt: Attempt, decided: Plan, found: Found | None, stage: Sta
         partial(_send, attempt, stage, decided.send, decided.unread, builder, report),
         partial(_take, attempt, stage, attempt.layout.destination, decided.keep),
         partial(_resume, attempt, stage, decided.resume, found),
+        partial(_settle, ground),
     ]
-    if decided.send.total() >= EVERY_BYTES:
-        # The shell that commands are given to starts meanwhile, not when the copy waits for it.
-        steps.append(partial(_warm_up, attempt, stage))
 
     async def transfer() -> None:
         try:
@@ -226,8 +235,9 @@ async def _resume(
     return await _take(attempt, stage, found.path, wanted)
 
 
-async def _warm_up(attempt: Attempt, stage: Stage) -> ExtentSet:
-    await attempt.stamp(stage.path)
+async def _settle(ground: Ground) -> ExtentSet:
+    """Nothing but the publication, which comes later, needs the pool's name to be durable."""
+    await ground.settle()
     return ranges.exact()
 
 
@@ -238,16 +248,16 @@ async def _finish(attempt: Attempt, stage: Stage, chunk_map: ChunkMap) -> Publis
     """
     size = chunk_map.size
     resumed = ranges.exact([(0, size)]) if stage.continued else stage.resumed
-    await _close(attempt, stage, size)
+    closed = await _close(attempt, stage, size)
     checked = await verification.check(
-        attempt, stage.path, chunk_map, stage.written, True, resumed=resumed
+        attempt, stage.path, chunk_map, stage.written, True, resumed=resumed, closed=closed
     )
     for _ in range(HEALINGS):
         if not checked.wrong:
             break
-        await _heal(attempt, stage, checked.wrong, size)
+        closed = await _heal(attempt, stage, checked.wrong, size)
         checked = await verification.check(
-            attempt, stage.path, chunk_map, stage.written, True, resumed=resumed
+            attempt, stage.path, chunk_map, stage.written, True, resumed=resumed, closed=closed
         )
     if checked.wrong:
         raise _not_what_was_sent(checked.wrong, size)
@@ -263,17 +273,21 @@ async def _finish(attempt: Attempt, stage: Stage, chunk_map: ChunkMap) -> Publis
     )
 
 
-async def _close(attempt: Attempt, stage: Stage, size: int) -> None:
-    """Bring the stage to stable storage; the attributes come after the last write."""
+async def _close(attempt: Attempt, stage: Stage, size: int) -> TargetEntry | None:
+    """Bring the stage to stable storage; the attributes come after the last write.
+
+    Return what stands under its name then.
+    """
     if not stage.written.covers(size - 1, size):
         await stage.file.set_size(size)
     source = attempt.source
-    await stage.file.finish(attributes=(source.mode, source.atime, source.mtime))
+    seen = await stage.file.finish(attributes=(source.mode, source.atime, source.mtime))
     if stage.sent >= EVERY_BYTES or stage.keeper.noted:
         await stage.keeper.closed(size)
+    return seen
 
 
-async def _heal(attempt: Attempt, stage: Stage, wrong: ExtentSet, size: int) -> None:
+async def _heal(attempt: Attempt, stage: Stage, wrong: ExtentSet, size: int) -> TargetEntry | None:
     """Send again what did not arrive, or was damaged since."""
     _log.warning(
         "%s: %d bytes of %s are not what they should be, and are sent again",
@@ -284,7 +298,7 @@ async def _heal(attempt: Attempt, stage: Stage, wrong: ExtentSet, size: int) -> 
     stage.over = True  # zeros have to be written as well
     report = attempt.reporter(Phase.SENDING, wrong.total())
     await _send(attempt, stage, wrong, ranges.exact(), MapBuilder(size), report)
-    await _close(attempt, stage, size)
+    return await _close(attempt, stage, size)
 
 
 def _not_what_was_sent(wrong: ExtentSet, size: int) -> Ended:

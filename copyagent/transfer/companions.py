@@ -19,7 +19,7 @@ from copyagent.transfer.attempt import Attempt, Ended
 from copyagent.transfer.converging import converge
 from copyagent.transfer.progress import CopyProgress
 from copyagent.transfer.publishing import Publisher
-from copyagent.transfer.resuming import collect
+from copyagent.transfer.resuming import collect, list_staging
 from copyagent.transfer.source import (
     SourceDiffers,
     SourceMissing,
@@ -85,7 +85,7 @@ class Companions:
             source.check()
             await trio.to_thread.run_sync(source.make_durable)
             attempt = await self._attempt(tape, source)
-            found = await collect(attempt)
+            found = await collect(attempt, await list_staging(attempt))
             publisher = Publisher(attempt, _Unrecorded(), self.permit, self.wall_ns)
             await converge(attempt, publisher, await judge(attempt), found)
 

@@ -69,8 +69,10 @@ async def _converge(
     if wish is not None and wish.errand is Errand.ADOPT:
         raise Ended(not_equal(attempt, "an older generation", standing.stamp))
     kept = Kept.begin(attempt, standing)
-    await _prepare(attempt)
-    built = await build(attempt, standing, decided, found, kept)
+    target, layout, mode = attempt.target, attempt.layout, attempt.source.pool_mode
+    known = attempt.job.base is not None
+    ground = await staging.prepare_pool(target, layout, mode, known=known)
+    built = await build(attempt, standing, decided, found, kept, ground)
     published = await _publish(attempt, publisher, standing, built, kept)
     await drop(attempt, found, besides=built.stage.path)
     return Converged(published, built.way, built.stage.sent, built.stage.resumed.total())
@@ -103,14 +105,6 @@ async def _recorded(
         await publisher.keep_map(chunk_map, list(standing.kept))
         return Converged(Published(same, standing.kept), "equal", 0)
     return Converged(await publisher.adopt(same, chunk_map, standing.kept), "equal", 0)
-
-
-async def _prepare(attempt: Attempt) -> None:
-    """See to the pool's directory before anything is sent."""
-    target, layout = attempt.target, attempt.layout
-    made = await staging.ensure_pool(target, layout, attempt.source.pool_mode)
-    if not made and attempt.job.base is None:
-        await staging.sync(target, layout.vault)
 
 
 async def _publish(

@@ -6,6 +6,7 @@ world does ends in a `CopyOutcome`; what is raised besides cancellation is a bug
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import trio
 
@@ -27,7 +28,7 @@ from copyagent.transfer.companions import Companions
 from copyagent.transfer.converging import converge
 from copyagent.transfer.progress import CopyProgress, Phase
 from copyagent.transfer.publishing import CopyJournal, Publisher
-from copyagent.transfer.resuming import collect
+from copyagent.transfer.resuming import Listing, collect, list_staging
 from copyagent.transfer.rolling_back import roll_back
 from copyagent.transfer.source import (
     SourceDiffers,
@@ -116,8 +117,8 @@ async def _attempt(
         progress(CopyProgress(job.tape, job.target, Phase.CONNECTING))
         async with connect() as target:
             attempt = Attempt(job, route, source, target, progress)
-            await guards.before_copy(attempt)
-            found = await collect(attempt)
+            await target.warm_up()
+            found = await collect(attempt, await _guarded(attempt))
             companions = Companions(attempt, permit, wall_ns)
             publisher = Publisher(attempt, journal, permit, wall_ns, companions.publish)
             standing = await judge(attempt)
@@ -127,6 +128,28 @@ async def _attempt(
             # Where nothing of the tape had to be published, they have not been yet.
             await companions.publish()
     return converged.done(source.identity.size, trio.current_time() - started)
+
+
+async def _guarded(attempt: Attempt) -> Listing:
+    """Return what lies in our staging directory if nothing there forbids to go on.
+
+    That is asked for at once with the guards, which go first if either fails.
+    """
+    listed: list[Listing] = []
+    failed: list[TargetError] = []
+
+    async def look() -> None:
+        try:
+            listed.append(await list_staging(attempt))
+        except LinkLost:
+            raise
+        except TargetError as error:
+            failed.append(error)
+
+    await guards.all_of(partial(guards.before_copy, attempt), look)
+    if failed:
+        raise failed[0]
+    return listed[0]
 
 
 def _check_source(source: SourceTape, job: CopyJob) -> None:

@@ -207,7 +207,7 @@ class Examination:
         for path in (layout.staging_root, layout.directory):
             if await self.target.lstat(path) is None:
                 self._directories.append(path)
-                await self.target.make_directory(path, 0o700)
+                await self.target.make_directories([path], 0o700)
 
     async def _remove_leftovers(self, layout: Layout) -> None:
         """An examination that was killed could not tidy up."""

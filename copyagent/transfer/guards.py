@@ -16,12 +16,13 @@ from copyagent.core.copying import CopyHeld, CopyWaits, Errand, HoldReason, Wait
 from copyagent.transfer import staging
 from copyagent.transfer.agent_mark import MAX_BYTES, AgentMark
 from copyagent.transfer.attempt import Attempt, Ended
-from copyagent.transfer.layout import Layout
+from copyagent.transfer.layout import SENTINEL, Layout
 from copyagent.transfer.relocation import relocate
 from copyagent.transfer.target import (
     EntryKind,
     Space,
     Target,
+    TargetEntry,
     TargetFull,
     TargetLacks,
     TargetMissing,
@@ -36,16 +37,23 @@ from vtsfs.contract.units import format_size
 async def before_copy(attempt: Attempt) -> None:
     """Return if nothing at the target forbids to go on; else end the attempt.
 
-    Costs two round trips, and a dozen more once a minute: see `Premises`. On a fenced target nothing
+    Costs two round trips, and some more once a minute: see `Premises`. On a fenced target nothing
     is written. Afterwards our directories are there.
     """
-    await check_fence(attempt.target, attempt.layout)
+    layout, premises = attempt.layout, attempt.route.premises
+    seen: dict[str, TargetEntry | None] = {}
+
+    async def survey() -> None:
+        if not premises.are_sound(layout.directory, layout.pool):
+            seen.update(await staging.survey(attempt.target, layout))
+
+    await all_of(partial(check_fence, attempt.target, layout), survey)
     taken: list[str] = []
 
     async def look_elsewhere() -> None:
         taken.extend(await _taken(attempt))
 
-    await all_of(partial(inspect, attempt), look_elsewhere)
+    await all_of(partial(inspect, attempt, seen), look_elsewhere)
     if not taken:
         return
     wish = attempt.job.wish
@@ -97,16 +105,19 @@ def _expect_no_fence(fences: tuple[str, ...], there: list[bool]) -> None:
 
 
 async def expect_room(
-    attempt: Attempt, need: int, drop: Callable[[int], Awaitable[None]] | None = None
+    attempt: Attempt,
+    need: int,
+    drop: Callable[[int], Awaitable[None]] | None = None,
+    measured: Space | None = None,
 ) -> None:
     """Return if *need* more bytes fit there; else raise `TargetFull` before anything is sent.
 
-    *drop* gives back so many bytes, or what it can, by dropping kept generations. A server that
+    *measured* is what was there right now, if that is known. *drop* gives back so many bytes, or what it can, by dropping kept generations. A server that
     cannot be asked is believed to have room, and a quota that the file system does not show in its
     free space is met while writing.
     """
     layout = attempt.layout
-    space = await attempt.target.space(layout.directory)
+    space = measured or await attempt.target.space(layout.directory)
     if drop is not None and space is not None and not _fits(need, space):
         await drop(need - space.free)
         space = await attempt.target.space(layout.directory)
@@ -169,18 +180,28 @@ def _elsewhere(layout: Layout, taken: list[str]) -> CopyHeld:
 # ---- the staging directory -----------------------------------------------------------------------
 
 
-async def inspect(attempt: Attempt) -> None:
+async def inspect(attempt: Attempt, seen: staging.Seen) -> None:
     """Return if our staging directory is ours, over there, and one file system with the pool.
 
-    Made if need be, unless it is the vault that is missing.
+    Made if need be, unless it is the vault that is missing. *seen* is what `staging.survey` has
+    just found, empty if nobody has looked.
     """
-    layout, premises = attempt.layout, attempt.route.premises
+    target, layout, premises = attempt.target, attempt.layout, attempt.route.premises
     async with premises.looking:
         if premises.are_sound(layout.directory, layout.pool):
             return
-        await staging.prepare(attempt.target, layout)
-        await all_of(partial(expect_renames, attempt.target, layout), partial(_put_mark, attempt))
-        await all_of(partial(_expect_our_mark, attempt), partial(_expect_other_storage, attempt))
+        seen = seen or await staging.survey(target, layout)
+        await staging.prepare(target, layout, seen)
+        put: list[bool] = []
+
+        async def put_mark() -> None:
+            put.append(await _put_mark(attempt, seen[layout.mark]))
+
+        await all_of(partial(_expect_renames, target, layout, seen[layout.pool]), put_mark)
+        looks = [partial(_expect_other_storage, attempt)]
+        if put[0]:
+            looks.append(partial(_expect_our_mark, attempt))
+        await all_of(*looks)
         premises.found_sound(layout.directory, layout.pool)
 
 
@@ -190,19 +211,26 @@ async def expect_renames(target: Target, layout: Layout) -> None:
     The kernel looks at the mounts before it looks at the names (rename(2), EXDEV and EROFS), so the
     server answers "no such file" only where a rename could work. Nothing is written.
     """
-    pool = await target.lstat(layout.pool)
+    await _expect_renames(target, layout, await target.lstat(layout.pool))
+
+
+async def _expect_renames(target: Target, layout: Layout, pool: TargetEntry | None) -> None:
     if pool is not None and pool.kind is not EntryKind.DIRECTORY:
         raise TargetRefused(
             f"looking at the pool {layout.pool}",
             "it is no directory at the target",
             "put a directory there, or change target_pool; a symbolic link is not followed",
         )
-    refusal = await _refusal(target, layout.directory, layout.vault)
-    if refusal is not None:
+    places = [layout.vault] if pool is None else [layout.vault, layout.pool]
+    into_vault, *into_pool = await together(
+        partial(_refusal, target, layout.directory, place) for place in places
+    )
+    if into_vault is not None:
         what = f"publishing from {layout.staging_root} into {layout.vault}"
-        raise VaultUnfit(what, refusal.why, refusal.next_step) from refusal
-    if pool is not None and (refusal := await _refusal(target, layout.directory, layout.pool)):
-        raise refusal
+        raise VaultUnfit(what, into_vault.why, into_vault.next_step) from into_vault
+    for refusal in into_pool:
+        if refusal is not None:
+            raise refusal
 
 
 async def _refusal(target: Target, directory: str, into: str) -> TargetRefused | None:
@@ -219,22 +247,25 @@ async def _refusal(target: Target, directory: str, into: str) -> TargetRefused |
     return None
 
 
-async def _put_mark(attempt: Attempt) -> None:
-    """Put our mark into the directory if there is none; another agent's ends the attempt."""
+async def _put_mark(attempt: Attempt, there: TargetEntry | None) -> bool:
+    """Put our mark into the directory if there is none; another agent's ends the attempt.
+
+    *there* is what was seen in its place. Tells whether one was put: two agents may do so at once.
+    """
     target, path, mine = attempt.target, attempt.layout.mark, attempt.route.surroundings.mark
     if not mine.agent:
-        return
-    found = await read_mark(target, path)
-    if found is None:
-        await staging.write_durably(target, path, mine.encode())
-    else:
+        return False
+    found = await _mark_in(target, path, there)
+    if found is not None:
         _expect_ours(attempt, found)
+        return False
+    await staging.write_durably(target, path, mine.encode())
+    return True
 
 
 async def _expect_our_mark(attempt: Attempt) -> None:
-    """Find our mark in the directory: two agents may have come at once, and the last one stands."""
-    if attempt.route.surroundings.mark.agent:
-        _expect_ours(attempt, await read_mark(attempt.target, attempt.layout.mark))
+    """Find our mark in the directory: of two agents that came at once, the last one's stands."""
+    _expect_ours(attempt, await read_mark(attempt.target, attempt.layout.mark))
 
 
 def _expect_ours(attempt: Attempt, found: AgentMark | None) -> None:
@@ -247,7 +278,11 @@ def _expect_ours(attempt: Attempt, found: AgentMark | None) -> None:
 
 async def read_mark(target: Target, path: str) -> AgentMark | None:
     """Read the mark at *path*; None if there is none, or what is there is damaged."""
-    entry = await target.lstat(path)
+    return await _mark_in(target, path, await target.lstat(path))
+
+
+async def _mark_in(target: Target, path: str, entry: TargetEntry | None) -> AgentMark | None:
+    """Read what was seen at *path*, if it is a file that can be a mark."""
     if entry is None or entry.kind is not EntryKind.FILE or not 0 < entry.size <= MAX_BYTES:
         return None
     file = await target.open(path)
@@ -258,36 +293,22 @@ async def read_mark(target: Target, path: str) -> AgentMark | None:
 
 async def _expect_other_storage(attempt: Attempt) -> None:
     """Make a file there, and see that it does not show up here: a copy onto itself is none."""
-    target, layout = attempt.target, attempt.layout
-    name = f"{secrets.token_hex(16)}{_SENTINEL}"
+    target, layout, premises = attempt.target, attempt.layout, attempt.route.premises
+    name = f"{secrets.token_hex(16)}{SENTINEL}"
     path = f"{layout.directory}/{name}"
-
-    async def make() -> None:
-        await (await target.create(path)).close()
-
+    premises.building.add(name)
+    done: list[Callable[[], Awaitable[None]]] = [partial(target.remove, path)]
     try:
-        steps: list[Callable[[], Awaitable[None]]]
-        steps = [make, partial(_remove_old_sentinels, attempt, name)]
-        await together(steps)
+        done.append((await target.create(path)).close)
         storages = attempt.route.surroundings.storages
         seen = await trio.to_thread.run_sync(seen_here, storages, layout, name)
     finally:
         with trio.move_on_after(2, shield=True):
-            await target.remove(path)
+            await together(done)
+        premises.building.discard(name)
     if seen:
         detail = f"{layout.vault} at the target is {seen} of this system, under another name"
         raise Ended(CopyHeld(HoldReason.SAME_STORAGE, detail))
-
-
-async def _remove_old_sentinels(attempt: Attempt, ours: str) -> None:
-    """Remove what an attempt that was killed has left."""
-    directory = attempt.layout.directory
-    for old in await attempt.target.list_names(directory):
-        if old.endswith(_SENTINEL) and old != ours:
-            await attempt.target.remove(f"{directory}/{old}")
-
-
-_SENTINEL = ".sentinel"
 
 
 def seen_here(storages: Iterable[Path], layout: Layout, name: str) -> str:

@@ -26,6 +26,9 @@ from vtsfs.contract.settings import Settings
 FENCE = "IN-SERVICE"
 MARK = "AGENT"
 
+#: How the names of files end that show whether a target's storage is one of ours.
+SENTINEL = ".sentinel"
+
 _UNPLAIN = re.compile(r"[^A-Za-z0-9_-]")
 _SHOWN = 48
 _ROOT_SHOWN = 32

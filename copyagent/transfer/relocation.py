@@ -28,7 +28,8 @@ async def relocate(attempt: Attempt, place: str) -> None:
     if there is not None:
         both = f"{place} and {layout.destination} are both at the target; remove one of them there"
         raise _held(both, place)
-    await staging.ensure_pool(target, layout, attempt.source.pool_mode)
+    mode = attempt.source.pool_mode
+    await (await staging.prepare_pool(target, layout, mode, known=False)).settle()
     attempt.source.check()
     try:
         await target.rename(place, layout.destination)

@@ -13,6 +13,7 @@ file never becomes one that later generations are built in (`PublishedCopy.sole`
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ import trio
 
 from copyagent.transfer import ranges
 from copyagent.transfer.attempt import Attempt
+from copyagent.transfer.layout import SENTINEL
 from copyagent.transfer.target import (
     EntryKind,
     Target,
@@ -176,19 +178,29 @@ class Found:
         return ranges.exact(self.note.durable)
 
 
-async def collect(attempt: Attempt) -> Found | None:
+#: What lies in our staging directory at the target.
+Listing = Sequence[tuple[str, TargetEntry]]
+
+
+async def list_staging(attempt: Attempt) -> Listing:
+    """List our staging directory; it is empty as long as there is none."""
+    try:
+        return await attempt.target.list_entries(attempt.layout.directory)
+    except TargetMissing:
+        return ()
+
+
+async def collect(attempt: Attempt, entries: Listing) -> Found | None:
     """Remove what earlier attempts at this tape left behind, but for a stage that can be used.
 
-    Done before the tape is looked at: a server process that lost its client before it executed the
-    rename can do so whenever it wakes up. Once its stage has no name, or another one, what is seen
-    under the tape's name stays.
+    *entries* were listed in this attempt. Done before the tape is looked at: a server process that
+    lost its client before it executed the rename can do so whenever it wakes up. Once its stage has
+    no name, or another one, what is seen under the tape's name stays. One that lost its client makes
+    no stage any more that could be renamed: a rename is asked for after the CLOSE was answered.
     """
     job, layout, target = attempt.job, attempt.layout, attempt.target
     note = await trio.to_thread.run_sync(notes_of(attempt).read, job.tape, job.target)
-    try:
-        entries = await target.list_entries(layout.directory)
-    except TargetMissing:
-        entries = []
+    await _collect_sentinels(attempt, entries)
     await _collect_of_others(attempt, entries)
     names = [name for name, _ in entries if layout.is_stage(name)]
     usable = None
@@ -202,7 +214,14 @@ async def collect(attempt: Attempt) -> Found | None:
     return await _settled(attempt, note, usable)
 
 
-async def _collect_of_others(attempt: Attempt, entries: list[tuple[str, TargetEntry]]) -> None:
+async def _collect_sentinels(attempt: Attempt, entries: Listing) -> None:
+    """Remove those of attempts that were killed while they looked for it here."""
+    for name, _ in entries:
+        if name.endswith(SENTINEL) and name not in attempt.route.premises.building:
+            await attempt.target.remove(f"{attempt.layout.directory}/{name}")
+
+
+async def _collect_of_others(attempt: Attempt, entries: Listing) -> None:
     """Remove stages of other tapes that nobody comes back to: they are not copied any more.
 
     Neither is anybody at work on them, nor is there a note, nor was one made lately that this agent

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +18,7 @@ from copyagent.transfer.target import (
     Draft,
     EntryKind,
     LinkLost,
+    Space,
     Target,
     TargetEntry,
     TargetError,
@@ -32,45 +33,46 @@ from vtsfs.contract.naming import TapeId
 _log = logging.getLogger(__name__)
 
 
-async def prepare(target: Target, layout: Layout) -> None:
-    """Make our directories durable unless they are there."""
-    ours = (layout.records, layout.kept_directory)
-    if None in await together(partial(target.lstat, path) for path in ours):
-        await make_directories(target, layout)
+#: What stands at some paths at the target; None where nothing does.
+Seen = Mapping[str, TargetEntry | None]
 
 
-async def make_directories(target: Target, layout: Layout) -> None:
+async def survey(target: Target, layout: Layout) -> Seen:
+    """Look at all of our directories and what is around them, in one round trip."""
+    ours = (layout.staging_root, layout.directory, layout.records, layout.kept_directory)
+    paths = (layout.vault, *ours, layout.mark, layout.pool)
+    found = await together(partial(target.lstat, path) for path in paths)
+    return dict(zip(paths, found, strict=True))
+
+
+async def prepare(target: Target, layout: Layout, seen: Seen | None = None) -> None:
+    """Make our directories durable unless they are there, going by what was *seen* just now."""
+    seen = seen or await survey(target, layout)
+    if seen[layout.records] is None or seen[layout.kept_directory] is None:
+        await make_directories(target, layout, seen)
+
+
+async def make_directories(target: Target, layout: Layout, seen: Seen | None = None) -> None:
     """Make our directories in a vault that is there: a missing one may not be mounted.
 
     Those that `prepare` looks for are made when what leads to them is durable.
     """
+    seen = seen or await survey(target, layout)
+    _expect_directory(seen[layout.vault], layout)
     ways = (layout.staging_root, layout.directory)
     ends = (layout.records, layout.kept_directory)
-    looks = (layout.vault, *ways, *ends)
-    vault, *found = await together(partial(target.lstat, path) for path in looks)
-    _expect_directory(vault, layout)
-    await _make(target, ways[0], 0o700, found[0])
-    await _make_and_sync(target, [(ways[1], found[1])], [parent(path) for path in ways])
-    await _make_and_sync(target, list(zip(ends, found[2:], strict=True)), [layout.directory])
-
-
-async def _make_and_sync(
-    target: Target, makes: Sequence[tuple[str, TargetEntry | None]], directories: Sequence[str]
-) -> None:
-    """Make some directories, and then others durable, which are opened meanwhile."""
-    opened: list[TargetFile] = []
-
-    async def open_one(path: str) -> None:
-        opened.append(await target.open(path))
-
-    steps: list[Callable[[], Awaitable[object]]] = [
-        partial(_make, target, path, 0o700, entry) for path, entry in makes
-    ]
-    steps += [partial(open_one, path) for path in directories]
-    await together(steps)
-    await together(file.sync for file in opened)
+    places = (*map(parent, ways), layout.directory)
+    opened = await target.make_directories(_missing(seen, ways), 0o700, opening=places)
+    *above, ours = opened
+    await together(file.sync for file in above)
+    await target.make_directories(_missing(seen, ends), 0o700, durably=[ours])
     for file in opened:
         await file.close()
+
+
+def _missing(seen: Seen, paths: Sequence[str]) -> list[str]:
+    """Return which directories have to be made; raises `TargetRefused` if that cannot be."""
+    return [path for path in paths if not _is_there(path, seen[path])]
 
 
 async def expect_vault(target: Target, layout: Layout) -> None:
@@ -87,33 +89,56 @@ def _expect_directory(vault: TargetEntry | None, layout: Layout) -> None:
         )
 
 
-async def ensure_pool(target: Target, layout: Layout, mode: int) -> bool:
-    """Make the pool's directory unless it is there; raises `VaultUnfit` if the vault is away."""
+def _is_there(path: str, found: TargetEntry | None) -> bool:
+    """Tell whether the directory *path* is what was *found*; raises `TargetRefused`."""
+    if found is not None and found.kind is not EntryKind.DIRECTORY:
+        raise TargetRefused(f"making the directory {path}", "something else has that name")
+    return found is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where a copy goes: the *space* there, None if nobody can tell, and the vault's directory.
+
+    The latter is open if it has to be made durable (`settle`) before anything is published.
+    """
+
+    space: Space | None
+    vault: TargetFile | None
+
+    async def settle(self) -> None:
+        """Make the pool's name durable, if need be."""
+        if self.vault is not None:
+            await self.vault.sync()
+            await self.vault.close()
+
+
+async def prepare_pool(target: Target, layout: Layout, mode: int, *, known: bool) -> Ground:
+    """Make the pool's directory unless it is there; raises `VaultUnfit` if the vault is away.
+
+    Whether its name is durable is *known* where something was published in it before: else it may
+    have been made by an attempt that ended too early, or by this one.
+    """
+    found: list[TargetEntry | None] = []
+    spaces: list[Space | None] = []
+
+    async def look() -> None:
+        found.append(await target.lstat(layout.pool))
+
+    async def measure() -> None:
+        spaces.append(await target.space(layout.directory))
+
+    await together([look, measure])
+    vault: Sequence[TargetFile] = ()
     try:
-        return await ensure_directory(target, layout.pool, mode)
+        if not _is_there(layout.pool, found[0]):
+            vault = await target.make_directories([layout.pool], mode, opening=[layout.vault])
+        elif not known:
+            vault = [await target.open(layout.vault)]
     except TargetMissing:
         await expect_vault(target, layout)
         raise
-
-
-async def ensure_directory(target: Target, path: str, mode: int) -> bool:
-    """Make the directory *path* and its name durable unless it is there; tell whether it was made.
-
-    One that is there may have been made by an attempt that ended before it was durable.
-    """
-    made = await _make(target, path, mode, await target.lstat(path))
-    if made:
-        await sync(target, parent(path))
-    return made
-
-
-async def _make(target: Target, path: str, mode: int, found: TargetEntry | None) -> bool:
-    """Make the directory *path* if nothing was *found* there; tell whether it was made."""
-    if found is None:
-        await target.make_directory(path, mode)
-    elif found.kind is not EntryKind.DIRECTORY:
-        raise TargetRefused(f"making the directory {path}", "something else has that name")
-    return found is None
+    return Ground(spaces[0], vault[0] if vault else None)
 
 
 async def sync(target: Target, path: str) -> None:

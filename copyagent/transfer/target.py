@@ -211,11 +211,12 @@ class TargetFile(Protocol):
 
     async def finish(
         self, content: bytes = b"", at: int = 0, *, attributes: tuple[int, int, int] | None = None
-    ) -> None:
+    ) -> "TargetEntry | None":
         """Write *content*, set *attributes*, make durable and `close`; in this order, but at once.
 
         *attributes* are permissions and the times of access and change. Every write before must
         have been answered. Raises the first failure, after which it counts as closed as well.
+        Returns what its path names then, as `Target.lstat` does.
         """
 
     async def close(self) -> None:
@@ -276,8 +277,20 @@ class Target(Protocol):
     async def space(self, path: str) -> Space | None:
         """Measure the file system that *path* is on; None where the server cannot."""
 
-    async def make_directory(self, path: str, mode: int) -> None:
-        """Make one directory with exactly *mode*; one that is there already is left as it is."""
+    async def make_directories(
+        self,
+        paths: Sequence[str],
+        mode: int,
+        *,
+        opening: Sequence[str] = (),
+        durably: Sequence[TargetFile] = (),
+    ) -> Sequence[TargetFile]:
+        """Make directories with exactly *mode*; those that are there already are left as they are.
+
+        One after the other, then open those of *opening*, which are returned, and make the open
+        ones of *durably* durable: all without another round trip. Raises the first failure, which
+        keeps nothing from being done that comes after it.
+        """
 
     async def create(self, path: str) -> TargetFile:
         """Create a file (mode 0600) that was not there, for writing and reading."""
@@ -321,6 +334,12 @@ class Target(Protocol):
 
     async def remove_directory(self, path: str) -> None:
         """Remove an empty directory; one that is not there is fine."""
+
+    async def warm_up(self) -> None:
+        """Begin with what `run` will need: a shell's start-up files can take longer than a copy.
+
+        Nothing is waited for, and no failure is told.
+        """
 
     async def run(self, command: str, patience_s: float) -> CommandResult | None:
         """Run a shell command; None where the server runs none. *patience_s* bounds it."""

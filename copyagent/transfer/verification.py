@@ -25,7 +25,7 @@ from copyagent.transfer.comparing import compare, compare_with
 from copyagent.transfer.progress import Phase
 from copyagent.transfer.reading import Reading
 from copyagent.transfer.source import SourceProblem, SourceTape
-from copyagent.transfer.target import EntryKind, TargetError, TargetMissing
+from copyagent.transfer.target import EntryKind, TargetEntry, TargetError, TargetMissing
 from vtsfs.contract.extents import ExtentSet
 
 SIZE = "size"
@@ -106,16 +106,17 @@ async def check(
     proven: bool,
     *,
     resumed: ExtentSet | None = None,
+    closed: TargetEntry | None = None,
     chance: Random | None = None,
 ) -> Checked:
     """Compare the closed and durable file *path* at the target with *chunk_map*, by policy.
 
     *sent* is what this attempt wrote, *resumed* what an earlier one had. *proven*: all other bytes
     came from where they were proven to be right, or were never written to a file that we made.
-    *chance* picks a sample. Raises `TargetError`, `SourceProblem` or OSError, and `Ended` if the
+    *closed* is what was seen under that name since, if anything was. *chance* picks a sample. Raises `TargetError`, `SourceProblem` or OSError, and `Ended` if the
     policy cannot be met.
     """
-    entry = await attempt.target.lstat(path)
+    entry = closed or await attempt.target.lstat(path)
     if entry is None or entry.kind is not EntryKind.FILE:
         raise TargetMissing(f"verifying {path}")
     if entry.size > chunk_map.size:

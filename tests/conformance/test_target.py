@@ -249,16 +249,16 @@ async def test_what_cannot_be_put_in_place_is_told(target: Target, place: Path) 
 
 
 async def test_directories_are_made_once_and_can_be_synced(target: Target, place: Path) -> None:
-    await target.make_directory(f"{place}/pool", 0o2775)
+    await target.make_directories([f"{place}/pool"], 0o2775)
     assert stat.S_IMODE((place / "pool").stat().st_mode) == 0o2775
-    await target.make_directory(f"{place}/pool", 0o700)
+    await target.make_directories([f"{place}/pool"], 0o700)
     assert stat.S_IMODE((place / "pool").stat().st_mode) == 0o2775
     opened = await target.open(f"{place}/pool")
     await opened.sync()
     await opened.close()
     (place / "file").touch()
     with pytest.raises(TargetRefused):
-        await target.make_directory(f"{place}/file", 0o700)
+        await target.make_directories([f"{place}/file"], 0o700)
 
 
 async def test_removing_what_is_not_there_is_fine(target: Target, place: Path) -> None:
