@@ -4,22 +4,48 @@ example=${DPKG_ROOT:-}/usr/share/vts-autocopy/vts-autocopy.yaml
 
 make_user() {
     if command -v systemd-sysusers >/dev/null 2>&1; then
-        systemd-sysusers vts-autocopy.conf && return 0
+        systemd-sysusers ${DPKG_ROOT:+--root="$DPKG_ROOT"} vts-autocopy.conf && return 0
     fi
-    getent group vts-autocopy >/dev/null || groupadd --system vts-autocopy
-    getent passwd vts-autocopy >/dev/null || useradd --system --gid vts-autocopy \
+    has group || groupadd --system ${DPKG_ROOT:+--prefix "$DPKG_ROOT"} vts-autocopy
+    has passwd || useradd --system ${DPKG_ROOT:+--prefix "$DPKG_ROOT"} --gid vts-autocopy \
         --home-dir /var/lib/vts-autocopy --no-create-home --shell /usr/sbin/nologin \
         --comment 'AutoCopy agent' vts-autocopy
+}
+
+# getent(1) asks directory services as well, but only of the system that runs.
+has() {
+    if [ -n "${DPKG_ROOT:-}" ]; then
+        grep -q '^vts-autocopy:' "$DPKG_ROOT/etc/$1"
+    else
+        getent "$1" vts-autocopy >/dev/null
+    fi
 }
 
 # What tmpfiles.d says, also where systemd-tmpfiles is not.
 make_directories() {
     if command -v systemd-tmpfiles >/dev/null 2>&1; then
-        systemd-tmpfiles --create vts-autocopy.conf && return 0
+        systemd-tmpfiles ${DPKG_ROOT:+--root="$DPKG_ROOT"} --create vts-autocopy.conf && return 0
     fi
-    for directory in /var/lib/vts-autocopy /run/vts-autocopy /var/log/vts-autocopy; do
-        [ -d "$directory" ] || install -d -o vts-autocopy -g vts-autocopy -m 0750 "$directory"
-    done
+    make_directory 0755 /var/lib/vts-autocopy
+    make_directory 0750 /var/log/vts-autocopy
+    make_directory 0755 /run/vts-autocopy
+}
+
+# One that is there stays as the operator has made it.
+make_directory() {
+    [ -d "${DPKG_ROOT:-}$2" ] || {
+        mkdir -p "${DPKG_ROOT:-}$2"
+        chmod "$1" "${DPKG_ROOT:-}$2"
+        chown "$(owner)" "${DPKG_ROOT:-}$2"
+    }
+}
+
+owner() {
+    if [ -n "${DPKG_ROOT:-}" ]; then
+        sed -n 's/^vts-autocopy:[^:]*:\([0-9]*\):\([0-9]*\):.*/\1:\2/p' "$DPKG_ROOT/etc/passwd"
+    else
+        echo vts-autocopy:vts-autocopy
+    fi
 }
 
 # The settings are the operator's from the first moment: made if there are none, never replaced.
@@ -44,7 +70,7 @@ END
 
 # Never fails: what is not right with a service is no reason to leave a package half done.
 services() {
-    [ -d /run/systemd/system ] || return 0
+    [ -d /run/systemd/system ] && [ -z "${DPKG_ROOT:-}" ] || return 0
     if [ "$1" != daemon-reload ] && command -v deb-systemd-invoke >/dev/null 2>&1; then
         deb-systemd-invoke "$@" || say "'systemctl $*' failed: see systemctl status copyagent.service"
     else

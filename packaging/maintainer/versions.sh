@@ -89,12 +89,12 @@ go_back() {
     fi
 }
 
-# A process of a version that was removed shows its paths with "(deleted)" behind them. One that may
-# not be looked at, because it can do more than we, may use any version.
+# A process shows its files, with "(deleted)" behind those that were removed. Of one that can do more
+# than we, as a container's first process can, only the command line can be seen; the programs are
+# started by their full path. The names are not on grep's own command line, or it would find itself.
 in_use() {
-    users=$(LC_ALL=C grep -l -F -e "$home/$1/" -e "$home/$1~kept/" /proc/[0-9]*/maps 2>&1 |
-        grep -v -e ': No such file or directory$' -e ': No such process$') || return 1
-    [ -n "$users" ]
+    printf '%s\n' "$home/$1/" "$home/$1~kept/" |
+        grep -q -s -F -f - /proc/[0-9]*/maps /proc/[0-9]*/cmdline
 }
 
 remove_unused() {
