@@ -1,6 +1,7 @@
 """The agent's end of a vault's feed: connects, subscribes, acknowledges, and begins again."""
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,10 @@ import trio
 from copyagent.core.events import FeedLost, FeedOpened, SignalSeen
 from vtsfs.contract.errors import FeedError
 from vtsfs.contract.feed import MAX_LINE, Hello
-from vtsfs.contract.signals import MALFORMED, Signal
+from vtsfs.contract.signals import LATER, MALFORMED, Signal
 from vtsfs.runtime.sockets import LineReader
+
+_log = logging.getLogger(__name__)
 
 #: An overlay that is not attached is asked for this often (seconds): cheap, and operators wait.
 RETRY_S = 1.0
@@ -36,6 +39,8 @@ class FeedClient:
     post: Post
     _outgoing: trio.MemorySendChannel[dict[str, object]] | None = field(default=None, init=False)
     _outbox_id: str = field(default="", init=False)
+    _hello: Hello | None = field(default=None, init=False)
+    _unknown: set[str] = field(default_factory=set, init=False)
     _pause_s: float = field(default=RETRY_S, init=False)
 
     async def run(self) -> None:
@@ -48,8 +53,10 @@ class FeedClient:
 
     def subscribe(self, outbox_id: str, after: int) -> None:
         """Ask for every signal of that outbox after number *after*."""
-        if outbox_id == self._outbox_id:
-            self._send({"subscribe": after})
+        if outbox_id == self._outbox_id and self._hello is not None:
+            spoken = self._hello.common
+            other = {} if spoken == self._hello.protocol else {"protocol": spoken}
+            self._send({"subscribe": after, **other})
 
     def acknowledge(self, outbox_id: str, seq: int) -> None:
         """Say that the effects of everything up to *seq* of that outbox are durable here."""
@@ -81,7 +88,7 @@ class FeedClient:
         except* (FeedError, trio.BrokenResourceError, trio.ClosedResourceError) as group:
             cause = f"the feed broke: {group.exceptions[0]}"
         finally:
-            self._outgoing, self._outbox_id = None, ""
+            self._outgoing, self._outbox_id, self._hello = None, "", None
         return cause
 
     async def _read(self, lines: LineReader) -> None:
@@ -91,7 +98,7 @@ class FeedClient:
         hello = Hello.from_json(first)
         if hello.vault != self.vault:
             raise FeedError(f"{self.path} belongs to vault {hello.vault}, not {self.vault}")
-        self._outbox_id = hello.outbox_id
+        self._outbox_id, self._hello = hello.outbox_id, hello
         await self.post(FeedOpened(hello))
         while (line := await lines.read_line()) is not None:
             await self.post(SignalSeen(hello.outbox_id, self._signal(line)))
@@ -102,9 +109,23 @@ class FeedClient:
             if "error" in data:
                 self._pause_s = REFUSED_S
                 raise FeedError(f"the overlay refuses: {data['error']}")
-            return Signal.from_mapping(data["signal"])
+            signal = Signal.from_mapping(data["signal"])
         except MALFORMED as error:
             raise FeedError(f"not a signal: {error!r}") from error
+        if signal.cause.startswith(LATER):
+            self._tell_unknown(signal)
+        return signal
+
+    def _tell_unknown(self, signal: Signal) -> None:
+        if signal.cause not in self._unknown:
+            self._unknown.add(signal.cause)
+            _log.warning(
+                "the overlay of %s, release %s, reports what this agent does not know (%s): such tapes "
+                "are compared as a whole; start the agent again in the overlay's release",
+                self.vault,
+                "unknown" if self._hello is None else self._hello.version,
+                signal.cause.removeprefix(LATER),
+            )
 
 
 async def _write(

@@ -12,6 +12,11 @@ user and the overlay's own may acknowledge. While the outbox cannot be opened th
 a status is all there is. When a hello is no longer true (the outbox was begun anew, or signals may
 be missing) the overlay ends the connection, so that the agent reads the next one.
 
+Versions: *protocol* of the hello is what the overlay speaks best, *oldest* what it speaks as well (left
+out where that is the same). The agent takes the highest that both know; where that is not the overlay's
+best it says so: ``{"subscribe": N, "protocol": P}``. Fields that one side does not know are passed
+over, a signal of a kind that the agent does not know is a change for it (`signals.LATER`).
+
 A gap is visible from the hello alone: the agent has acknowledged less than *floor* (what it
 acknowledged is forgotten here, so its own state is older than it was: lost, or restored from a
 backup), or more than *highest* (this outbox is the one that is older).
@@ -28,8 +33,11 @@ from vtsfs.contract.signals import MALFORMED, PROTOCOL
 MAX_LINE = 8 * 1024 * 1024
 
 
+#: The oldest protocol that is spoken here besides `PROTOCOL`.
+OLDEST = 1
+
 #: What was added to the hello, and is left out where there is nothing to say.
-_LATER = frozenset({"backing", "device"})
+_LATER = frozenset({"backing", "device", "oldest"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,7 @@ class Hello:
 
     *backing* is the directory that the overlay lies over, *device* its mount as ``major:minor``, by
     which the agent knows the one that is mounted; empty where they are not known, as by the release
-    before.
+    before. *oldest* is the oldest protocol that is spoken, too; 0: no other than *protocol*.
     """
 
     vault: str
@@ -54,15 +62,21 @@ class Hello:
     protocol: int = PROTOCOL
     backing: str = ""
     device: str = ""
+    oldest: int = 0
+
+    @property
+    def common(self) -> int:
+        """The protocol to speak with this overlay: the highest that both know."""
+        return min(self.protocol, PROTOCOL)
 
     def to_json(self) -> str:
         """Write the hello as one line of JSON, without the line's end."""
-        known = {k: v for k, v in asdict(self).items() if v != "" or k not in _LATER}
+        known = {k: v for k, v in asdict(self).items() if v or k not in _LATER}
         return json.dumps({"hello": known}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read a hello; raise `FeedError` for anything else or a protocol we do not speak."""
+        """Read a hello; raise `FeedError` for anything else, or where no protocol is common."""
         try:
             data: dict[str, Any] = json.loads(text)["hello"]
             made = cls(
@@ -75,12 +89,14 @@ class Hello:
                 protocol=int(data["protocol"]),
                 backing=str(data.get("backing", "")),
                 device=str(data.get("device", "")),
+                oldest=int(data.get("oldest", 0)),
             )
         except MALFORMED as error:
             raise FeedError(f"not a feed hello: {error!r}") from error
-        if made.protocol != PROTOCOL:
+        if not max(made.oldest or made.protocol, OLDEST) <= made.common:
             raise FeedError(
-                f"vault {made.vault} speaks feed protocol {made.protocol}, this agent {PROTOCOL}; "
-                "install overlay and agent of the same release"
+                f"the overlay of vault {made.vault} is of release {made.version} and speaks feed protocol "
+                f"{made.protocol}, this agent {PROTOCOL}: nothing is heard of its tapes but by sweeps; "
+                "have both of one release: start the agent again, or attach the vault anew"
             )
         return made

@@ -15,6 +15,7 @@ import trio
 
 from vtsfs.contract.errors import FeedError, OutboxError
 from vtsfs.contract.feed import Hello
+from vtsfs.contract.signals import PROTOCOL
 from vtsfs.outbox.outbox import Outbox
 from vtsfs.runtime.peers import Peer, peer_of
 from vtsfs.runtime.sockets import LineReader
@@ -167,7 +168,8 @@ class _Connection:
         match request:
             case {"status": True}:
                 await self._send({"status": self._desk.status()})
-            case {"subscribe": int(seq)} if not self._subscribed and _is_number(seq):
+            case {"subscribe": int(seq), **more} if not self._subscribed and _is_number(seq):
+                await self._only_spoken(more.get("protocol", PROTOCOL))
                 self._subscribed = True
                 self._feed.subscribers += 1
                 nursery.start_soon(self._send_signals, seq)
@@ -193,6 +195,13 @@ class _Connection:
             seq = batch[-1][0]
             for _, body in batch:
                 await self._send_line(f'{{"signal":{body}}}')
+
+    async def _only_spoken(self, protocol: object) -> None:
+        if protocol != PROTOCOL:
+            await self._refuse(
+                f"protocol {str(protocol)[:20]!r} is asked for and this overlay speaks {PROTOCOL}; have "
+                "both of one release"
+            )
 
     async def _only_trusted(self) -> None:
         if not self._trusted:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import trio
 
 from copyagent.core.events import FeedLost, FeedOpened, SignalSeen
 from copyagent.feed_client import FeedClient
+from tests.support.expected_logs import ExpectedLogs
 from vtsfs.contract.feed import Hello
-from vtsfs.contract.signals import Kind, Signal
+from vtsfs.contract.signals import PROTOCOL, Kind, Signal
 from vtsfs.runtime.sockets import LineReader, unix_listener
 
 HELLO = Hello("VAULT00", "box", floor=0, highest=3, unclean=False, version="0.1.0")
@@ -92,3 +94,57 @@ async def test_an_overlay_that_is_not_there_is_reported(
         await FeedClient("VAULT00", tmp_path / "nobody", post).run()
     assert len(lost) == 4
     assert "does not answer" in lost[0]
+
+
+async def test_an_overlay_of_a_later_protocol_is_asked_for_the_one_that_both_speak(
+    tmp_path: Path,
+) -> None:
+    asked: list[object] = []
+
+    async def overlay(stream: trio.SocketStream) -> None:
+        later = replace(HELLO, protocol=7, oldest=1, version="7.0.0")
+        await stream.send_all(later.to_json().encode() + b"\n")
+        asked.append(json.loads(await LineReader(stream, 1000).read_line() or b"null"))
+        await stream.send_all(b'{"signal":%s}\n' % SIGNAL.to_json().encode())
+        await trio.sleep_forever()
+
+    await follow(tmp_path / "s", overlay, lambda seen: len(seen) == 2)
+    assert asked == [{"subscribe": 7, "protocol": PROTOCOL}]
+
+
+async def test_an_overlay_without_a_common_protocol_is_told_with_what_to_do(tmp_path: Path) -> None:
+    async def overlay(stream: trio.SocketStream) -> None:
+        later = replace(HELLO, protocol=7, oldest=6, version="7.0.0")
+        await stream.send_all(later.to_json().encode() + b"\n")
+        await trio.sleep_forever()
+
+    (lost,) = await follow(tmp_path / "s", overlay, lambda seen: len(seen) == 1)
+    assert isinstance(lost, FeedLost)
+    assert "release 7.0.0 and speaks feed protocol 7, this agent 1" in lost.cause
+    assert "start the agent again, or attach the vault anew" in lost.cause
+
+
+async def test_what_only_a_later_release_reports_is_a_change_of_the_whole_tape(
+    tmp_path: Path, expect_log: ExpectedLogs
+) -> None:
+    expect_log(r"release 0\.1\.0, reports what this agent does not know \(cloned write\)")
+    known = json.loads(SIGNAL.to_json())
+    unknown = [
+        {**known, "seq": 4, "kind": "cloned", "extents": "?", "opened": 7, "from": "X00002"},
+        {**known, "seq": 5, "kind": "cloned", "extents": [[0, 1]]},
+        {key: known[key] for key in ("vault", "pool", "label", "boot_id", "wall_ns", "mono_ns")}
+        | {"seq": 6, "kind": "cloned", "access": "write"},
+    ]
+
+    async def overlay(stream: trio.SocketStream) -> None:
+        await stream.send_all(HELLO.to_json().encode() + b"\n")
+        for signal in unknown:
+            await stream.send_all(json.dumps({"signal": signal}).encode() + b"\n")
+        await trio.sleep_forever()
+
+    _, *seen = await follow(tmp_path / "s", overlay, lambda seen: len(seen) == 4)
+    for number, event in enumerate(seen, 4):
+        assert isinstance(event, SignalSeen)
+        signal = event.signal
+        assert (signal.kind, signal.extents, signal.session) == (Kind.CHANGED, None, "")
+        assert (str(signal.tape), signal.seq) == ("/VAULT00/BILL/X00001", number)

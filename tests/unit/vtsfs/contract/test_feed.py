@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from vtsfs.contract.errors import FeedError
 from vtsfs.contract.feed import Hello
+from vtsfs.contract.signals import PROTOCOL
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "feed-hello.json"
 
@@ -21,10 +22,23 @@ def test_where_it_lies_is_said_if_it_is_known() -> None:
     assert Hello.from_json(hello.to_json()) == hello
 
 
-def test_another_protocol_is_named_with_its_remedy() -> None:
-    text = GOLDEN.read_text(encoding="ascii").replace('"protocol":1', '"protocol":2')
-    with pytest.raises(FeedError, match=r"VAULT00 speaks feed protocol 2.*same release"):
+@pytest.mark.parametrize("oldest", ["", ',"oldest":2', ',"oldest":3'])
+def test_an_overlay_that_speaks_none_of_our_protocols_is_named_with_the_remedy(oldest: str) -> None:
+    text = GOLDEN.read_text(encoding="ascii").replace('"protocol":1', f'"protocol":3{oldest}')
+    wanted = (
+        r"VAULT00 is of release 0\.1\.0 and speaks feed protocol 3, this agent 1.*attach the vault"
+    )
+    with pytest.raises(FeedError, match=wanted):
         Hello.from_json(text)
+
+
+def test_of_the_protocols_that_both_speak_the_highest_is_taken() -> None:
+    text = GOLDEN.read_text(encoding="ascii")
+    later = text.replace('"protocol":1', '"protocol":3,"oldest":1,"also":"this"')
+    assert Hello.from_json(later).common == PROTOCOL
+    assert Hello.from_json(text).common == 1
+    with pytest.raises(FeedError, match="protocol 0"):
+        Hello.from_json(text.replace('"protocol":1', '"protocol":0'))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from vtsfs.contract.errors import FeedError
 from vtsfs.contract.extents import MAX_RANGES, ExtentSet
 from vtsfs.contract.feed import MAX_LINE
 from vtsfs.contract.naming import PoolId, TapeId
-from vtsfs.contract.signals import Access, Identity, Kind, Signal, merge
+from vtsfs.contract.signals import LATER, Access, Identity, Kind, Signal, merge
 
 GOLDEN = Path(__file__).parents[3] / "golden"
 SMALL = st.integers(0, 3)
@@ -85,8 +85,6 @@ def test_anything_else_is_a_feed_error(text: str | bytes) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("kind", "exploded"),
-        ("access", "append"),
         ("identity", {}),
         ("identity", {"dev": 1}),
         ("extents", [[1]]),
@@ -180,3 +178,16 @@ def test_a_signal_with_all_extents_fits_into_a_line_of_the_feed() -> None:
     widest = ((2**63 - 2, 2**63 - 1),) * MAX_RANGES
     signal = Signal(Kind.DISMOUNTED, "V", "P", "T", "b", 0, 0, extents=widest)
     assert len(f'{{"signal":{signal.to_json()}}}\n') < MAX_LINE / 2
+
+
+@pytest.mark.parametrize(("key", "value"), [("kind", "exploded"), ("access", "append")])
+def test_a_word_that_only_a_later_release_knows_is_a_change_of_any_byte(
+    key: str, value: object
+) -> None:
+    data = json.loads((GOLDEN / "signal-dismounted.json").read_text(encoding="ascii"))
+    signal = Signal.from_json(json.dumps(data | {key: value}))
+    assert (signal.kind, signal.access) == (Kind.CHANGED, Access.WRITE)
+    assert (signal.extents, signal.session, signal.synced) == (None, "", False)
+    assert (signal.seq, signal.label) == (data["seq"], data["label"])
+    assert signal.cause.startswith(LATER)
+    assert str(value) in signal.cause

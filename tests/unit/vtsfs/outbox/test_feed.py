@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.signal_sink import a_signal, identity
 from vtsfs.contract.feed import MAX_LINE, Hello
-from vtsfs.contract.signals import Kind, Signal
+from vtsfs.contract.signals import PROTOCOL, Kind, Signal
 from vtsfs.outbox.feed import Desk, Feed
 from vtsfs.outbox.outbox import Callbacks, Outbox
 from vtsfs.runtime.sockets import LineReader, unix_listener
@@ -277,3 +277,21 @@ async def test_a_long_loss_ends_connections_as_it_begins_and_as_it_is_over(scrat
             assert await client.line() is None, "what it was sweeping began before the last loss"
         async with here.connect() as client:
             assert (await client.hello()).unclean
+
+
+async def test_an_agent_may_name_the_protocol_it_takes_and_no_other_than_is_spoken(
+    scratch: Path,
+) -> None:
+    async with world(scratch) as here:
+        await here.outbox.commit([MOUNTED])
+        async with here.connect() as client:
+            assert (await client.hello()).common == PROTOCOL
+            await client.send(subscribe=0, protocol=PROTOCOL)
+            assert (await client.signal()).kind is Kind.MOUNTED
+        async with here.connect() as client:
+            await client.hello()
+            await client.send(subscribe=0, protocol=PROTOCOL + 1)
+            line = await client.line()
+            assert line is not None
+            assert line["error"].endswith("this overlay speaks 1; have both of one release")
+            assert await client.line() is None
