@@ -112,9 +112,11 @@ async def test_everything_is_durable_before_it_is_published_or_told(rig: CopyRig
     rig.write(b"first")
     done = await rig.copy(replace(rig.job(), keep=1))
     assert isinstance(done, CopyDone)
-    pool = ("mkdir pool", "fsync vault")
     happened = events(rig)
-    assert_in_order(happened, *DIRECTORIES, *pool, *STAGE, *INTENT, *PUBLISH, *RECORD)
+    assert_in_order(happened, *DIRECTORIES, "mkdir pool", *STAGE, *INTENT, *PUBLISH, *RECORD)
+    assert_in_order(happened, *DIRECTORIES, "mkdir pool", "fsync vault", PUBLISH[0])
+    recorded = happened[happened.index(PUBLISH[0]) :]
+    assert recorded.count("fsync records") == 1, "one for manifest and map"
     assert not [event for event in happened if event.startswith("link")]
     rig.write(b"second")
     job = replace(rig.job(generation=2), base=done.copy, keep=1)
@@ -128,7 +130,9 @@ async def test_a_pool_nobody_vouches_for_is_made_durable(rig: CopyRig) -> None:
     rig.write(b"first")
     rig.published().parent.mkdir()
     assert isinstance(await rig.copy(), CopyDone)
-    assert_in_order(events(rig), *DIRECTORIES, "fsync vault", *STAGE, *INTENT, *PUBLISH, *RECORD)
+    happened = events(rig)
+    assert_in_order(happened, *DIRECTORIES, *STAGE, *INTENT, *PUBLISH, *RECORD)
+    assert_in_order(happened, *DIRECTORIES, "fsync vault", PUBLISH[0])
 
 
 async def test_adopted_content_is_durable_before_it_is_told(rig: CopyRig) -> None:
