@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from tests.support.nonstop import TREE
 
@@ -35,6 +36,7 @@ if [ "$count" = "$VTS_CUT_AT" ]; then
         {rm} -f "$last/lib/a.py" "$last/sbom.json"
         ;;
     esac
+    echo "{name} $*" >"$VTS_COUNT"
     kill -9 0
 fi
 exec {real} "$@"
@@ -42,7 +44,11 @@ exec {real} "$@"
 
 
 class Cut(Exception):
-    """The power was cut."""
+    """The power was cut; *divisible*: what was about to run can be cut off in its middle as well."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(command)
+        self.divisible = command.startswith(("cp -al ", "rm -rf "))
 
 
 @cache
@@ -71,11 +77,13 @@ class Appliance:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.home = root / "usr" / "lib" / "vts-autocopy"
-        self.home.mkdir(parents=True)
         self._count = root / "count"
         self._commands = root / "commands"
-        self._commands.mkdir()
         self._quick = root / "quick"
+        if self.home.exists():
+            return
+        self.home.mkdir(parents=True)
+        self._commands.mkdir()
         self._quick.mkdir()
         (self._quick / "sync").symlink_to(str(shutil.which("true")))
         for name in CHANGING:
@@ -84,6 +92,11 @@ class Appliance:
             real = shutil.which("true" if name == "sync" else name)
             wrapper.write_text(_WRAPPER.format(name=name, real=real, rm=shutil.which("rm")))
             wrapper.chmod(0o755)
+
+    def again(self, root: Path) -> Self:
+        """Return a second one in the same state, in *root*."""
+        shutil.copytree(self.root, root, symlinks=True)
+        return type(self)(root)
 
     def run(self, script: str, *arguments: str, cut_at: int = 0, half: bool = False) -> str:
         """Run *script* and return what it wrote to standard error.
@@ -110,7 +123,7 @@ class Appliance:
             start_new_session=True,
         )
         if done.returncode == -signal.SIGKILL:
-            raise Cut
+            raise Cut(self._count.read_text())
         done.check_returncode()
         return done.stdout + done.stderr
 

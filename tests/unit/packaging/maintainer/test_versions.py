@@ -4,7 +4,6 @@ import itertools
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,36 +62,32 @@ def go(on: Appliance, steps: tuple[Step, ...]) -> None:
             step(on)
 
 
-def cuts(script: str, on: Callable[[], Appliance]) -> Iterator[Appliance]:
+def cuts(script: str, before: Appliance) -> Iterator[Appliance]:
     """Yield appliances on which *script* was cut off: before and within each of its commands."""
     for at in itertools.count(1):
         for half in (False, True):
-            hit = on()
+            hit = before.again(before.root.with_name(f"cut-{at}-{half}"))
             try:
                 hit.run(script, NEW, cut_at=at, half=half)
-            except Cut:
+            except Cut as cut:
                 yield hit
+                if not cut.divisible:
+                    break
             else:
                 return
+            finally:
+                shutil.rmtree(hit.root)
 
 
 @pytest.mark.parametrize("steps", [DPKG, RPM], ids=["dpkg", "rpm"])
 def test_an_upgrade_cut_off_anywhere_leaves_a_whole_version_and_is_finished_by_the_next(
-    steps: tuple[Step, ...], tmp_path: Path
+    steps: tuple[Step, ...], appliance: Appliance
 ) -> None:
-    numbers = itertools.count()
     seen = set()
-
-    def up_to(index: int) -> Appliance:
-        made = Appliance(tmp_path / str(next(numbers)))
-        made.unpack(OLD)
-        made.run(CONFIGURE, OLD)
-        go(made, steps[:index])
-        return made
-
     for index, step in enumerate(steps):
-        there = partial(up_to, index)
-        hits = cuts(step, there) if isinstance(step, str) else iter([there()])
+        before = appliance.again(appliance.root.with_name(f"step-{index}"))
+        go(before, steps[:index])
+        hits = cuts(step, before) if isinstance(step, str) else iter([before])
         for hit in hits:
             seen.add(hit.started())
             # A service that stops now removes nothing that anybody needs.
@@ -100,22 +95,13 @@ def test_an_upgrade_cut_off_anywhere_leaves_a_whole_version_and_is_finished_by_t
             assert hit.started() in {OLD, NEW}
             go(hit, steps)
             assert (hit.started(), hit.trees()) == (NEW, [NEW]), f"cut in step {index}"
-            shutil.rmtree(hit.root)
     assert seen == {OLD, NEW}
 
 
-def test_dpkg_goes_on_with_the_step_that_was_cut_off(tmp_path: Path) -> None:
+def test_dpkg_goes_on_with_the_step_that_was_cut_off(appliance: Appliance) -> None:
     """``dpkg --configure -a`` runs nothing but the last script again."""
-    numbers = itertools.count()
-
-    def unpacked() -> Appliance:
-        made = Appliance(tmp_path / str(next(numbers)))
-        made.unpack(OLD)
-        made.run(CONFIGURE, OLD)
-        go(made, DPKG[:-1])
-        return made
-
-    for hit in cuts(CONFIGURE, unpacked):
+    go(appliance, DPKG[:-1])
+    for hit in cuts(CONFIGURE, appliance):
         hit.run(CONFIGURE, NEW)
         assert (hit.started(), hit.trees()) == (NEW, [NEW])
 
@@ -131,17 +117,9 @@ def test_an_upgrade_that_is_given_up_goes_back(
     assert (appliance.started(), appliance.trees()) == (OLD, [OLD])
 
 
-def test_the_way_back_can_be_cut_off_as_well(tmp_path: Path) -> None:
-    numbers = itertools.count()
-
-    def given_up() -> Appliance:
-        made = Appliance(tmp_path / str(next(numbers)))
-        made.unpack(OLD)
-        made.run(CONFIGURE, OLD)
-        made.run(BEFORE)
-        return made
-
-    for hit in cuts(calling(f"locked go_back {OLD}"), given_up):
+def test_the_way_back_can_be_cut_off_as_well(appliance: Appliance) -> None:
+    appliance.run(BEFORE)
+    for hit in cuts(calling(f"locked go_back {OLD}"), appliance):
         assert hit.started() == OLD
         go(hit, DPKG)
         assert (hit.started(), hit.trees()) == (NEW, [NEW])
