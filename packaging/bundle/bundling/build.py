@@ -81,7 +81,7 @@ def _components(runtime: Path, tree: Path, pins: dict[str, Pin], fetched: Path) 
     shutil.copyfile(REPOSITORY / "LICENSE", tree / "LICENSE")
     read = Distributions(HERE / "components.yaml", fetched, trees.site_packages(tree), tree)
     every, of_cpp = of_compiler(runtime, tree)
-    found = [every, *of_runtime(runtime, tree)]
+    found = [*every, *of_runtime(runtime, tree)]
     for pin in pins.values():
         component = read.describe(pin)
         if pin.name == "greenlet":

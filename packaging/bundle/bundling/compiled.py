@@ -15,11 +15,14 @@ from importlib import metadata
 from pathlib import Path
 
 from bundling.lock import BundleError, Pin, digest_of, file_digest
-from bundling.wheels import PYTHON
+from bundling.wheels import PYTHON, cache_root
 
 _SUFFIX = f".cpython-{PYTHON.replace('.', '')}-x86_64-linux-gnu.so"
 #: ``-s`` at linking, for strip(1) later would leave the paths of debugging symbols of zig's stubs.
-_FLAGS = ("-O2", "-g0", "-fPIC", "-shared", "-s", "-Wno-macro-redefined", "-Wno-date-time")
+_FLAGS = (
+    *("-O2", "-g0", "-fPIC", "-shared", "-s", "-Wl,-z,relro,-z,now"),
+    *("-Wno-macro-redefined", "-Wno-date-time"),
+)
 #: The folder of libfuse below the extension's own; its licence wants it exchangeable, hence a library
 #: of its own, found from the extension's place wherever the tree lies.
 _LIBRARIES = ".libs"
@@ -160,7 +163,7 @@ def _link(runtime: Path, tree: Path, options: list[str], inputs: list[str], to: 
         f"-I{runtime}/sdk/include/python{PYTHON}",
         *options,
         *inputs,
-        *(f"-Wl,-rpath,$ORIGIN/{_LIBRARIES}", "-Wl,-z,relro,-z,now") * ("-lfuse3" in inputs),
+        *[f"-Wl,-rpath,$ORIGIN/{_LIBRARIES}"] * ("-lfuse3" in inputs),
         *("-o", str(to)),
     ]
     _run(command, tree, f"{to.name} could not be compiled")
@@ -170,7 +173,12 @@ def _run(command: list[str], directory: Path, failure: str) -> None:
     ended = subprocess.run(
         command,
         cwd=directory,
-        env={**os.environ, "LC_ALL": "C"},
+        # Otherwise the compiler keeps its own objects where the runtime is built, one build at a time.
+        env={
+            **os.environ,
+            "LC_ALL": "C",
+            "ZIG_GLOBAL_CACHE_DIR": str(cache_root() / "zig-objects"),
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -72,25 +72,36 @@ def _of_source(told: Mapping[str, Any], runtime: Path, tree: Path) -> Component:
     )
 
 
-def of_compiler(runtime: Path, tree: Path) -> tuple[Component, Component]:
+def of_compiler(runtime: Path, tree: Path) -> tuple[tuple[Component, ...], Component]:
     """Return what the compiler adds: to every binary, and to those written in C++."""
     zig = runtime / "sdk" / "zig"
-    version = subprocess.run([zig / "zig", "version"], capture_output=True, text=True, check=True)
+    told = subprocess.run([zig / "zig", "version"], capture_output=True, text=True, check=True)
+    release = told.stdout.strip()
+    tools = json.loads((runtime / "sources.json").read_text(encoding="utf-8")).get("tools", ())
     every = Component(
         "zig-compiler-rt",
-        version.stdout.strip(),
+        release,
         "MIT",
         "https://ziglang.org/",
+        files=tuple((t["name"], t["sha256"]) for t in tools if t["name"] == "ziglang"),
         texts=take_texts(zig, tree, "zig-compiler-rt"),
+    )
+    nonshared = Component(
+        "glibc-nonshared",
+        None,
+        "LGPL-2.1-or-later",
+        "https://www.gnu.org/software/libc/",
+        author=f"the few parts that are always linked in, as they come with zig {release}",
+        texts=take_texts(zig / "lib" / "libc" / "glibc", tree, "glibc-nonshared"),
     )
     libraries = ("libcxx", "libcxxabi", "libunwind")
     texts = [text for each in libraries for text in take_texts(zig / "lib" / each, tree, each)]
-    return every, Component(
+    return (every, nonshared), Component(
         "llvm-libcxx",
         None,
         "Apache-2.0 WITH LLVM-exception",
         "https://libcxx.llvm.org/",
-        author=f"as it comes with zig {every.version}, with libcxxabi and libunwind",
+        author=f"as it comes with zig {release}, with libcxxabi and libunwind",
         texts=tuple(texts),
     )
 

@@ -44,10 +44,10 @@ def copy_runtime(runtime: Path, tree: Path) -> None:
 
 
 def copy_programs(repository: Path, commit: str, tree: Path) -> None:
-    """Put our own packages and licence into *tree* as *commit* has them."""
+    """Put our own packages into *tree* as *commit* has them, without notes for developers."""
     with tempfile.TemporaryFile() as file:
         subprocess.run(
-            ["git", "-C", str(repository), "archive", commit, "--", *PACKAGES],
+            ["git", "-C", str(repository), "archive", commit, "--", *PACKAGES, ":(exclude)*.md"],
             stdout=file,
             check=True,
         )
