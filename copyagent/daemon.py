@@ -120,6 +120,8 @@ async def _run(settings: Settings, source: Path, store: Store, early: Sequence[i
         raise
     finally:
         runner.save_news(detail)
+        # What is removed or looked at next relies on it: it is not to be some seconds old.
+        _write_snapshot(settings, status_of(runner)(now()))
         event_log.write(messages.AGENT_STOPPED, detail=detail)
         event_log.close()
 
@@ -207,18 +209,22 @@ async def _serve(
 
 async def _keep_snapshot(settings: Settings, runner: Runner) -> None:
     """Write the state down regularly, for whoever looks when there is no agent to ask."""
-    path, seen, written = settings.snapshot_path(), -1, -SNAPSHOT_LONGEST_S
+    seen, written = -1, -SNAPSHOT_LONGEST_S
     while True:
         # Looking through all tapes costs something: not for a state that is known already.
         if runner.commits != seen or trio.current_time() - written >= SNAPSHOT_LONGEST_S:
             seen, written = runner.commits, trio.current_time()
             document = await runner.ask(status_of(runner))
-            data = json.dumps(document, indent=1).encode()
-            try:
-                await trio.to_thread.run_sync(write_shown, path, data, settings.service)
-            except OSError as error:
-                log.warning("the last known state cannot be written to %s: %s", path, error)
+            await trio.to_thread.run_sync(_write_snapshot, settings, document)
         await trio.sleep(SNAPSHOT_S)
+
+
+def _write_snapshot(settings: Settings, document: object) -> None:
+    path, data = settings.snapshot_path(), json.dumps(document, indent=1).encode()
+    try:
+        write_shown(path, data, settings.service)
+    except OSError as error:
+        log.warning("the last known state cannot be written to %s: %s", path, error)
 
 
 async def _collect_maps(settings: Settings, runner: Runner) -> None:

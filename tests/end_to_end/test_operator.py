@@ -163,10 +163,20 @@ def test_a_second_agent_is_refused_and_harms_nothing(world: World) -> None:
     assert world.state("LOOK01") == "copied"
 
 
+def test_an_agent_that_ends_leaves_how_things_stand_at_its_end(world: World) -> None:
+    world.protect("LOOK02", content())
+    world.site.stop()
+    try:
+        left = json.loads((world.site.root / "state" / "status.json").read_text())
+        assert [pool["states"] for pool in left["pools"]] == [{"copied": 2}]
+    finally:
+        world.start_agent()
+
+
 def test_without_an_agent_the_last_known_state_is_shown_with_its_date(world: World) -> None:
     before = datetime.now(UTC).strftime("%Y-%m-%dT")  # noqa: TID251 - the edge is the test
     world.site.wait(
-        lambda: '"copied": 1' in (world.site.root / "state" / "status.json").read_text(), "written"
+        lambda: '"copied": 2' in (world.site.root / "state" / "status.json").read_text(), "written"
     )
     world.kill_agent()
     try:
