@@ -2,14 +2,21 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 
 def expressions(sbom: dict[str, Any]) -> list[str]:
     """Return every licence expression of a CycloneDX document once, in order of the alphabet."""
-    listed = [sbom["metadata"]["component"], *sbom["components"]]
-    return sorted({licence_of(component) for component in listed})
+    return sorted(set(_all([sbom["metadata"]["component"], *sbom["components"]])))
+
+
+def _all(listed: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield those of *listed*, and of what lies within."""
+    for component in listed:
+        yield licence_of(component)
+        yield from _all(component.get("components", []))
 
 
 def licence_of(component: dict[str, Any]) -> str:

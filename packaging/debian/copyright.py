@@ -15,6 +15,14 @@ from typing import Any
 #: What a licence text says of who holds the rights.
 _HOLDER = re.compile(r"^\W*((?:portions )?copyright\b.*(?:\(c\)|©|\d{4}).*)$", re.IGNORECASE)
 
+#: The terms of the Apache License, up to its last sentence.
+_APACHE = re.compile(
+    r"[ \t]*Apache License\s+Version 2\.0, January 2004.*?END OF TERMS AND CONDITIONS", re.DOTALL
+)
+_WHERE = """\
+Apache License, Version 2.0: its text is in /usr/share/common-licenses/Apache-2.0 on Debian
+systems, and in LICENSE at the top of the tree of each installed version."""
+
 
 def holders(texts: list[str]) -> list[str]:
     """Return the copyright lines of licence texts, each once, as they stand there."""
@@ -27,13 +35,24 @@ def holders(texts: list[str]) -> list[str]:
     return list(found)
 
 
-def paragraphs(sbom: dict[str, Any], tree: Path, place: str) -> Iterator[str]:
-    """Write a paragraph for each component; *place* is where *tree* is installed, without a slash
-    before it.
+def components(
+    listed: list[dict[str, Any]], within: str = ""
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield each component with the outermost one that it lies in, its own name for those."""
+    for component in listed:
+        place = within or component["name"]
+        yield component, place
+        yield from components(component.get("components", []), place)
 
-    Raises `ValueError` for a component without a licence or without a text of it.
+
+def paragraphs(sbom: dict[str, Any], tree: Path, place: str) -> Iterator[str]:
+    """Write a paragraph for each component, then one for each licence text that they refer to.
+
+    *place* is where *tree* is installed, without a slash before it. Raises `ValueError` for a
+    component without a licence text.
     """
-    for component in sbom["components"]:
+    names: dict[str, str] = {}
+    for component, within in components(sbom["components"]):
         name = component["name"]
         texts = [
             (tree / each["value"]).read_text("utf-8", errors="replace")
@@ -42,16 +61,26 @@ def paragraphs(sbom: dict[str, Any], tree: Path, place: str) -> Iterator[str]:
         ]
         if not texts:
             raise ValueError(f"{name} has no licence text in the list of what is bundled")
-        lines = holders(texts) or [f"the authors of {name}; see the text"]
+        lines = holders(texts) or [f"the authors of {name}"]
+        terms = "\n\n".join(map(shortened, texts))
+        label = names.setdefault(terms, f"{short_name(component)} ({name})")
+        inside = f", within {within}" if within != name else ""
         yield "\n".join(
             [
-                f"Files: {' '.join(files_of(name, tree, place))}",
-                f"Comment: {name} {component['version']}",
+                f"Files: {' '.join(files_of(within, tree, place))}",
+                f"Comment: {name} {component.get('version', '')}".rstrip() + inside,
                 "Copyright: " + "\n ".join(lines),
-                f"License: {short_name(component, name)}",
-                folded("\n\n".join(texts)),
+                f"License: {label}",
             ]
         )
+    for terms, label in names.items():
+        yield f"License: {label}\n{folded(terms)}"
+
+
+def shortened(text: str) -> str:
+    """Return *text*; of the Apache License, which every Debian system has, where it is."""
+    found = _APACHE.search(text)
+    return text if found is None else text[: found.start()] + _WHERE + text[found.end() :]
 
 
 def files_of(name: str, tree: Path, place: str) -> list[str]:
@@ -66,10 +95,10 @@ def files_of(name: str, tree: Path, place: str) -> list[str]:
     return [*found, f"{place}/licences/{name}/*"]
 
 
-def short_name(component: dict[str, Any], name: str) -> str:
-    """Return the licence's short name, with the component's: its text need not be another's."""
-    expression = component["licenses"][0]["expression"]
-    return f"{expression.replace(' OR ', ' or ').replace(' AND ', ' and ')} ({name})"
+def short_name(component: dict[str, Any]) -> str:
+    """Return the component's licence as copyright files write it."""
+    expression = str(component["licenses"][0]["expression"])
+    return expression.replace(" OR ", " or ").replace(" AND ", " and ")
 
 
 def folded(text: str) -> str:
