@@ -15,6 +15,7 @@ from copyagent.control.protocol import (
 )
 from vtsfs.contract.errors import AgentUnreachable, FeedError, Refused
 from vtsfs.runtime.clock import mono_ns
+from vtsfs.runtime.releases import running_release
 from vtsfs.runtime.socket_path import check_length
 
 #: Seconds that question and answer may take together; longer than the agent gives itself.
@@ -56,7 +57,7 @@ def ask(path: Path, request: Request, *, timeout: float = TIMEOUT) -> Any:
                 f"no agent answers on {path}: {error.strerror}; start it: systemctl start "
                 "copyagent (or, where no service manager does: copyagent run)"
             ) from error
-    return parse_response(line)
+    return parse_response(line, running_release())
 
 
 def _connect(connection: socket.socket, path: Path, timeout: float) -> None:

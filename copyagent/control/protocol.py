@@ -4,7 +4,7 @@ One request and one answer for each connection, each one line of JSON::
 
     {"version": 1, "command": "explain", "args": {"tape": "/VAULT00/BILL/X00001"}}
     {"ok": true, "result": {...}}
-    {"ok": false, "error": {"code": 42, "message": "..."}}
+    {"ok": false, "error": {"code": 42, "message": "...", "release": "0.2.0-1"}}
 
 A *code* is an exit status of the `VtsError` tree, so the command line ends as if the agent's error
 were its own. Whoever only looks changes nothing; whoever acts is named in the event log.
@@ -364,22 +364,31 @@ def encode_result(result: object) -> bytes:
     return line + b"\n"
 
 
-def encode_error(error: VtsError) -> bytes:
-    """Write a refusal or a failure as a line with its end."""
+def encode_error(error: VtsError, release: str = "") -> bytes:
+    """Write a refusal or a failure as a line with its end; *release* is the agent's."""
     told = {"code": error.exit_code, "message": str(error)[:4000]}
+    if release:
+        told["release"] = release
     return json.dumps({"ok": False, "error": told}, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def parse_response(line: bytes) -> Any:
+def parse_response(line: bytes, release: str = "") -> Any:
     """Return the result in an answer's line, or raise the error it tells of.
 
-    The error has the class whose exit status the agent sent; `FeedError` for what is no answer.
+    The error has the class whose exit status the agent sent; `FeedError` for what is no answer. What
+    an agent of another release than the asker's *release* did not understand is told as that.
     """
     try:
         document = json.loads(line)
         if document["ok"] is True:
             return document["result"]
         code, message = int(document["error"]["code"]), str(document["error"]["message"])
+        agents = str(document["error"].get("release", "an earlier release"))
     except MALFORMED as error:
         raise FeedError(f"not an answer of an agent: {type(error).__name__}") from error
+    if release and agents != release and code in {UsageError.exit_code, FeedError.exit_code}:
+        message += (
+            f"\nThe agent that runs is of {agents}, this command of {release}: what one of them knows, "
+            "the other may not. Start the agent again: it is then of the installed release"
+        )
     raise exit_codes().get(code, (RequestFailed,))[0](message)

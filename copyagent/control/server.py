@@ -25,6 +25,7 @@ from copyagent.control.protocol import (
 )
 from vtsfs.contract.errors import FeedError, Refused, RequestFailed, VtsError
 from vtsfs.runtime.peers import Peer, groups_of_peer, peer_of, user_name
+from vtsfs.runtime.releases import running_release
 from vtsfs.runtime.sockets import LineReader, unix_listener
 
 #: Carries a request out for a peer and returns what can be written as JSON; raises `VtsError`.
@@ -106,7 +107,7 @@ class _Server:
         try:
             self._expect_place(peer, rights)
         except VtsError as error:
-            await self._send(stream, encode_error(error))
+            await self._send(stream, encode_error(error, running_release()))
             return
         self._places.take(peer.uid)
         try:
@@ -167,7 +168,7 @@ class _Server:
                 self._refuse(peer, command_of(request))
             return encode_result(await self._carry_out(request, peer))
         except VtsError as error:
-            return encode_error(error)
+            return encode_error(error, running_release())
 
     async def _receive(self, stream: trio.SocketStream) -> Request:
         line: bytes | None = None

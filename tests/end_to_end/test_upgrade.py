@@ -7,18 +7,21 @@ overlay of this release and its agent of the one before; the reverse; both of th
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from copyagent.core.health_check import Level
 from tests.support.former_release import VERSION as FORMER
 from tests.support.former_release import former_release
+from tests.support.nonstop import TREE
 from tests.support.scratch import scratch_directory
 from tests.support.site import Site
 from tests.support.world import ATTEMPT_FAILED, COPIED, World, content, open_world
 from vtsfs import __version__ as PRESENT  # noqa: N812  # the release, as FORMER is
-from vtsfs.contract.errors import StateError
+from vtsfs.contract.errors import StateError, UsageError
 
 pytestmark = [pytest.mark.mount, pytest.mark.ssh, pytest.mark.history]
 
@@ -127,6 +130,36 @@ def do_the_main_job(world: World, label: str) -> None:
 
 def test_a_new_overlay_and_a_former_agent_do_the_main_job(new_overlay: World) -> None:
     do_the_main_job(new_overlay, "NEWOLD")
+
+
+@contextmanager
+def commands_of(site: Site, tree: Path) -> Iterator[Site]:
+    """Have the site's commands be those of *tree*, whatever its agent is."""
+    trees = site.trees
+    site.trees = {**trees, "copyagent": tree}
+    try:
+        yield site
+    finally:
+        site.trees = trees
+
+
+def test_a_new_command_asks_a_former_agent_or_says_what_that_does_not_know(
+    new_overlay: World,
+) -> None:
+    with commands_of(new_overlay.site, TREE) as site:
+        assert FORMER in site.must("copyagent", "status")
+        assert "held (conflict)" in site.must("copyagent", "explain", new_overlay.name("HELD01"))
+        ended = site.run("copyagent", "tapes")
+        assert site.run("copyagent", "check-health").returncode == Level.WARNING
+    assert ended.returncode == UsageError.exit_code
+    assert f"is of an earlier release, this command of {PRESENT}: " in ended.stderr
+    assert "Start the agent again" in ended.stderr
+
+
+def test_a_former_command_asks_a_new_agent(new_agent: World, former: Path) -> None:
+    with commands_of(new_agent.site, former) as site:
+        assert PRESENT in site.must("copyagent", "status")
+        assert "held (conflict)" in site.must("copyagent", "explain", new_agent.name("HELD01"))
 
 
 def test_what_the_former_overlay_left_unfinished_is_told_as_such(new_overlay: World) -> None:

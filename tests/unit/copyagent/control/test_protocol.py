@@ -119,6 +119,9 @@ def test_the_wire_form_of_version_1_never_changes() -> None:
     )
     assert encode_result([1]) == b'{"ok":true,"result":[1]}\n'
     assert encode_error(Refused("no")) == b'{"ok":false,"error":{"code":41,"message":"no"}}\n'
+    assert encode_error(Refused("no"), "0.2.0-1") == (
+        b'{"ok":false,"error":{"code":41,"message":"no","release":"0.2.0-1"}}\n'
+    )
 
 
 @given(st.text())
@@ -312,3 +315,31 @@ def test_every_request_is_in_the_round_trips() -> None:
 def test_events_are_not_asked_for_in_any_other_way(args: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         parse_request(line("events", args))
+
+
+@pytest.mark.parametrize(
+    ("line", "agents"),
+    [
+        (b'{"ok":false,"error":{"code":2,"message":"no command"}}', "an earlier release"),
+        (encode_error(UsageError("no command"), "0.3.0-1")[:-1], "0.3.0-1"),
+        (encode_error(FeedError("no command"), "0.3.0-1")[:-1], "0.3.0-1"),
+    ],
+)
+def test_what_an_agent_of_another_release_does_not_know_is_told_as_that(
+    line: bytes, agents: str
+) -> None:
+    with pytest.raises((UsageError, FeedError)) as caught:
+        parse_response(line, "0.2.0-1")
+    first, second = str(caught.value).splitlines()
+    assert first == "no command"
+    assert second.startswith(f"The agent that runs is of {agents}, this command of 0.2.0-1: ")
+    assert "Start the agent again" in second
+
+
+def test_what_both_releases_know_or_one_release_refuses_is_told_as_it_is() -> None:
+    refused = encode_error(RequestFailed("not held"), "0.3.0-1")[:-1]
+    with pytest.raises(RequestFailed, match=r"^not held$"):
+        parse_response(refused, "0.2.0-1")
+    same = encode_error(UsageError("no such tape"), "0.2.0-1")[:-1]
+    with pytest.raises(UsageError, match=r"^no such tape$"):
+        parse_response(same, "0.2.0-1")
