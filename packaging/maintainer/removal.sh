@@ -5,8 +5,13 @@
 attached_vaults() {
     while read -r _ _ _ _ point rest; do
         case $rest in
-        *' - fuse'*' vtsfs\043'*)
-            vault=${rest#*' vtsfs\043'}
+        *' - fuse'*) ;;
+        *) continue ;;
+        esac
+        rest=${rest#* - fuse* }
+        case $rest in
+        'vtsfs\043'*)
+            vault=${rest#*3}
             printf '%s %s\n' "${vault%% *}" "$point"
             ;;
         esac
@@ -80,9 +85,12 @@ forget_settings_and_state() {
         return 0
     fi
     tell_unprotected
+    rm -f "$count_file"
     ! is_example || rm -f "$settings/vts-autocopy.yaml"
     rm -rf "${DPKG_ROOT:-}/run/vts-autocopy"
-    rmdir "$settings/keys" "$settings" "${DPKG_ROOT:-}/var/log/vts-autocopy" 2>/dev/null || true
+    for directory in "$settings/keys" "$settings" "$state" "${DPKG_ROOT:-}/var/log/vts-autocopy"; do
+        rmdir "$directory" 2>/dev/null || true
+    done
     tell_what_is_kept
 }
 

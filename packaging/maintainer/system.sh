@@ -60,7 +60,7 @@ make_settings() {
 say_next_steps() {
     cat <<'END'
 vts-autocopy is installed; nothing was started. What comes next, in this order:
-  edit /etc/vts-autocopy/vts-autocopy.yaml   (or: copyagent init; see vts-autocopy.yaml(5))
+  edit /etc/vts-autocopy/vts-autocopy.yaml   (or: copyagent init)
   copyagent keys init TARGET                 for each receiving system
   copyagent check; copyagent doctor
   systemctl enable --now vtsfs@VAULT.service copyagent.service
