@@ -100,7 +100,9 @@ def _words(command: click.Command) -> str:
         for parameter in command.params:
             if isinstance(parameter, click.Argument) and isinstance(parameter.type, click.Choice):
                 first += [str(choice) for choice in parameter.type.choices]
-    options = sorted({name for each in _options(command) for name in (*each.opts, *each.secondary_opts)})
+    options = sorted(
+        {name for each in _options(command) for name in (*each.opts, *each.secondary_opts)}
+    )
     return f"{' '.join(first)}|{' '.join(options)}"
 
 

@@ -94,7 +94,7 @@ go_back() {
 # started by their full path. The names are not on grep's own command line, or it would find itself.
 in_use() {
     printf '%s\n' "$home/$1/" "$home/$1~kept/" |
-        grep -q -s -F -f - /proc/[0-9]*/maps /proc/[0-9]*/cmdline
+        grep -q -s -F --file=- /proc/[0-9]*/maps /proc/[0-9]*/cmdline
 }
 
 remove_unused() {
