@@ -58,7 +58,7 @@ def install(root: Path, package: Path) -> None:
     """Install *package* in *root*, with the system up, and configure it as the manual says."""
     (root / "root" / package.name).write_bytes(package.read_bytes())
     with booted(root) as system:
-        system.run(f"dpkg -i /root/{package.name}")
+        system.run(f"dpkg -i /root/{package.name} && rm /root/{package.name}")
         (root / SETTINGS[1:]).write_text(_SETTINGS_TEXT)
         system.run(_CONFIGURE)
 
