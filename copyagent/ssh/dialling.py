@@ -18,6 +18,7 @@ import trio
 
 from copyagent.ssh.algorithms import AlgorithmUnknown, Offer, processor_has_aes, rsa_bits_of
 from copyagent.ssh.bridge import in_asyncio
+from copyagent.ssh.brief_log_in import ask_nothing
 from vtsfs.contract.credentials import place_of
 from vtsfs.contract.settings_algorithms import Algorithms
 
@@ -193,7 +194,9 @@ def _own_key(login: Login, offer: Offer | None) -> asyncssh.SSHKey | None:
 
 async def log_in(login: Login, keys: Keys, link: socket.socket) -> asyncssh.SSHClientConnection:
     """Log in over *link*, which is closed if that fails; raises `SshFailure`."""
-    client = _Client(None if keys.own is not None else login.password)
+    # Hosts of any age are asked all that is usual; targets run OpenSSH.
+    brief = keys.own is not None and login.algorithms is not None
+    client = _Client(None if keys.own is not None else login.password, brief=brief)
     try:
         connection = await in_asyncio(_handshake, login, keys, link, client)
     except BaseException as error:
@@ -213,15 +216,21 @@ async def log_in(login: Login, keys: Keys, link: socket.socket) -> asyncssh.SSHC
 
 
 class _Client(asyncssh.SSHClient):
-    """Answers the server's question for a password, in whichever form it comes first."""
+    """Answers the server's question for a password, in whichever form it comes first.
 
-    def __init__(self, password: Callable[[], str] | None) -> None:
+    *brief*: the key is all that we have, and nothing is asked before it is used.
+    """
+
+    def __init__(self, password: Callable[[], str] | None, *, brief: bool = False) -> None:
         self._password = password
+        self._brief = brief
         self._begun = False
         self._connection: asyncssh.SSHClientConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
+        if self._brief:
+            ask_nothing(conn)
 
     @property
     def broke_off(self) -> bool:

@@ -132,9 +132,11 @@ class SftpTarget:
         """
 
         def told(packet: bytes | None, _lost: ChannelLost | None) -> None:
+            if packet is None:
+                return
             try:
-                sizes = packets.largest(packets.answer(packet or b""))
-            except (IndexError, Refusal, BadAnswer) as error:
+                sizes = packets.largest(packets.answer(packet))
+            except (Refusal, BadAnswer) as error:
                 _log.debug("limits are not told: %s", error)
             else:
                 largest = min(size or _BLOCK_WITHOUT_LIMITS for size in sizes)
