@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -21,11 +22,11 @@ def start_in_background(vault: str, config: Path, log: Path, options: Sequence[s
     """Start the daemon with *options*, return 0 when it serves the vault; its own exit status if it ends before.
 
     What it has to say goes to *log*, and its last words also to standard error if it ends.
-    Raises `AttachError` when it neither serves nor ends in time.
+    Raises `AttachError` when it neither serves nor ends in time, or *log* cannot be written.
     """
     command = own_command("vtsfs", "--config", str(config), "attach", vault)
     address = f"\0vtsfs-{os.getpid()}-{secrets.token_hex(8)}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, log.open("ab") as sink:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, _append_to(log) as sink:
         ready.bind(address)
         ready.settimeout(0.05)
         before = sink.tell()
@@ -50,6 +51,19 @@ def start_in_background(vault: str, config: Path, log: Path, options: Sequence[s
                 return status if status > 0 else AttachError.exit_code
         child.terminate()
     raise AttachError(f"vault {vault}: not attached within {START_LIMIT_S:g} s; see {log}")
+
+
+def _append_to(log: Path) -> BinaryIO:
+    """The run directory may belong to the agent's user, who is not to choose where root writes."""
+    try:
+        fd = os.open(
+            log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+        )
+    except OSError as error:
+        raise AttachError(
+            f"{log}, for the overlay's messages, cannot be written: {error.strerror}; remove it"
+        ) from error
+    return os.fdopen(fd, "ab")
 
 
 def _environment(address: str) -> dict[str, str]:

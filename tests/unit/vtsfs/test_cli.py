@@ -49,6 +49,15 @@ def test_a_daemon_that_ends_at_once_gives_its_status_and_words(
     assert "VAULT99" in capsys.readouterr().err
 
 
+def test_what_the_daemon_says_goes_through_no_link(scratch: Path) -> None:
+    vault, precious, log = Vault(scratch), scratch / "precious", scratch / "log"
+    precious.write_text("as it was")
+    log.symlink_to(precious)
+    with pytest.raises(AttachError, match=r"cannot be written.*remove it"):
+        launch.start_in_background("VAULT99", vault.config, log)
+    assert precious.read_text() == "as it was"
+
+
 def test_the_help_names_the_environment_variable_and_cuts_no_summary_short(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
