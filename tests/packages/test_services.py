@@ -157,6 +157,18 @@ def test_a_killed_overlay_is_attached_anew_by_itself(served: Served) -> None:
     assert served.mounts() == 0
 
 
+def test_an_agent_starts_beside_a_dead_mount(served: Served) -> None:
+    served.drop_in(OVERLAY, "[Service]\nRestart=no\n")
+    served.system.run(f"kill -KILL {served.pid(OVERLAY)}")
+    served.system.until(f"[ $(systemctl is-active {OVERLAY}) = failed ]")
+    served.system.run(f"systemctl restart {AGENT}")
+    served.system.until("copyagent status | grep 'VAULT00'")
+    assert served.is_active(AGENT)
+    served.system.run(f"systemctl start {OVERLAY}")
+    served.write("X00001")
+    served.until_copied("X00001")
+
+
 @pytest.mark.parametrize("unit", [OVERLAY, AGENT])
 def test_a_service_that_hangs_is_replaced(root: Path, unit: str) -> None:
     with serving(root) as served:
