@@ -63,9 +63,7 @@ def bind_unix(
     try:
         made.bind(str(path))
         # Until listen() every connect is refused, so nobody slips in before the mode is right.
-        os.chmod(path, mode)
-        if group is not None:
-            _give(path, group_id(group, failed), failed)
+        _make_ours(path, mode, group, failed)
         made.listen(_BACKLOG)
         made.setblocking(False)
     except OSError as error:
@@ -79,15 +77,28 @@ def bind_unix(
     return made
 
 
-def _give(path: Path, group: int, failed: type[VtsError]) -> None:
+def _make_ours(path: Path, mode: int, group: str | int | None, failed: type[VtsError]) -> None:
+    """Give the socket on *path* its mode and group, and nothing else that somebody puts there now.
+
+    The directory may belong to the agent's user while root binds in it. What was opened stays the
+    same file, and a link in /proc/self/fd leads to it whatever becomes of its name.
+    """
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.chown(path, -1, group)
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            raise failed(f"{path} was replaced by something that is no socket; see who did that")
+        itself = f"/proc/self/fd/{fd}"
+        os.chmod(itself, mode)
+        if group is not None:
+            os.chown(itself, -1, group_id(group, failed))
     except PermissionError as error:
         path.unlink()
         raise failed(
             f"{path} cannot be given to the group {group}: the user who runs this has to be in it; "
             "see service in the settings"
         ) from error
+    finally:
+        os.close(fd)
 
 
 def _remove_stale(path: Path, busy: type[VtsError], failed: type[VtsError]) -> None:

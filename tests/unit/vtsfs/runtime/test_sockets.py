@@ -74,6 +74,25 @@ async def test_a_file_in_the_way_is_not_deleted(scratch: Path) -> None:
     assert path.read_text(encoding="ascii") == "precious"
 
 
+async def test_what_is_put_in_its_place_while_it_is_made_keeps_its_mode(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, precious = scratch / "s", scratch / "precious"
+    precious.write_text("precious", encoding="ascii")
+    precious.chmod(0o600)
+
+    def bind_and_lose(bound: socket.socket, address: str) -> None:
+        socket.SocketType.bind(bound, address)
+        path.unlink()
+        path.symlink_to(precious)
+
+    monkeypatch.setattr(socket.socket, "bind", bind_and_lose)
+    with pytest.raises(StateError, match="was replaced"):
+        async with unix_listener(path, mode=0o666, group=os.getegid()):
+            pass
+    assert stat.S_IMODE(precious.stat().st_mode) == 0o600
+
+
 async def test_a_directory_that_is_missing(scratch: Path) -> None:
     with pytest.raises(StateError, match=r"cannot listen on .*: No such file.*paths\.run"):
         async with unix_listener(scratch / "missing" / "s"):
