@@ -84,7 +84,12 @@ def failures(vault: Vault) -> int:
 
 
 def wait_until_well(vault: Vault) -> None:
-    wait_until(lambda: not told_by(vault)["outbox"]["failure"], 20, "the outbox is well again")
+    def is_well() -> bool:
+        # A daemon whose disk is busy with being mounted may take longer than we ask for.
+        told = ask_daemon(vault.settings.feed_socket(VAULT))
+        return told is not None and not told["outbox"]["failure"]
+
+    wait_until(is_well, 60, "the outbox is well again")
 
 
 def told_up_to(vault: Vault, label: str) -> list[Signal]:
