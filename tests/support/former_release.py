@@ -16,7 +16,7 @@ VERSION = "0.1.0"
 COMMIT = "877f0dda5ab37951db480a4ef605d592df379240"
 
 #: What of it is needed: its programs, and the settings it showed to others.
-_PARTS = ("vtsfs", "copyagent", "packaging/examples")
+_PARTS = ("vtsfs", "copyagent", "packaging/examples", "tests/settings/valid")
 
 
 def why_no_history() -> str | None:
