@@ -93,6 +93,7 @@ go_back() {
 # than we, as a container's first process can, only the command line can be seen; the programs are
 # started by their full path. The names are not on grep's own command line, or it would find itself.
 in_use() {
+    # shellcheck disable=SC2062  # these are the files to look into
     printf '%s\n' "$home/$1/" "$home/$1~kept/" |
         grep -q -s -F --file=- /proc/[0-9]*/maps /proc/[0-9]*/cmdline
 }

@@ -17,7 +17,12 @@ MADE_FROM = "vts-autocopy:made-from"
 PATCH = "vts-autocopy:debian-patch"
 
 
-def bill(version: str, commit: str, epoch: int, components: Sequence[Component]) -> dict[str, Any]:
+def described(components: Sequence[Component]) -> list[Any]:
+    """Return *components*, and what lies within them, as the bill lists them."""
+    return [_component(each, "") for each in sorted(components, key=_key)]
+
+
+def bill(version: str, commit: str, epoch: int, listed: list[Any]) -> dict[str, Any]:
     """Return the whole bill for the package *version*, the same for the same arguments."""
     named = f"https://vts-autocopy.invalid/{version}/{commit}"
     return {
@@ -36,7 +41,7 @@ def bill(version: str, commit: str, epoch: int, components: Sequence[Component])
                 "properties": [{"name": "vts-autocopy:commit", "value": commit}],
             },
         },
-        "components": [_component(each, "") for each in sorted(components, key=_key)],
+        "components": listed,
     }
 
 

@@ -7,21 +7,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from bundling import bill
 from bundling import tree as trees
+from bundling.cache import cache_root
 from bundling.check import machine_names, problems, shown
-from bundling.compiled import compile_greenlet, compile_pyfuse3
-from bundling.components import Component, Distributions, of_compiler, of_runtime, with_texts
-from bundling.licences import take_shared
-from bundling.lock import COMPILED, BundleError, Pin, read_lock
-from bundling.wheels import cache_root, drop_record, fetch_all, find_source, find_wheel, unpack
+from bundling.foundation import lay_foundation
+from bundling.lock import BundleError, read_lock
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 HERE = REPOSITORY / "packaging" / "bundle"
-LOCK = HERE / "requirements.lock"
 
 
 def main() -> int:
@@ -47,47 +43,20 @@ def main() -> int:
 
 def build(runtime: Path, version: str, tree: Path, commit: str, edition: Path | None) -> None:
     """Make the tree of *version* in the new directory *tree*; raises `BundleError`."""
-    cache = cache_root()
-    pins = read_lock(LOCK)
-    fetched = fetch_all(pins, cache)
-    trees.copy_runtime(runtime, tree)
-    site = trees.site_packages(tree)
-    for pin in pins.values():
-        if pin.name not in COMPILED:
-            unpack(find_wheel(fetched, pin), site)
-    for name, make in (("pyfuse3", compile_pyfuse3), ("greenlet", compile_greenlet)):
-        made = make(pins[name], find_source(fetched, pins[name]), runtime, cache)
-        shutil.copytree(made, site, dirs_exist_ok=True)
+    pins = read_lock(HERE / "requirements.lock")
+    components = lay_foundation(tree, version, runtime, pins, HERE, cache_root())
     trees.copy_programs(REPOSITORY, commit, tree)
     trees.set_version(tree, version)
+    site = trees.site_packages(tree)
     if edition is not None:
         shutil.copyfile(edition, site / "copyagent" / "edition.py")
-    components = _components(runtime, tree, pins, fetched)
-    drop_record(site)
-    trees.prune(site)
     trees.write_launchers(tree)
-    told = bill.bill(version, commit, _epoch(commit), components)
-    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-    (tree / bill.FILE).write_text(text, encoding="utf-8")
+    epoch = _epoch(commit)
+    text = json.dumps(bill.bill(version, commit, epoch, components), indent=1, ensure_ascii=False)
+    (tree / bill.FILE).write_text(f"{text}\n", encoding="utf-8")
     trees.settle(tree, 0)
-    trees.write_byte_code(tree, version)
-    trees.drop_empty(tree)
-    trees.settle(tree, _epoch(commit))
-
-
-def _components(runtime: Path, tree: Path, pins: dict[str, Pin], fetched: Path) -> list[Component]:
-    """Take stock of what is bundled, and take its licences."""
-    shared = take_shared(HERE / "standard-licences", tree, REPOSITORY / "LICENSE")
-    shutil.copyfile(REPOSITORY / "LICENSE", tree / "LICENSE")
-    read = Distributions(HERE / "components.yaml", fetched, trees.site_packages(tree), tree)
-    every, of_cpp = of_compiler(runtime, tree)
-    found = [*every, *of_runtime(runtime, tree)]
-    for pin in pins.values():
-        component = read.describe(pin)
-        if pin.name == "greenlet":
-            component = replace(component, inside=(*component.inside, of_cpp))
-        found.append(component)
-    return [with_texts(each, shared) for each in found]
+    trees.write_byte_code(tree, version, *(site / name for name in trees.PACKAGES))
+    trees.settle(tree, epoch)
 
 
 def _parser() -> argparse.ArgumentParser:

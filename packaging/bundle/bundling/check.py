@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bundling import contents, stock
 from bundling.binaries import binaries, problems_of
-from bundling.wheels import cache_root
+from bundling.cache import cache_root
 
 #: Where everything is compiled.
 BUILD_PATH = "/var/tmp/vts-autocopy-build"  # noqa: S108  # a name to look for, nothing is written

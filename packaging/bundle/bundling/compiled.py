@@ -14,8 +14,9 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+from bundling.cache import cache_root, kept
 from bundling.lock import BundleError, Pin, digest_of, file_digest
-from bundling.wheels import PYTHON, cache_root
+from bundling.wheels import PYTHON
 
 _SUFFIX = f".cpython-{PYTHON.replace('.', '')}-x86_64-linux-gnu.so"
 #: ``-s`` at linking, for strip(1) later would leave the paths of debugging symbols of zig's stubs.
@@ -97,25 +98,16 @@ def _cached(
         *_headers(runtime, f"python{PYTHON}"),
         *going_in,
     )
-    place = cache / "compiled" / f"{pin.name}-{pin.version}-{key[:32]}"
-    if place.is_dir():
-        return place
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
-        with tarfile.open(source) as archive:
-            archive.extractall(scratch, filter="data")
-        tree = Path(scratch, f"{pin.name}-{pin.version}")
-        made = Path(scratch, "made")
-        made.mkdir()
-        make(tree, made)
-        _describe(pin, tree, made)
-        try:
-            made.rename(place)
-        except OSError:
-            # Another build has put it there meanwhile.
-            if not place.is_dir():
-                raise
-    return place
+
+    def fill(to: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=to.parent) as scratch:
+            with tarfile.open(source) as archive:
+                archive.extractall(scratch, filter="data")
+            tree = Path(scratch, f"{pin.name}-{pin.version}")
+            make(tree, to)
+            _describe(pin, tree, to)
+
+    return kept(cache / "compiled" / f"{pin.name}-{pin.version}-{key[:32]}", fill)
 
 
 def _describe(pin: Pin, tree: Path, made: Path) -> None:

@@ -85,18 +85,18 @@ def write_launchers(tree: Path) -> None:
         (tree / "bin" / command).write_text(text, encoding="ascii")
 
 
-def write_byte_code(tree: Path, version: str) -> None:
-    """Compile every module, by the tree's own interpreter, so that nothing is ever compiled later.
+def write_byte_code(tree: Path, version: str, *folders: Path) -> None:
+    """Compile every module in *folders*, by the tree's own interpreter, so that none ever is later.
 
     With unchecked hashes (PEP 552) no date and no look at the source is needed at a start.
     """
-    for cached in sorted(tree.rglob("__pycache__")):
+    for cached in [path for folder in folders for path in sorted(folder.rglob("__pycache__"))]:
         shutil.rmtree(cached)
     ended = subprocess.run(
         [
             *(str(tree / "bin" / f"python{PYTHON}"), "-I", "-B", "-m", "compileall", "-q", "-j1"),
             *("--invalidation-mode", "unchecked-hash", "-s", str(tree)),
-            *("-p", f"{INSTALLED}/{version}", str(tree / "lib")),
+            *("-p", f"{INSTALLED}/{version}", *map(str, folders)),
         ],
         env={"LC_ALL": "C", "PATH": os.environ["PATH"], "TZ": "UTC"},
         capture_output=True,

@@ -3,7 +3,6 @@
 import base64
 import csv
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from bundling.cache import kept
 from bundling.lock import COMPILED, BundleError, Pin, digest_of, requirements
 
 #: The Python that the wheels are for.
@@ -22,32 +22,18 @@ _OLDEST_GLIBC = (2, 5)
 _LEGACY = ("manylinux2014", "manylinux2010", "manylinux1")
 
 
-def cache_root() -> Path:
-    """Return the directory that slow results are kept in."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(os.environ.get("VTS_PACKAGES_CACHE") or f"{home}/vts-autocopy")
-
-
 def fetch_all(pins: dict[str, Pin], cache: Path) -> Path:
     """Return a directory with a wheel of each entry, and with the source of what is compiled.
 
     pip compares every file with the lock's digests. Raises `BundleError` if one cannot be had.
     """
-    place = cache / "wheels" / digest_of(*(pins[name].text for name in sorted(pins)), _recipe())
-    if place.is_dir():
-        return place
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
-        got = Path(scratch, "got")
-        _download(requirements(pins, pins.keys() - set(COMPILED)), got, _wheel_options())
-        _download(requirements(pins, set(COMPILED)), got, _source_options())
-        try:
-            got.rename(place)
-        except OSError:
-            # Another build has put it there meanwhile; the digests say that it is the same.
-            if not place.is_dir():
-                raise
-    return place
+
+    def make(to: Path) -> None:
+        _download(requirements(pins, pins.keys() - set(COMPILED)), to, _wheel_options())
+        _download(requirements(pins, set(COMPILED)), to, _source_options())
+
+    key = digest_of(*(pins[name].text for name in sorted(pins)), _recipe())
+    return kept(cache / "wheels" / key[:32], make)
 
 
 def _recipe() -> str:
