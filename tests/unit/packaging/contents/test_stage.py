@@ -59,7 +59,8 @@ def test_what_is_laid_out(tmp_path: Path) -> None:
         f"tree - /usr/lib/x {tmp_path}/tree\n"
         "link - /usr/bin/run ../lib/x/bin/run\n"
     )
-    command = [sys.executable, TREE / "packaging/contents/stage.py", "--list", listed]
+    command: list[str | Path] = [sys.executable, TREE / "packaging/contents/stage.py"]
+    command += ["--list", listed]
     command += ["--source", source, "--out", out, "--rpm-list", tmp_path / "rpm"]
     subprocess.run(
         command,
