@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import sqlite3
 import subprocess
 import threading
 import time
@@ -94,6 +95,25 @@ def test_a_damaged_outbox_is_set_aside(vault: Vault) -> None:
         feed.until(Kind.DISMOUNTED, "X00001")
     assert list(path.parent.glob("*.corrupt-*"))
     assert "824141" in (vault.top / "log" / "event.log").read_text(encoding="utf-8")
+
+
+def test_an_outbox_of_a_later_release_keeps_no_tape_waiting(vault: Vault) -> None:
+    vault.detach()
+    path = vault.settings.outbox_path(VAULT)
+    with sqlite3.connect(path) as later:
+        later.execute("UPDATE meta SET value = 99 WHERE key = 'version'")
+    later.close()
+    vault.attach()
+    (vault.pool / "X00001").write_bytes(b"0")
+    with vault.follow() as feed:
+        feed.until(Kind.DISMOUNTED, "X00001")
+    (kept,) = path.parent.glob("*.newer-*")
+    told = (vault.top / "log" / "event.log").read_text(encoding="utf-8")
+    assert "824141" in told
+    assert "it is of a later release and set aside as" in told
+    with sqlite3.connect(kept) as file:
+        assert file.execute("SELECT value FROM meta WHERE key = 'version'").fetchone() == (99,)
+    file.close()
 
 
 def test_every_acknowledged_byte_is_below(vault: Vault) -> None:
