@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bundling.bill import bill
+from bundling.bill import bill, described
 from bundling.components import Component, Distributions, each_of, of_runtime
 from bundling.lock import BundleError, Pin
 
@@ -140,9 +140,9 @@ def test_the_runtimes_parts(tmp_path: Path) -> None:
 def test_the_bill_is_the_same_for_the_same_and_in_order(tmp_path: Path) -> None:
     one = Bundled(tmp_path).describe()
     two = Component("attrs", "26.1.0", "MIT", files=(("a", "1"), ("b", "2")), patches=("p",))
-    made = bill("0.2.0-1", "abc", 1_700_000_000, [one, two])
-    assert made == bill("0.2.0-1", "abc", 1_700_000_000, [two, one])
-    assert made != bill("0.2.0-2", "abc", 1_700_000_000, [two, one])
+    made = bill("0.2.0-1", "abc", 1_700_000_000, described([one, two]))
+    assert made == bill("0.2.0-1", "abc", 1_700_000_000, described([two, one]))
+    assert made != bill("0.2.0-2", "abc", 1_700_000_000, described([two, one]))
     assert [each["name"] for each in made["components"]] == ["attrs", "cryptography"]
     assert made["metadata"]["timestamp"] == "2023-11-14T22:13:20Z"
     attrs, cryptography = made["components"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bundling.bill import bill
+from bundling.bill import bill, described
 from bundling.components import Component
 from bundling.stock import problems
 
@@ -24,7 +24,7 @@ def tree_with(directory: Path, *components: Component) -> Path:
     for text in (*TEXTS, "licences/standard/MIT.txt"):
         (directory / text).parent.mkdir(parents=True, exist_ok=True)
         (directory / text).write_text("Do what you like.\n")
-    told = bill("0.2.0-1", "abc", 1, components)
+    told = bill("0.2.0-1", "abc", 1, described(components))
     (directory / "sbom.json").write_text(json.dumps(told))
     python = directory / "bin" / "python3.13"
     python.parent.mkdir()

@@ -112,14 +112,14 @@ def test_byte_code_is_made_by_the_trees_own_interpreter_and_names_the_installed_
     module = tmp_path / "lib" / "module.py"
     module.parent.mkdir()
     module.write_text("def f():\n    raise ValueError\n")
-    write_byte_code(tmp_path, "0.2.0-1")
+    write_byte_code(tmp_path, "0.2.0-1", tmp_path / "lib")
     (code,) = (tmp_path / "lib" / "__pycache__").iterdir()
     data = code.read_bytes()
     assert b"/usr/lib/vts-autocopy/0.2.0-1/lib/module.py" in data
     assert os.fsencode(tmp_path) not in data
     first = data
-    write_byte_code(tmp_path, "0.2.0-1")
+    write_byte_code(tmp_path, "0.2.0-1", tmp_path / "lib")
     assert code.read_bytes() == first
     module.write_text("def f(:\n")
     with pytest.raises(BundleError, match=r"module\.py"):
-        write_byte_code(tmp_path, "0.2.0-1")
+        write_byte_code(tmp_path, "0.2.0-1", tmp_path / "lib")
