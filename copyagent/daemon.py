@@ -52,6 +52,7 @@ from vtsfs.runtime.releases import running_release
 from vtsfs.runtime.shown_files import write_shown
 from vtsfs.runtime.systemd import Notifier
 from vtsfs.runtime.tasks import run_until_signalled
+from vtsfs.runtime.watchdog import any_is_held_by_a_disk, feed_watchdog
 
 log = logging.getLogger(__name__)
 
@@ -203,8 +204,7 @@ async def _serve(
                 nursery.start_soon(desk.hang_up)
             until_the_end.enter_context(told_if_late())
             notifier.ready("watching")
-            if notifier.watchdog_interval is not None:
-                nursery.start_soon(_stay_alive, notifier, runner)
+            nursery.start_soon(_stay_alive, notifier, runner)
 
 
 async def _keep_snapshot(settings: Settings, runner: Runner) -> None:
@@ -247,11 +247,9 @@ async def _collect_maps(settings: Settings, runner: Runner) -> None:
 
 
 async def _stay_alive(notifier: Notifier, runner: Runner) -> None:
-    """Feed systemd's watchdog only as long as the engine still answers."""
-    while True:
-        await runner.ask(lambda _: None)
-        notifier.alive()
-        await trio.sleep(notifier.watchdog_interval or 1.0)
+    """Feed systemd's watchdog only as long as the engine still answers, or waits for a disk."""
+    answers = partial(runner.ask, lambda _: None)
+    await feed_watchdog(notifier, proof=answers, waits=any_is_held_by_a_disk)
 
 
 def _doorkeeper(settings: Settings) -> Doorkeeper:

@@ -46,6 +46,7 @@ from vtsfs.runtime.sockets import unix_listener
 from vtsfs.runtime.sparing import Sparing
 from vtsfs.runtime.systemd import Notifier
 from vtsfs.runtime.tasks import Starter
+from vtsfs.runtime.watchdog import feed_watchdog
 
 _logger = logging.getLogger(__name__)
 
@@ -198,7 +199,7 @@ class _Daemon:
             await background.start(self._serve_feed, aside)
             await background.start(self._stop_when_told, serving)
             aside.start_soon(self._overlay.readers.hand_over_forever)
-            background.start_soon(self._feed_watchdog)
+            background.start_soon(feed_watchdog, self._attachment.notifier)
             session.attach(Operations(self._overlay, self._errors), self._vault, self._mountpoint)
             self._device = next((at.device for at in layers_at(self._mountpoint)[-1:]), "")
             aside.start_soon(self._announce)
@@ -246,13 +247,6 @@ class _Daemon:
         await trio.to_thread.run_sync(
             leave_word, self._settings, by, Change(self._vault, "detach", "attached", "detached")
         )
-
-    async def _feed_watchdog(self) -> None:
-        """Tell systemd that the loop turns; a loop that hangs is then ended and begun anew."""
-        interval = self._attachment.notifier.watchdog_interval
-        while interval is not None:
-            self._attachment.notifier.alive()
-            await trio.sleep(interval)
 
     async def _end(self) -> None:
         """Nothing is open any more, or this process leaves a dead mount behind."""
