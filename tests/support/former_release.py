@@ -19,14 +19,14 @@ COMMIT = "877f0dda5ab37951db480a4ef605d592df379240"
 _PARTS = ("vtsfs", "copyagent", "packaging/examples", "tests/settings/valid")
 
 
-def why_no_history() -> str | None:
+def why_no_history(commit: str = COMMIT) -> str | None:
     """Say why the release before cannot be had here; None if it can."""
     try:
-        found = _git("cat-file", "-e", f"{COMMIT}^{{commit}}")
+        found = _git("cat-file", "-e", f"{commit}^{{commit}}")
     except FileNotFoundError:
         return "there is no git"
     if found.returncode:
-        return f"this is no clone with commit {COMMIT[:7]} ({VERSION}) in its history"
+        return f"this is no clone with commit {commit[:7]} ({VERSION}) in its history"
     return None
 
 
