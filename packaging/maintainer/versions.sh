@@ -37,7 +37,7 @@ current_version() {
 # Neither rpm nor cp waits for the disk: without this a power cut could leave a `current` that names
 # files without content.
 point_current() {
-    sync -f "$home" 2>/dev/null || sync
+    sync -f "$home" 2>/dev/null || sync || true
     rm -f "$home/current.new"
     ln -s "$1" "$home/current.new"
     mv -T -f "$home/current.new" "$home/current"
