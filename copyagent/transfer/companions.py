@@ -16,7 +16,7 @@ import trio
 
 from copyagent.core.copying import CopyHeld, CopyStopped, PublishedCopy
 from copyagent.transfer.attempt import Attempt, Ended
-from copyagent.transfer.converging import converge
+from copyagent.transfer.converging import converge, look
 from copyagent.transfer.progress import CopyProgress
 from copyagent.transfer.publishing import Publisher
 from copyagent.transfer.resuming import collect, list_staging
@@ -29,7 +29,6 @@ from copyagent.transfer.source import (
     open_tape,
 )
 from copyagent.transfer.staging import read_record
-from copyagent.transfer.standing import judge
 from vtsfs.contract.companions import label_of
 from vtsfs.contract.naming import TapeId
 
@@ -87,7 +86,8 @@ class Companions:
             attempt = await self._attempt(tape, source)
             found = await collect(attempt, await list_staging(attempt))
             publisher = Publisher(attempt, _Unrecorded(), self.permit, self.wall_ns)
-            await converge(attempt, publisher, await judge(attempt), found)
+            standing, around = await look(attempt)
+            await converge(attempt, publisher, standing, around, found)
 
     async def _attempt(self, tape: TapeId, source: SourceTape) -> Attempt:
         """Return an attempt at one companion.

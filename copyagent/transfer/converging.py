@@ -10,11 +10,13 @@ from copyagent.transfer.attempt import Attempt, Ended, discard
 from copyagent.transfer.building import Built, abandon, build
 from copyagent.transfer.chunks import ChunkMap
 from copyagent.transfer.content import map_source
+from copyagent.transfer.guards import all_of
 from copyagent.transfer.keeping import Kept
 from copyagent.transfer.planning import plan
 from copyagent.transfer.publishing import Published, Publisher
 from copyagent.transfer.resuming import Found, notes_of
-from copyagent.transfer.standing import Standing, not_equal
+from copyagent.transfer.staging import Around
+from copyagent.transfer.standing import Standing, judge, not_equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +41,41 @@ class Converged:
         )
 
 
+async def look(attempt: Attempt) -> tuple[Standing, Around]:
+    """Judge what stands under the tape's name (`standing.judge`), and look around it meanwhile."""
+    standings: list[Standing] = []
+    around: list[Around] = []
+
+    async def judge_it() -> None:
+        standings.append(await judge(attempt))
+
+    async def look_around() -> None:
+        around.append(await staging.look_around(attempt.target, attempt.layout))
+
+    await all_of(judge_it, look_around)
+    return standings[0], around[0]
+
+
 async def converge(
-    attempt: Attempt, publisher: Publisher, standing: Standing, found: Found | None
+    attempt: Attempt,
+    publisher: Publisher,
+    standing: Standing,
+    around: Around,
+    found: Found | None,
 ) -> Converged:
-    """Bring the tape to the target, or find that it is there."""
+    """Bring the tape to the target, or find that it is there; the first two are from `look`."""
     try:
-        return await _converge(attempt, publisher, standing, found)
+        return await _converge(attempt, publisher, standing, around, found)
     finally:
         attempt.release()
 
 
 async def _converge(
-    attempt: Attempt, publisher: Publisher, standing: Standing, found: Found | None
+    attempt: Attempt,
+    publisher: Publisher,
+    standing: Standing,
+    around: Around,
+    found: Found | None,
 ) -> Converged:
     if standing.equal is not None and standing.base is not None:
         await drop(attempt, found)
@@ -71,7 +96,7 @@ async def _converge(
     kept = Kept.begin(attempt, standing)
     target, layout, mode = attempt.target, attempt.layout, attempt.source.pool_mode
     known = attempt.job.base is not None
-    ground = await staging.prepare_pool(target, layout, mode, known=known)
+    ground = await staging.prepare_pool(target, layout, around, mode, known=known)
     built = await build(attempt, standing, decided, found, kept, ground)
     published = await _publish(attempt, publisher, standing, built, kept)
     await drop(attempt, found, besides=built.stage.path)

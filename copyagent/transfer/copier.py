@@ -25,7 +25,7 @@ from copyagent.core.copying import (
 from copyagent.transfer import guards
 from copyagent.transfer.attempt import Attempt, Ended, Route
 from copyagent.transfer.companions import Companions
-from copyagent.transfer.converging import converge
+from copyagent.transfer.converging import converge, look
 from copyagent.transfer.progress import CopyProgress, Phase
 from copyagent.transfer.publishing import CopyJournal, Publisher
 from copyagent.transfer.resuming import Listing, collect, list_staging
@@ -38,7 +38,6 @@ from copyagent.transfer.source import (
     SourceUnfit,
     open_tape,
 )
-from copyagent.transfer.standing import judge
 from copyagent.transfer.target import HostKeyRejected, LinkLost, Target, TargetError
 from vtsfs.contract.errors import VtsError
 
@@ -121,10 +120,10 @@ async def _attempt(
             found = await collect(attempt, await _guarded(attempt))
             companions = Companions(attempt, permit, wall_ns)
             publisher = Publisher(attempt, journal, permit, wall_ns, companions.publish)
-            standing = await judge(attempt)
+            standing, around = await look(attempt)
             if job.wish is not None and job.wish.errand is Errand.ROLL_BACK:
                 return await roll_back(attempt, publisher, standing, job.wish.generation)
-            converged = await converge(attempt, publisher, standing, found)
+            converged = await converge(attempt, publisher, standing, around, found)
             # Where nothing of the tape had to be published, they have not been yet.
             await companions.publish()
     return converged.done(source.identity.size, trio.current_time() - started)

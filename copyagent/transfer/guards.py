@@ -191,13 +191,14 @@ async def inspect(attempt: Attempt, seen: staging.Seen) -> None:
         if premises.are_sound(layout.directory, layout.pool):
             return
         seen = seen or await staging.survey(target, layout)
-        await staging.prepare(target, layout, seen)
+        make_others = await staging.begin_to_prepare(target, layout, seen)
         put: list[bool] = []
 
         async def put_mark() -> None:
             put.append(await _put_mark(attempt, seen[layout.mark]))
 
-        await all_of(partial(_expect_renames, target, layout, seen[layout.pool]), put_mark)
+        may_rename = partial(_expect_renames, target, layout, seen[layout.pool])
+        await all_of(may_rename, put_mark, make_others)
         looks = [partial(_expect_other_storage, attempt)]
         if put[0]:
             looks.append(partial(_expect_our_mark, attempt))

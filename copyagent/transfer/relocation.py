@@ -29,7 +29,8 @@ async def relocate(attempt: Attempt, place: str) -> None:
         both = f"{place} and {layout.destination} are both at the target; remove one of them there"
         raise _held(both, place)
     mode = attempt.source.pool_mode
-    await (await staging.prepare_pool(target, layout, mode, known=False)).settle()
+    around = await staging.look_around(target, layout)
+    await (await staging.prepare_pool(target, layout, around, mode, known=False)).settle()
     attempt.source.check()
     try:
         await target.rename(place, layout.destination)

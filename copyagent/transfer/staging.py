@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,6 +32,11 @@ from vtsfs.contract.naming import TapeId
 
 _log = logging.getLogger(__name__)
 
+#: How long what was measured of a file system is believed, in seconds.
+_FRESH_S = 5.0
+
+
+_Step = Callable[[], Awaitable[None]]
 
 #: What stands at some paths at the target; None where nothing does.
 Seen = Mapping[str, TargetEntry | None]
@@ -45,29 +50,49 @@ async def survey(target: Target, layout: Layout) -> Seen:
     return dict(zip(paths, found, strict=True))
 
 
-async def prepare(target: Target, layout: Layout, seen: Seen | None = None) -> None:
-    """Make our directories durable unless they are there, going by what was *seen* just now."""
-    seen = seen or await survey(target, layout)
-    if seen[layout.records] is None or seen[layout.kept_directory] is None:
-        await make_directories(target, layout, seen)
+async def prepare(target: Target, layout: Layout) -> None:
+    """Make our directories durable unless they are there."""
+    await (await begin_to_prepare(target, layout, await survey(target, layout)))()
 
 
-async def make_directories(target: Target, layout: Layout, seen: Seen | None = None) -> None:
-    """Make our directories in a vault that is there: a missing one may not be mounted.
+async def begin_to_prepare(target: Target, layout: Layout, seen: Seen) -> _Step:
+    """See to it that our own directory is there, going by what was *seen* just now.
 
-    Those that `prepare` looks for are made when what leads to them is durable.
+    Return what makes the rest of it, if anything is missing, and all of it durable.
     """
-    seen = seen or await survey(target, layout)
+    if seen[layout.records] is None or seen[layout.kept_directory] is None:
+        return await _begin_directories(target, layout, seen)
+    return _nothing
+
+
+async def make_directories(target: Target, layout: Layout) -> None:
+    """Make our directories in a vault that is there: a missing one may not be mounted."""
+    await (await _begin_directories(target, layout, await survey(target, layout)))()
+
+
+async def _begin_directories(target: Target, layout: Layout, seen: Seen) -> _Step:
+    """Make those above; return what makes the others when what leads to them is durable.
+
+    For it is the latter that are looked for.
+    """
     _expect_directory(seen[layout.vault], layout)
     ways = (layout.staging_root, layout.directory)
-    ends = (layout.records, layout.kept_directory)
+    ends = _missing(seen, (layout.records, layout.kept_directory))
     places = (*map(parent, ways), layout.directory)
     opened = await target.make_directories(_missing(seen, ways), 0o700, opening=places)
-    *above, ours = opened
-    await together(file.sync for file in above)
-    await target.make_directories(_missing(seen, ends), 0o700, durably=[ours])
-    for file in opened:
-        await file.close()
+
+    async def make_others() -> None:
+        *above, ours = opened
+        await together(file.sync for file in above)
+        await target.make_directories(ends, 0o700, durably=[ours])
+        for file in opened:
+            await file.close()
+
+    return make_others
+
+
+async def _nothing() -> None:
+    """All is there."""
 
 
 def _missing(seen: Seen, paths: Sequence[str]) -> list[str]:
@@ -98,7 +123,7 @@ def _is_there(path: str, found: TargetEntry | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where a copy goes: the *space* there, None if nobody can tell, and the vault's directory.
+    """Where a copy goes: the *space* there, None if it is not known, and the vault's directory.
 
     The latter is open if it has to be made durable (`settle`) before anything is published.
     """
@@ -113,12 +138,17 @@ class Ground:
             await self.vault.close()
 
 
-async def prepare_pool(target: Target, layout: Layout, mode: int, *, known: bool) -> Ground:
-    """Make the pool's directory unless it is there; raises `VaultUnfit` if the vault is away.
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is around a tape's name at the target, seen at *at_s* (trio's clock)."""
 
-    Whether its name is durable is *known* where something was published in it before: else it may
-    have been made by an attempt that ended too early, or by this one.
-    """
+    pool: TargetEntry | None
+    space: Space | None
+    at_s: float
+
+
+async def look_around(target: Target, layout: Layout) -> Around:
+    """Look at the pool, and at the room in the file system."""
     found: list[TargetEntry | None] = []
     spaces: list[Space | None] = []
 
@@ -129,16 +159,28 @@ async def prepare_pool(target: Target, layout: Layout, mode: int, *, known: bool
         spaces.append(await target.space(layout.directory))
 
     await together([look, measure])
+    return Around(found[0], spaces[0], trio.current_time())
+
+
+async def prepare_pool(
+    target: Target, layout: Layout, around: Around, mode: int, *, known: bool
+) -> Ground:
+    """Make the pool's directory unless it is there; raises `VaultUnfit` if the vault is away.
+
+    Whether its name is durable is *known* where something was published in it before: else it may
+    have been made by an attempt that ended too early, or by this one.
+    """
     vault: Sequence[TargetFile] = ()
     try:
-        if not _is_there(layout.pool, found[0]):
+        if not _is_there(layout.pool, around.pool):
             vault = await target.make_directories([layout.pool], mode, opening=[layout.vault])
         elif not known:
             vault = [await target.open(layout.vault)]
     except TargetMissing:
         await expect_vault(target, layout)
         raise
-    return Ground(spaces[0], vault[0] if vault else None)
+    fresh = trio.current_time() - around.at_s < _FRESH_S
+    return Ground(around.space if fresh else None, vault[0] if vault else None)
 
 
 async def sync(target: Target, path: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.bench.deltas import MIB, make_tape, need_rsync
 from tests.bench.frame import Side, Work
 from tests.bench.overlay.attached import BenchError
-from tests.bench.transfer import Whole
+from tests.bench.transfer import Whole, guarded
 from tests.support.copy_rig import CopyRig
 from tests.support.sshd import ADDRESS, Sshd
 
@@ -45,7 +45,7 @@ def prepare(directory: Path, size: int = SIZE) -> Iterator[Sequence[Side]]:
         known = sshd.known_hosts.read_text(encoding="ascii")
         near = known.replace(f"[{ADDRESS}]:{sshd.port} ", f"[{ADDRESS}]:{port} ")
         sshd.known_hosts.write_text(known + near, encoding="ascii")
-        rig = CopyRig(directory, sshd)
+        rig = guarded(CopyRig(directory, sshd))
         make_tape(rig.tape(), size)
         whole = Whole(rig, port)
         yield (

@@ -20,7 +20,8 @@ import trio
 from copyagent.core.copying import CopyDone, CopyJob
 from copyagent.ssh.bridge import open_bridge
 from copyagent.ssh.connections import Connections, open_connections
-from copyagent.transfer.premises import Premises
+from copyagent.transfer.agent_mark import AgentMark
+from copyagent.transfer.premises import Premises, Surroundings
 from tests.bench.deltas import CIPHER, MIB, make_tape, need_rsync
 from tests.bench.frame import Side, Work
 from tests.support.copy_rig import CopyRig
@@ -95,6 +96,16 @@ def _expect_done(job: CopyJob, outcome: object) -> None:
         raise AssertionError(f"the copy of {job.tape} ended otherwise: {outcome}")
 
 
+def guarded(rig: CopyRig) -> CopyRig:
+    """Have copies look at their surroundings as an agent's do: its mark, the label, our storage."""
+    rig.surroundings = Surroundings(
+        mark=AgentMark("b" * 32, "TAPESRV1", "here"),
+        vaults={"VAULT00": str(rig.vault)},
+        storages=(rig.backing, *rig.backing.parents),
+    )
+    return rig
+
+
 def empty(rig: CopyRig) -> None:
     """Remove everything from the target's vault, and what the copier remembers of it."""
     for directory in (rig.vault, rig.agent):
@@ -120,7 +131,7 @@ def one_large(directory: Path, size: int = SIZE) -> Iterator[Sequence[Side]]:
     """Run an sshd over an empty target vault, with one tape of random bytes at the source."""
     need_rsync()
     with Sshd(directory / "sshd") as sshd:
-        rig = CopyRig(directory, sshd)
+        rig = guarded(CopyRig(directory, sshd))
         make_tape(rig.tape(), size)
         whole = Whole(rig, sshd.port)
         yield (
@@ -198,7 +209,7 @@ class Small:
 def many_small(directory: Path, count: int = SMALL) -> Iterator[Sequence[Side]]:
     """Run an sshd over an empty target vault, with many small tapes at the source."""
     with Sshd(directory / "sshd") as sshd:
-        small = Small(CopyRig(directory, sshd), count)
+        small = Small(guarded(CopyRig(directory, sshd)), count)
         yield (
             Side("copyagent (2 at once, verify size)", small.ours),
             Side("scp, one by one", small.scp_each),
