@@ -1,7 +1,8 @@
 # What removal has to know, and what it leaves. The kernel's table of mounts tells which vaults are attached, dead
 # overlays included, without touching a file system that may not answer.
 
-# One line for each: vault and mount point. See proc_pid_mountinfo(5); \043 is a number sign.
+# One line for each: vault and mount point. See proc_pid_mountinfo(5). Kernels from 6.0 on write a
+# number sign as \043.
 attached_vaults() {
     while read -r _ _ _ _ point rest; do
         case $rest in
@@ -10,8 +11,10 @@ attached_vaults() {
         esac
         rest=${rest#* - fuse* }
         case $rest in
-        'vtsfs\043'*)
-            vault=${rest#*3}
+        'vtsfs\043'* | 'vtsfs#'*)
+            vault=${rest#vtsfs}
+            vault=${vault#'\043'}
+            vault=${vault#'#'}
             printf '%s %s\n' "${vault%% *}" "$point"
             ;;
         esac
@@ -27,12 +30,7 @@ refuse_while_attached() {
         printf 'vts-autocopy: not %s: the tape engine works through vaults that are attached:\n' "$1"
         printf '%s\n' "$attached" | sed 's/^\([^ ]*\) \(.*\)$/    \1 at \2/'
         printf '  Nothing was stopped. End the tape engine, then take them off:\n'
-        printf '%s\n' "$attached" | while read -r vault _; do
-            if [ -d /run/systemd/system ]; then
-                printf '    systemctl disable --now vtsfs@%s.service\n' "$vault"
-            fi
-            printf '    vtsfs detach %s\n' "$vault"
-        done
+        printf '%s\n' "$attached" | sed 's/^\([^ ]*\) .*$/    vtsfs detach \1/'
         printf '  and try again. See "Removing it" under OPERATION in vts-autocopy(7).\n'
     } >&2
     return 1
@@ -40,7 +38,8 @@ refuse_while_attached() {
 
 settings=${DPKG_ROOT:-}/etc/vts-autocopy
 state=${DPKG_ROOT:-}/var/lib/vts-autocopy
-count_file=$state/unprotected-when-removed
+# Not among the state, which belongs to the agent's user, who could have root write through a link.
+count_file=$settings/unprotected-when-removed
 
 # Whether the settings are as the package has made them.
 is_example() {
@@ -51,7 +50,7 @@ is_example() {
 # While the programs are there: how many tapes have no copy as they are now. Asked of the agent, or
 # of what it left when it ended.
 record_unprotected() {
-    [ -d "$state" ] || return 0
+    [ -d "$settings" ] || return 0
     # As it was installed: there never was a tape to protect.
     ! is_example || return 0
     counted=$(timeout 20 "$home/current/bin/copyagent" status --json 2>/dev/null |

@@ -77,3 +77,12 @@ services() {
         systemctl "$@" || say "'systemctl $*' failed: see systemctl status copyagent.service"
     fi
 }
+
+# What systemctl disable does, also where systemd does not run: whatever is installed later is to be
+# started by nobody but an operator.
+disable_services() {
+    for link in "${DPKG_ROOT:-}"/etc/systemd/system/*.wants/copyagent.service \
+        "${DPKG_ROOT:-}"/etc/systemd/system/*.wants/vtsfs@*.service; do
+        [ ! -L "$link" ] || rm -f "$link"
+    done
+}

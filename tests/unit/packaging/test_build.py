@@ -83,7 +83,6 @@ def test_an_overlay_is_never_stopped_or_started_by_a_package() -> None:
         if call != "daemon-reload"
     ]
     assert sorted(set(stopped)) == [
-        "--no-reload disable --now copyagent.service",
         "stop copyagent.service",
         "try-restart copyagent.service",
     ]

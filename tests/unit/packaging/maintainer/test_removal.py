@@ -13,12 +13,15 @@ from tests.support.maintainer import Appliance, calling, filled
 PARTS = ("versions.sh", "removal.sh")
 SETTINGS = "vaults: {}\n"
 
-#: Lines of proc_pid_mountinfo(5): ours, alive and dead look alike; a neighbour's; a disk.
+#: Lines of proc_pid_mountinfo(5): ours, alive and dead look alike, kernels before 6.0 write a number
+#: sign as it is; neighbours'; disks.
 TABLE = r"""
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 96 22 0:52 / /VAULT00 rw,nosuid,nodev shared:40 - fuse.vtsfs vtsfs\043VAULT00 rw,user_id=0
 97 22 0:53 / /srv/second\040vault rw - fuse.vtsfs vtsfs\043VAULT01 rw,user_id=0,group_id=0
 98 22 0:54 / /mnt/far rw - fuse.sshfs somebody@far:/vtsfs\043VAULT09 rw
+95 22 0:55 / /VAULT02 rw,nosuid,nodev shared:40 - fuse.vtsfs vtsfs#VAULT02 rw,user_id=0
+94 22 0:56 / /mnt/near rw - fuse.sshfs vtsfs rw
 99 22 254:2 / /vtsfs\043VAULT08 rw - ext4 /dev/vdb1 rw
 """.lstrip()
 
@@ -54,7 +57,11 @@ def test_vaults_are_found_by_the_kernels_table(appliance: Appliance) -> None:
     found = appliance.run(
         calling('attached_vaults "$1"', parts=PARTS), str(table(appliance, TABLE))
     )
-    assert found.splitlines() == ["VAULT00 /VAULT00", r"VAULT01 /srv/second\040vault"]
+    assert found.splitlines() == [
+        "VAULT00 /VAULT00",
+        r"VAULT01 /srv/second\040vault",
+        "VAULT02 /VAULT02",
+    ]
 
 
 def test_removal_is_refused_with_the_commands_to_use(appliance: Appliance) -> None:
@@ -88,7 +95,7 @@ def installed(appliance: Appliance, status: str) -> None:
     (tree / "copyagent").write_text(f"#!/bin/sh\ncat <<'END'\n{status}\nEND\nexit 40\n")
     (tree / "python3.13").symlink_to(sys.executable)
     (appliance.home / "current").symlink_to("0.2.0-1")
-    put(appliance, "var/lib/vts-autocopy/there")
+    (appliance.root / "etc" / "vts-autocopy").mkdir(parents=True)
 
 
 def test_the_count_is_recorded_while_the_program_is_there_and_told_when_it_is_not(
@@ -122,6 +129,23 @@ def test_of_what_was_never_configured_nothing_is_said(appliance: Appliance) -> N
     installed(appliance, "Error: no agent")
     put(appliance, "etc/vts-autocopy/vts-autocopy.yaml", SETTINGS)
     assert appliance.run(of_example("record_unprotected", "tell_unprotected")) == ""
+
+
+def test_nothing_is_written_among_what_belongs_to_the_agents_user(appliance: Appliance) -> None:
+    """He could lay a link there, for root to write through."""
+    installed(appliance, "Error: no agent")
+    theirs = put(appliance, "var/lib/vts-autocopy/theirs").parent
+    appliance.run(of_example("record_unprotected"))
+    assert [path.name for path in theirs.iterdir()] == ["theirs"]
+
+
+def test_services_that_were_enabled_are_so_no_more(appliance: Appliance) -> None:
+    units = appliance.root / "etc/systemd/system/multi-user.target.wants"
+    units.mkdir(parents=True)
+    for name in ("copyagent.service", "vtsfs@VAULT00.service", "ssh.service"):
+        (units / name).symlink_to(f"/usr/lib/systemd/system/{name}")
+    appliance.run(calling("disable_services", parts=("versions.sh", "system.sh")))
+    assert [path.name for path in units.iterdir()] == ["ssh.service"]
 
 
 # ---- what a purge leaves -------------------------------------------------------------------------
