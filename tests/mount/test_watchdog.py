@@ -78,7 +78,7 @@ def test_a_disk_that_stalls_is_no_reason_to_end_the_overlay(scratch: Path) -> No
             try:
                 writer.start()
                 wait_until(lambda: state_of(overlay.pid) == "D", 5, "the loop waits for the disk")
-                assert all(fed(systemd, LIMIT_S) for _ in range(6))
+                assert all(fed(systemd, LIMIT_S) for _ in range(4))
                 assert state_of(overlay.pid) == "D"
             finally:
                 disk.thaw()
