@@ -90,8 +90,10 @@ def new_agent(new_overlay: World, former: Path) -> World:
 @pytest.fixture(scope="module")
 def both_new(new_agent: World) -> World:
     """The same world, both programs of this release."""
-    new_agent.site.detach()
+    # By this release's own command, as after an upgrade.
     new_agent.site.trees = {}
+    assert f"version {FORMER}" in new_agent.site.must("vtsfs", "status")
+    new_agent.site.detach()
     new_agent.site.attach()
     expect_versions(new_agent, overlay=PRESENT, agent=PRESENT)
     return new_agent
