@@ -302,6 +302,8 @@ def test_a_boot_attaches_before_the_tape_engine_and_copies_what_was_owed(root: P
         served.until_copied("X00001")
         served.until_copied("X00007")
         assert "interrupted" not in served.system.out("copyagent status")
+        # The agent was up when the vaults were, both times, and was never alarmed.
+        assert "|824140|" not in served.system.out("cat /var/log/vts-autocopy/event.log")
 
 
 # ---- upgrade --------------------------------------------------------------------------------------

@@ -172,6 +172,10 @@ def test_the_agent_is_handed_the_directory_that_the_program_looks_for() -> None:
     assert values(AGENT, "LoadCredential") == [f"{credentials.NAME}:{credentials.DIRECTORY}"]
 
 
+def test_a_boot_does_not_alarm_the_agent_of_vaults_that_are_to_come() -> None:
+    assert AGENT in values(OVERLAY, "Before")
+
+
 def statuses(*kinds: type[VtsError]) -> list[str]:
     return [str(kind.exit_code) for kind in kinds]
 
