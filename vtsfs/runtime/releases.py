@@ -18,15 +18,18 @@ _VERSIONS: Final = "vts-autocopy"
 _CURRENT: Final = "current"
 #: The end of a former version's name while another one is being installed.
 _KEPT: Final = "~kept"
+#: Where this process's version lies; asked now, for who was started by way of the link is still of
+#: the version that it named then.
+_OWN: Final = os.path.realpath(sys.prefix)
 
 
-def running_release(prefix: str = sys.prefix) -> str:
+def running_release(prefix: str = _OWN) -> str:
     """Return the version of this process: a package's whole (``0.2.0-1``), or the source's."""
     tree = Path(prefix)
     return _plain(tree.name) if tree.parent.name == _VERSIONS else __version__
 
 
-def installed_release(prefix: str = sys.prefix) -> str | None:
+def installed_release(prefix: str = _OWN) -> str | None:
     """Return the version that is installed now; None from source, and where none is installed."""
     tree = Path(prefix)
     if tree.parent.name != _VERSIONS:

@@ -1,10 +1,13 @@
 """Running and installed version, by what lies in a scratch directory."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import vtsfs
+from tests.support.nonstop import TREE
 from vtsfs.runtime.releases import installed_release, running_release
 
 
@@ -48,3 +51,19 @@ def test_from_source_the_version_is_the_source_s_and_nothing_is_installed(tmp_pa
     (tmp_path / "current").symlink_to("elsewhere")
     assert running_release(str(tmp_path / ".venv")) == vtsfs.__version__
     assert installed_release(str(tmp_path / ".venv")) is None
+
+
+def test_who_was_started_by_way_of_the_link_is_of_the_version_it_named_then(versions: Path) -> None:
+    make = [sys.executable, "-m", "venv", "--without-pip", "--symlinks", str(versions / "0.2.1-1")]
+    subprocess.run(make, check=True, capture_output=True)
+    code = (
+        "import os, sys\n"
+        f"sys.path.insert(0, {str(TREE)!r})\n"
+        "from vtsfs.runtime.releases import installed_release, running_release\n"
+        f"os.unlink({str(versions / 'current')!r})\n"
+        f"os.symlink('0.2.0-1', {str(versions / 'current')!r})\n"
+        "print(running_release(), installed_release())\n"
+    )
+    through_the_link = [versions / "current" / "bin" / "python", "-c", code]
+    done = subprocess.run(through_the_link, check=True, capture_output=True, text=True)
+    assert done.stdout == "0.2.1-1 0.2.0-1\n"
