@@ -5,8 +5,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import blake3
-
 from tests.packages.machine import Machine, told_by
 from tests.packages.receiver import HOST, Receiver
 from tests.support.waiting import NotInTime, wait_until
@@ -43,6 +41,14 @@ class Appliance:
         """Tell which version the commands are of."""
         return Path(self.machine.shell(f"readlink {PROGRAMS}/current").strip()).name
 
+    def installed(self) -> str:
+        """What dpkg says of the package."""
+        return self.machine.must("dpkg-query", "-W", "-f", "${Status}", "vts-autocopy")
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is such a file or directory."""
+        return self.machine.run("test", "-e", path).returncode == 0
+
     # ---- settings --------------------------------------------------------------------------------
 
     def configure(self, receiver: Receiver) -> None:
@@ -50,7 +56,14 @@ class Appliance:
         self.machine.shell(f"install -d -m 755 {BACKING}/BILL {MOUNT_POINT}")
         self.machine.shell(f"grep -q {HOST} /etc/hosts || echo 127.0.0.1 {HOST} >>/etc/hosts")
         self.copyagent(
-            *("init", "--system", "TAPESRV1", "--vault", f"VAULT00={BACKING}:{MOUNT_POINT}"),
+            *(
+                "init",
+                "--overwrite",
+                "--system",
+                "TAPESRV1",
+                "--vault",
+                f"VAULT00={BACKING}:{MOUNT_POINT}",
+            ),
             *("--target", f"drsite=vts@{HOST}", "--pool", "/VAULT00/BILL=drsite", "--no-ems"),
             *("--user", USER, "--group", USER),
         )
@@ -89,8 +102,13 @@ class Appliance:
 
     # ---- the daemons, without a service manager ----------------------------------------------------
 
+    def boot(self) -> None:
+        """Do what a service manager does at each boot: make the directory of the sockets."""
+        self.machine.shell(f"install -d -o {USER} -g {USER} -m 750 /run/vts-autocopy")
+
     def attach(self) -> int:
         """Attach the vault; return the overlay's process number."""
+        self.boot()
         self.vtsfs("attach", "VAULT00")
         return self.overlay()
 
@@ -110,8 +128,7 @@ class Appliance:
 
     def start_agent(self) -> int:
         """Start the agent as its user, with the capabilities that its unit gives it."""
-        directories = f"{STATE} /run/vts-autocopy {Path(LOG).parent}"
-        self.machine.shell(f"install -d -o {USER} -g {USER} -m 750 {directories}")
+        self.boot()
         bounds = f"--bounding-set=-all,{_CAPABILITIES}"
         rights = (f"--inh-caps=-all,{_CAPABILITIES}", f"--ambient-caps=-all,{_CAPABILITIES}")
         who = (f"--reuid={USER}", f"--regid={USER}", "--init-groups")
@@ -136,9 +153,19 @@ class Appliance:
 
     # ---- tapes -----------------------------------------------------------------------------------
 
-    def tape(self, label: str, pool: str = "BILL") -> Path:
-        """Where the tape engine finds a tape."""
-        return self.machine.inside(f"{MOUNT_POINT}/{pool}/{label}")
+    def write_tape(self, label: str, size: int, mode: str = "644") -> None:
+        """Write a tape through the overlay, anew, with *size* bytes of noise."""
+        path = f"{MOUNT_POINT}/BILL/{label}"
+        self.machine.shell(f"head -c {size} /dev/urandom >{path}; chmod {mode} {path}")
+
+    def change_tape(self, label: str, offset: int, size: int) -> None:
+        """Write *size* bytes of noise over those at *offset*, through the overlay."""
+        options = f"bs=1 seek={offset} count={size} iflag=fullblock conv=notrunc status=none"
+        self.machine.shell(f"dd if=/dev/urandom of={MOUNT_POINT}/BILL/{label} {options}")
+
+    def backing(self, label: str) -> Path:
+        """Where a tape really lies."""
+        return self.machine.inside(f"{BACKING}/BILL/{label}")
 
     def state(self, label: str, pool: str = "BILL") -> str:
         """The state of a tape's copy in words; empty while nobody knows of the tape."""
@@ -168,8 +195,3 @@ class Appliance:
         return [
             line for line in lines if message_id is None or line.split("|")[2] == str(message_id)
         ]
-
-
-def digest(path: Path) -> str:
-    """The digest of a file's bytes."""
-    return blake3.blake3(path.read_bytes()).hexdigest()

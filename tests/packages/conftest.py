@@ -12,7 +12,7 @@ from tests.packages.appliance import Appliance
 from tests.packages.built import Built, following, present
 from tests.packages.machine import Machine
 from tests.packages.receiver import Receiver
-from tests.packages.roots import APPLIANCES, RECEIVER, copy_of
+from tests.packages.roots import APPLIANCES, RECEIVER, Root, copy_of
 from tests.support.scratch import scratch_directory
 
 _HERE = Path(__file__).parent
@@ -22,7 +22,7 @@ _MEMORY = Path("/dev/shm")
 #: For some roots of 300 MB and packages of 30.
 _ENOUGH = 3 << 30
 
-InstalledRoot = Callable[[str], Path]
+InstalledRoot = Callable[[Root], Path]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -75,35 +75,40 @@ def _in_memory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def installed_root(package: Built) -> Iterator[InstalledRoot]:
-    """Gives, for a release, a root with the package in it, to be copied; made once."""
+    """Gives a root with the package in it, to be copied; each is made once."""
     with _in_memory() as directory:
 
-        def made(release: str) -> Path:
-            root = directory / release
+        def made(system: Root) -> Path:
+            root = directory / system.key
             if not root.exists():
-                copy_of(APPLIANCES[release], root)
-                with Machine(root) as machine:
-                    machine.put(package.deb, "/tmp")
-                    machine.must("dpkg", "-i", f"/tmp/{package.deb.name}")
-                    machine.shell("rm /tmp/*.deb")
+                with Machine(copy_of(system, root)) as machine:
+                    path = machine.put(package.deb, "/tmp")
+                    machine.must("dpkg", "-i", path)
+                    machine.must("rm", path)
             return root
 
         yield made
 
 
 @pytest.fixture
-def bare(memory: Path, release: str) -> Iterator[Machine]:
+def system(release: str) -> Root:
+    """What the system consists of before the package comes."""
+    return APPLIANCES[release]
+
+
+@pytest.fixture
+def bare(memory: Path, system: Root) -> Iterator[Machine]:
     """A fresh system without the package."""
-    with Machine(copy_of(APPLIANCES[release], memory / "system")) as machine:
+    with Machine(copy_of(system, memory / "system")) as machine:
         yield machine
 
 
 @pytest.fixture
 def appliance(
-    scratch: Path, memory: Path, release: str, installed_root: InstalledRoot
+    scratch: Path, memory: Path, system: Root, installed_root: InstalledRoot
 ) -> Iterator[Appliance]:
     """A system with the package installed and nothing configured; its tapes lie on a disk."""
-    root = copy_of(installed_root(release), memory / "system")
+    root = copy_of(installed_root(system), memory / "system")
     with Machine(root, disks={"/srv": scratch}) as machine:
         yield Appliance(machine)
 
@@ -116,3 +121,12 @@ def receiver(memory: Path, appliance: Appliance) -> Iterator[Receiver]:
         receiver = Receiver(machine)
         receiver.start()
         yield receiver
+
+
+@pytest.fixture
+def at_work(appliance: Appliance, receiver: Receiver) -> Appliance:
+    """A system whose vault is attached and whose agent runs, as its own user."""
+    appliance.configure(receiver)
+    appliance.attach()
+    appliance.start_agent()
+    return appliance
