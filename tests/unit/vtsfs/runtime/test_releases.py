@@ -64,6 +64,6 @@ def test_who_was_started_by_way_of_the_link_is_of_the_version_it_named_then(vers
         f"os.symlink('0.2.0-1', {str(versions / 'current')!r})\n"
         "print(running_release(), installed_release())\n"
     )
-    through_the_link = [versions / "current" / "bin" / "python", "-c", code]
+    through_the_link = [str(versions / "current" / "bin" / "python"), "-c", code]
     done = subprocess.run(through_the_link, check=True, capture_output=True, text=True)
     assert done.stdout == "0.2.1-1 0.2.0-1\n"
