@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email import message_from_string
 from email.message import Message
@@ -49,13 +49,27 @@ def each_of(components: tuple[Component, ...]) -> Iterator[Component]:
         yield from each_of(component.inside)
 
 
-def of_runtime(runtime: Path, tree: Path) -> tuple[Component, ...]:
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is not told by metadata, from ``components.yaml``: licences, and what lies inside."""
+
+    licences: Mapping[str, str]
+    inside: Mapping[str, Sequence[Mapping[str, str]]]
+
+    @classmethod
+    def read(cls, path: Path) -> "Notes":
+        """Read the file."""
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return cls(told["licences"], told["inside"])
+
+
+def of_runtime(runtime: Path, notes: Notes, tree: Path) -> tuple[Component, ...]:
     """Return what the runtime was made of (its ``sources.json``), and take the licence texts."""
     told = json.loads((runtime / "sources.json").read_text(encoding="utf-8"))
-    return tuple(_of_source(each, runtime, tree) for each in told["components"])
+    return tuple(_of_source(each, runtime, notes, tree) for each in told["components"])
 
 
-def _of_source(told: Mapping[str, Any], runtime: Path, tree: Path) -> Component:
+def _of_source(told: Mapping[str, Any], runtime: Path, notes: Notes, tree: Path) -> Component:
     name = told["name"]
     debian = told.get("debian_version")
     purl = f"pkg:deb/debian/{told['debian_source']}@{debian}?arch=source" if debian else ""
@@ -67,7 +81,7 @@ def _of_source(told: Mapping[str, Any], runtime: Path, tree: Path) -> Component:
         purl,
         files=tuple((each["name"], each["sha256"]) for each in told.get("files", ())),
         texts=take_all(runtime / "licences" / name, tree, name),
-        inside=tuple(_of_source(each, runtime, tree) for each in told.get("inside", ())),
+        inside=tuple(_noted(each) for each in notes.inside.get(name, ())),
         patches=tuple(each["name"] for each in told.get("patches", ())),
     )
 
@@ -109,10 +123,8 @@ def of_compiler(runtime: Path, tree: Path) -> tuple[tuple[Component, ...], Compo
 class Distributions:
     """Reads what the package index's distributions tell of themselves, before it is removed."""
 
-    def __init__(self, notes: Path, fetched: Path, site: Path, tree: Path) -> None:
-        told = yaml.safe_load(notes.read_text(encoding="utf-8"))
-        self._licences: dict[str, str] = told["licences"]
-        self._inside: dict[str, list[dict[str, str]]] = told["inside"]
+    def __init__(self, notes: Notes, fetched: Path, site: Path, tree: Path) -> None:
+        self._notes = notes
         self._fetched = fetched
         self._site = site
         self._tree = tree
@@ -135,13 +147,15 @@ class Distributions:
         )
 
     def _licence(self, name: str, told: Message) -> str:
-        expression = told.get("License-Expression") or self._licences.get(name)
+        expression = told.get("License-Expression") or self._notes.licences.get(name)
         if expression is None:
             raise BundleError(f"{name}: its metadata name no licence; say it in components.yaml")
         return spdx(expression, name)
 
     def _within(self, name: str, info: Path) -> Iterator[Component]:
-        noted = {each.get("listed") or each["name"]: each for each in self._inside.get(name, ())}
+        noted = {
+            each.get("listed") or each["name"]: each for each in self._notes.inside.get(name, ())
+        }
         for bill in sorted((info / "sboms").glob("*.json")):
             told = json.loads(bill.read_text(encoding="utf-8"))
             for each in told["components"]:
@@ -194,6 +208,7 @@ def _noted(told: Mapping[str, str]) -> Component:
         spdx(told["licence"], told["name"]),
         told["url"],
         author=told["author"],
+        texts=(told["text"],) if "text" in told else (),
         witness=told.get("witness", ""),
     )
 

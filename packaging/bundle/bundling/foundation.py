@@ -11,7 +11,7 @@ from bundling import tree as trees
 from bundling.bill import described
 from bundling.cache import forget_all_but, kept
 from bundling.compiled import compile_greenlet, compile_pyfuse3
-from bundling.components import Component, Distributions, of_compiler, of_runtime, with_texts
+from bundling.components import Component, Distributions, Notes, of_compiler, of_runtime, with_texts
 from bundling.licences import take_shared
 from bundling.lock import COMPILED, Pin, digest_of, file_digest
 from bundling.wheels import drop_record, fetch_all, find_source, find_wheel, unpack
@@ -79,9 +79,10 @@ def _components(
     ours = here.parents[1] / "LICENSE"
     shared = take_shared(here / "standard-licences", tree, ours)
     shutil.copyfile(ours, tree / "LICENSE")
-    read = Distributions(here / "components.yaml", fetched, trees.site_packages(tree), tree)
+    notes = Notes.read(here / "components.yaml")
+    read = Distributions(notes, fetched, trees.site_packages(tree), tree)
     every, of_cpp = of_compiler(runtime, tree)
-    found = [*every, *of_runtime(runtime, tree)]
+    found = [*every, *of_runtime(runtime, notes, tree)]
     for pin in pins.values():
         component = read.describe(pin)
         if pin.name == "greenlet":

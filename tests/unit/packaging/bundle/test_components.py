@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bundling.bill import bill, described
-from bundling.components import Component, Distributions, each_of, of_runtime
+from bundling.components import Component, Distributions, Notes, each_of, of_runtime
 from bundling.lock import BundleError, Pin
 
 METADATA = """\
@@ -72,9 +72,8 @@ class Bundled:
             pass
 
     def describe(self) -> Component:
-        read = Distributions(
-            self.root / "notes.yaml", self.root, self.root / "site", self.root / "tree"
-        )
+        notes = Notes.read(self.root / "notes.yaml")
+        read = Distributions(notes, self.root, self.root / "site", self.root / "tree")
         return read.describe(Pin("cryptography", "50.0.2", ""))
 
 
@@ -118,22 +117,20 @@ def test_the_runtimes_parts(tmp_path: Path) -> None:
                 "debian_version": "3.13.5-2",
                 "files": [{"name": "a.tar.xz", "sha256": "cd"}],
                 "patches": [{"name": "CVE-2026-1.patch"}],
-                "inside": [
-                    {"name": "expat", "version": "2.7", "licence": "MIT", "url": "https://x.org/"}
-                ],
             }
         ]
     }
     (tmp_path / "sources.json").write_text(json.dumps(told))
-    for name in ("cpython", "expat"):
-        (tmp_path / "licences" / name).mkdir(parents=True)
-        (tmp_path / "licences" / name / "LICENSE").write_text("text")
-    (component,) = of_runtime(tmp_path, tmp_path / "tree")
+    (tmp_path / "licences" / "cpython").mkdir(parents=True)
+    (tmp_path / "licences" / "cpython" / "LICENSE").write_text("text")
+    expat = {"name": "expat", "licence": "MIT", "url": "https://x.org/", "author": "They"}
+    notes = Notes({}, {"cpython": [expat | {"text": "licences/cpython/other.rst"}]})
+    (component,) = of_runtime(tmp_path, notes, tmp_path / "tree")
     assert component.patches == ("CVE-2026-1.patch",)
     assert component.purl == "pkg:deb/debian/python3.13@3.13.5-2?arch=source"
     assert [each.texts for each in each_of((component,))] == [
         ("licences/cpython/LICENSE",),
-        ("licences/expat/LICENSE",),
+        ("licences/cpython/other.rst",),
     ]
 
 
