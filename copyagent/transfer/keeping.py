@@ -62,10 +62,9 @@ class Kept:
             return None
         return former
 
-    async def unlink(self, former: PublishedCopy | None) -> None:
-        """Take the second name back: nothing was published."""
-        if former is not None:
-            await self._remove([former.name])
+    async def unlink(self, former: PublishedCopy | None) -> bool:
+        """Take the second name back: nothing was published. Tell whether it is gone."""
+        return former is None or await self._remove([former.name])
 
     async def took_place(
         self, former: PublishedCopy | None, standing: Standing
@@ -98,15 +97,15 @@ class Kept:
         return now, self.copies[: job.keep]
 
     async def drop_surplus(self, keep: int) -> None:
-        """Remove all but the newest *keep*, and what is of no use; failures are put off."""
-        surplus, self.copies = self.copies[keep:], self.copies[:keep]
-        self._rubbish += [copy.name for copy in surplus]
-        await self.drop_rubbish()
+        """Remove all but the newest *keep*, and what is of no use.
 
-    async def drop_rubbish(self) -> None:
-        """Remove what is of no use to anybody; what stays is collected later."""
-        await self._remove(self._rubbish)
-        self._rubbish.clear()
+        After a failure all of them stay in `copies`, and so on record: the next publication finds
+        out which are there, and tries again. Else nobody would know of them any more.
+        """
+        surplus = [copy.name for copy in self.copies[keep:]]
+        if await self._remove([*self._rubbish, *surplus]):
+            self.copies = self.copies[:keep]
+            self._rubbish.clear()
 
     async def drop_maps(
         self, formerly: Sequence[PublishedCopy], now: Sequence[PublishedCopy]
@@ -135,21 +134,26 @@ class Kept:
     async def make_room(self, need: int) -> None:
         """Remove the oldest until about *need* bytes came free, or none is left."""
         while need > 0 and self.copies:
-            oldest, self.copies = self.copies[-1], self.copies[:-1]
+            oldest = self.copies[-1]
+            if not await self._remove([oldest.name]):
+                return
+            self.copies = self.copies[:-1]
             need -= oldest.size
-            await self._remove([oldest.name])
 
-    async def _remove(self, names: Sequence[str]) -> None:
-        await self._remove_all([self.attempt.layout.kept(name) for name in names])
+    async def _remove(self, names: Sequence[str]) -> bool:
+        return await self._remove_all([self.attempt.layout.kept(name) for name in names])
 
-    async def _remove_all(self, paths: Sequence[str]) -> None:
-        """Remove files of ours; one that stays costs room and nothing else."""
+    async def _remove_all(self, paths: Sequence[str]) -> bool:
+        """Remove files of ours; one that stays costs room and nothing else. Tell whether all went."""
         layout, target = self.attempt.layout, self.attempt.target
         with trio.move_on_after(5, shield=True):
             try:
                 await together(partial(target.remove, path) for path in paths)
             except TargetError as error:
                 _log.info("former generations of %s stay for now: %s", layout.tape, error)
+            else:
+                return True
+        return False
 
 
 def _same_file(now: TargetStamp, before: TargetStamp) -> bool:

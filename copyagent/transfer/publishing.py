@@ -250,8 +250,9 @@ class Publisher:
         """Take the intent back at the target: it would make the next attempt read the tape there."""
         with trio.move_on_after(2, shield=True):
             try:
-                await kept.unlink(former)
-                await self.attempt.target.remove(self.attempt.layout.intent)
+                # The intent that lists it stays as long as it does: the next attempt removes it.
+                if await kept.unlink(former):
+                    await self.attempt.target.remove(self.attempt.layout.intent)
             except TargetError:
                 return
 
@@ -301,6 +302,7 @@ class Publisher:
         copy = replace(intended, stamp=stamp, published_ns=self.wall_ns())
         # Before the record, which is the last that knows of it: else a crash leaves a file to nobody.
         await kept.drop_surplus(len(listed))
+        listed = kept.copies
         await staging.record(begun[0], layout, copy, listed, chunk_map)
         job = self.attempt.job
         formerly = [standing.ours, job.base, job.intent, *job.kept, *standing.kept]

@@ -3,13 +3,18 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from copyagent.core.copying import CopyDone
 from copyagent.ssh.sftp import SftpTarget
+from copyagent.transfer.keeping import Kept
+from copyagent.transfer.source import open_tape
+from copyagent.transfer.target import TargetRefused
 from tests.support.copy_rig import CopyRig
+from tests.unit.copyagent.transfer.test_forwarding import History
 
 pytestmark = pytest.mark.ssh
 
@@ -56,3 +61,50 @@ async def test_what_gives_way_goes_with_the_next_attempt(rig: CopyRig) -> None:
     assert kept_there(rig) == {copy.name for copy in again.kept}
     (former,) = again.kept
     assert Path(rig.layout().kept(former.name)).read_bytes() == b"generation 2"
+
+
+@asynccontextmanager
+async def refusing(rig: CopyRig) -> AsyncIterator[SftpTarget]:
+    """Connect to a server that removes no former generation."""
+
+    class Refusing(SftpTarget):
+        async def remove(self, path: str) -> None:
+            if path.endswith(".kept"):
+                raise TargetRefused(f"removing {path}", "permission denied")
+            await super().remove(path)
+
+    async with rig.connect() as target:
+        target.__class__ = Refusing
+        yield target
+
+
+async def test_what_cannot_be_removed_stays_on_record_until_it_can(rig: CopyRig) -> None:
+    rig.write(b"generation 1")
+    done = await rig.copy(replace(rig.job(), keep=1))
+    assert isinstance(done, CopyDone), done
+    for generation, kept in ((2, [1]), (3, [2, 1]), (4, [3, 2, 1]), (5, [4])):
+        rig.write(f"generation {generation}".encode())
+        job = rig.job(generation=generation)
+        job = replace(job, base=done.copy, kept=done.kept, keep=1)
+        how = partial(refusing, rig) if generation < 5 else rig.connect
+        done = await rig.copy(job, connecting=how)
+        assert isinstance(done, CopyDone), done
+        assert [copy.generation for copy in done.kept] == kept
+        assert kept_there(rig) == {copy.name for copy in done.kept}
+
+
+async def test_room_is_not_counted_before_it_is_there(rig: CopyRig) -> None:
+    history = History(rig, keep=2)
+    for _ in range(3):
+        await history.copy(history.change((0, b"x")))
+    assert history.done is not None
+    with open_tape(rig.backing, rig.job().tape) as source:
+        async with refusing(rig) as target:
+            attempt = rig.attempt(source, target)
+            kept = Kept(attempt, history.done.kept)
+            await kept.make_room(1)
+            assert kept.copies == history.done.kept
+        async with rig.connect() as target:
+            kept = Kept(rig.attempt(source, target), history.done.kept)
+            await kept.make_room(1)
+            assert kept.copies == history.done.kept[:-1]
