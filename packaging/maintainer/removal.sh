@@ -36,6 +36,36 @@ refuse_while_attached() {
     return 1
 }
 
+# Agents of ours that no service runs, one process number on a line; not those of a container, whose
+# files are not the ones that go.
+other_agents() {
+    for file in /proc/[0-9]*/cmdline; do
+        case $(tr '\0' ' ' 2>/dev/null <"$file" || true) in
+        "$home/"*' -m copyagent '*'run ')
+            process=${file#/proc/}
+            process=${process%/cmdline}
+            [ ! "/proc/$process/root/." -ef /proc/self/root/. ] || echo "$process"
+            ;;
+        esac
+    done 2>/dev/null
+}
+
+# As a service manager would: told to end, and waited for.
+end_other_agents() {
+    for process in $(other_agents); do
+        kill -TERM "$process" 2>/dev/null || true
+    done
+    waited=0
+    while [ -n "$(other_agents)" ]; do
+        if [ "$waited" = 30 ]; then
+            say "an agent is still running, and goes on without its files (process $(other_agents | tr '\n' ' ')): end it"
+            return 0
+        fi
+        waited=$((waited + 1))
+        sleep 1
+    done
+}
+
 settings=${DPKG_ROOT:-}/etc/vts-autocopy
 state=${DPKG_ROOT:-}/var/lib/vts-autocopy
 # Not among the state, which belongs to the agent's user, who could have root write through a link.

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.support.maintainer import Appliance, calling, filled
+from tests.support.waiting import wait_until
 
 PARTS = ("versions.sh", "removal.sh")
 SETTINGS = "vaults: {}\n"
@@ -137,6 +140,31 @@ def test_nothing_is_written_among_what_belongs_to_the_agents_user(appliance: App
     theirs = put(appliance, "var/lib/vts-autocopy/theirs").parent
     appliance.run(of_example("record_unprotected"))
     assert [path.name for path in theirs.iterdir()] == ["theirs"]
+
+
+def test_an_agent_that_no_service_runs_is_ended_and_others_are_left_alone(
+    appliance: Appliance,
+) -> None:
+    appliance.unpack("0.2.0-1")
+    program = appliance.home / "0.2.0-1" / "bin" / "python3.13"
+    # Ends when it is told to and not before, whatever its arguments are.
+    ours = [program, "-c", "import signal; signal.pause()", "-m", "copyagent", "run"]
+    shown = [*ours[:4], "copyagent", "status"]
+    program.symlink_to(sys.executable)
+    with subprocess.Popen(ours) as agent, subprocess.Popen(shown) as command:
+        try:
+            for process in (agent, command):
+                line = Path(f"/proc/{process.pid}/cmdline")
+                wait_until(lambda: b"copyagent" in line.read_bytes(), 5, "it is started")  # noqa: B023  # called here
+            waiting = threading.Thread(target=agent.wait)
+            waiting.start()
+            appliance.run(calling("end_other_agents", parts=PARTS))
+            waiting.join(5)
+            assert agent.returncode == -signal.SIGTERM
+            assert command.poll() is None
+        finally:
+            agent.kill()
+            command.kill()
 
 
 def test_services_that_were_enabled_are_so_no_more(appliance: Appliance) -> None:
