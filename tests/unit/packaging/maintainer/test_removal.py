@@ -148,7 +148,7 @@ def test_an_agent_that_no_service_runs_is_ended_and_others_are_left_alone(
     appliance.unpack("0.2.0-1")
     program = appliance.home / "0.2.0-1" / "bin" / "python3.13"
     # Ends when it is told to and not before, whatever its arguments are.
-    ours = [program, "-c", "import signal; signal.pause()", "-m", "copyagent", "run"]
+    ours = [str(program), "-c", "import signal; signal.pause()", "-m", "copyagent", "run"]
     shown = [*ours[:4], "copyagent", "status"]
     program.symlink_to(sys.executable)
     with subprocess.Popen(ours) as agent, subprocess.Popen(shown) as command:
