@@ -9,6 +9,7 @@ from copyagent.ssh import shell
 from copyagent.transfer.target import LinkLost, Target
 from tests.support.copy_rig import CopyRig
 from tests.support.sshd import Sshd
+from tests.support.waiting import wait_until_async
 
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 
@@ -83,3 +84,22 @@ async def test_a_command_that_is_given_up_ends_with_its_shell(rig: CopyRig) -> N
         assert await output(target, "echo one") == (0, "one\n")
         with pytest.raises(LinkLost, match="did not answer within"):
             await target.run("sleep 60", 0.2)
+
+
+async def test_a_shell_that_was_begun_early_is_the_one_that_is_used(rig: CopyRig) -> None:
+    async with rig.connect() as target:
+        await target.warm_up()
+        await target.warm_up()
+        await wait_until_async(lambda: begun(rig.sshd) == 1, 10, "a shell is started")
+        assert await output(target, "echo one") == (0, "one\n")
+    assert begun(rig.sshd) == 1
+
+
+async def test_a_shell_that_does_not_come_about_is_no_failure(scratch: Path, bridge: None) -> None:
+    with Sshd(scratch / "sshd", options=["ForceCommand internal-sftp"]) as sshd:
+        async with CopyRig(scratch, sshd).connect() as target:
+            await target.warm_up()
+            assert await target.lstat("/") is not None
+            answer = await target.run("echo one", 10.0)
+            assert answer is None or "one" not in answer.output
+            assert await target.lstat("/") is not None
