@@ -2,13 +2,54 @@
 
 import importlib
 import logging
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.expected_logs import ExpectedLogs
+from tests.support.nonstop import TREE
 from vtsfs.runtime.late_imports import LATE_IMPORT, import_now, told_if_late
+
+#: What a year may bring: errors with tracebacks, dates, names of machines in any script.
+_A_YEAR = """
+import datetime, logging, socket, sys, time
+logging.basicConfig(stream=sys.stdout)
+import copyagent.daemon, vtsfs.daemon
+import trio
+from pydantic import BaseModel, ValidationError
+from vtsfs.runtime.late_imports import import_now, told_if_late
+
+class Model(BaseModel):
+    number: int
+
+def fail():
+    Model.nmber
+
+import_now()
+with told_if_late():
+    for happens in (
+        fail,
+        lambda: Model(number="x"),
+        lambda: 1 / 0,
+        lambda: ''.encode("no-such-encoding"),
+        lambda: trio.run(trio.run_process, ["false"]),
+    ):
+        try:
+            happens()
+        except Exception as error:
+            logging.exception("it happened: %r", error)
+    datetime.datetime.strptime("2026", "%Y"), time.strptime("2026", "%Y")
+    for host in ("b\u00fccher.invalid", "127.0.0.1", "::1"):
+        try:
+            socket.getaddrinfo(host, 22)
+        except OSError:
+            pass
+    for name in ("utf-8", "utf-8-sig", "ascii", "us-ascii", "latin-1", "iso8859-1", "unicode_escape"):
+        b"a".decode(name).encode(name)
+print("all of it")
+"""
 
 
 @pytest.fixture
@@ -57,3 +98,14 @@ def test_a_library_that_is_there_and_misses_something_is_no_choice(module: str) 
     Path(found, f"{module}.py").write_text("import module_that_nobody_has\n")
     with pytest.raises(ModuleNotFoundError, match="module_that_nobody_has"):
         import_now([module])
+
+
+def test_what_goes_wrong_once_a_year_imports_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _A_YEAR], cwd=TREE, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.endswith("all of it\n"), done.stdout + done.stderr
+    late = [line for line in done.stdout.splitlines() if LATE_IMPORT in line]
+    # Python looks for it, and there is none.
+    assert [line for line in late if "no_such_encoding" not in line] == []
+    assert len(late) == 1
