@@ -34,6 +34,11 @@ LEFT_OUT: Final = (
     "ensurepip",  # nothing is installed into this interpreter
     "venv",
     "curses",  # and what their C libraries are missing for
+    "xml",  # and expat within, which would have to be kept up to date for nobody's use
+    "xmlrpc",
+    "plistlib.py",
+    "lib-dynload/pyexpat.*",
+    "lib-dynload/_elementtree.*",
     "lzma.py",
     "bz2.py",
     "dbm/gnu.py",
@@ -41,7 +46,7 @@ LEFT_OUT: Final = (
     "site-packages/README.txt",
     "LICENSE.txt",  # is among the licences
 )
-"""What of the standard library is not shipped.
+"""What of the standard library is not shipped, as glob patterns.
 
 bz2 and lzma are not compiled: nothing here uses them, and who in the library would (zipfile,
 tarfile, shutil) does without.
@@ -94,12 +99,11 @@ def _prefix(prefix: Path, installed: Path) -> None:
         symlinks=True,
         ignore=shutil.ignore_patterns("__pycache__", "config-3.*", "*.a", "*.exe"),
     )
-    for name in LEFT_OUT:
-        path = library / name
+    for path in [path for name in LEFT_OUT for path in library.glob(name)]:
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink(missing_ok=True)
+            path.unlink()
     (library / "site-packages").mkdir(exist_ok=True)
     for file in library.glob("_sysconfigdata_*.py"):
         file.write_text(without_place(file.read_text(encoding="utf-8")), encoding="utf-8")
