@@ -89,3 +89,54 @@ def test_what_was_compiled_is_told_with_its_patches_and_warnings() -> None:
             "patches_left_out": [{"name": "layout.diff"}],
         }
     ]
+
+
+def lay(root: Path, *files: str) -> None:
+    for name in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("build_time_vars = {}\n")
+
+
+def test_what_is_shipped_what_is_compiled_against_and_what_nobody_needs(tmp_path: Path) -> None:
+    stages, tools = tmp_path / "stages", tmp_path / "tools" / "key"
+    library = "lib/python3.13"
+    lay(
+        stages / "cpython" / "files",
+        *("bin/python3.13", "bin/pip3", "include/python3.13/Python.h"),
+        *(f"{library}/os.py", f"{library}/__pycache__/os.pyc", f"{library}/test/__init__.py"),
+        *(f"{library}/lib-dynload/_ssl.x.so", f"{library}/lib-dynload/pyexpat.x.so"),
+        *(f"{library}/config-3.13-x/Makefile", f"{library}/_sysconfigdata__x.py"),
+    )
+    lay(stages / "cpython" / "licences", "LICENSE")
+    (stages / "cpython/files/bin/python3.13").write_text("#!/bin/sh\nexit 0\n")
+    (stages / "cpython/files/bin/python3.13").chmod(0o755)
+    lay(stages / "libfuse" / "files", "lib/libfuse3.so.4", "include/fuse3/fuse.h")
+    lay(stages / "libfuse" / "licences", "LGPL2.txt")
+    lay(tools, "ziglang/LICENSE", "ziglang/zig")
+    runtime = tmp_path / "runtime" / "key"
+    runtime.mkdir(parents=True)
+    results = {name: stages / name for name in ("cpython", "libfuse")}
+    assembly.assemble(runtime, results, tools, {"format": 1}, 1_700_000_000)
+    found = {
+        str(path.relative_to(runtime))
+        for path in runtime.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+    assert {name for name in found if name.startswith("prefix/")} == {
+        "prefix/bin/python3.13",
+        f"prefix/{library}/os.py",
+        f"prefix/{library}/lib-dynload/_ssl.x.so",
+        f"prefix/{library}/_sysconfigdata__x.py",
+    }
+    assert found >= {
+        "sdk/include/python3.13/Python.h",
+        "sdk/include/fuse3/fuse.h",
+        "sdk/lib/libfuse3.so.4",
+        "sdk/cc",
+        "licences/cpython/LICENSE",
+        "licences/libfuse/LGPL2.txt",
+        "licences/zig/LICENSE",
+        "sources.json",
+    }
+    assert (runtime / "sdk" / "zig" / "zig").is_file()
