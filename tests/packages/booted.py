@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +33,15 @@ COMMAND_LIMIT_S: Final = 120.0
 _SET_UP: Final = r"""
 set -eu
 root=$1
+shift
 mount --make-rprivate /
 mount --bind "$root" "$root"
 cd "$root"
+while [ $# -gt 0 ]; do
+    mkdir -p ".$1"
+    mount --bind "$2" ".$1"
+    shift 2
+done
 mount -t proc proc proc
 mount --bind proc/sys proc/sys
 mount -o remount,bind,ro proc/sys
@@ -172,12 +178,13 @@ _ENVIRONMENT: Final = {
 
 
 @contextmanager
-def booted(root: Path) -> Iterator[Booted]:
+def booted(root: Path, disks: Mapping[str, Path] | None = None) -> Iterator[Booted]:
     """Boot *root* and wait until it is up; whatever happens in the block, it is down afterwards.
 
+    *disks* says which directories lie elsewhere, where the root is in memory and they must not be.
     Raises `BootFailed`. Mounts go with the namespaces, so nothing is left behind but files in *root*.
     """
-    system = _boot(root)
+    system = _boot(root, disks or {})
     try:
         _wait_until_up(system)
         yield system
@@ -185,7 +192,7 @@ def booted(root: Path) -> Iterator[Booted]:
         system.kill()
 
 
-def _boot(root: Path) -> Booted:
+def _boot(root: Path, disks: Mapping[str, Path]) -> Booted:
     log = (root / "boot.log").open("wb")
     namespaces = ("mount", "pid", "uts", "ipc", "cgroup", "net")
     with log:
@@ -195,6 +202,7 @@ def _boot(root: Path) -> Booted:
                 *("setpriv", "--pdeathsig", "KILL", "--", "unshare"),
                 *(f"--{name}" for name in namespaces),
                 *("--fork", "--kill-child", "--", "sh", "-c", _SET_UP, "set-up", str(root)),
+                *(word for place, directory in disks.items() for word in (place, str(directory))),
             ],
             stdin=DEVNULL,
             stdout=log,

@@ -1,9 +1,7 @@
 """Installed systems for the tests here, which are run by `make test-packages` alone."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,15 +10,11 @@ from tests.packages.appliance import Appliance
 from tests.packages.built import Built, following, present
 from tests.packages.machine import Machine
 from tests.packages.receiver import Receiver
-from tests.packages.roots import APPLIANCES, RECEIVER, Root, copy_of
-from tests.support.scratch import scratch_directory
+from tests.packages.roots import APPLIANCES, RECEIVER, Root, copy_of, in_memory
 
 _HERE = Path(__file__).parent
 #: The current release of Debian and the one before.
 RELEASES = ("trixie", "bookworm")
-_MEMORY = Path("/dev/shm")
-#: For some roots of 300 MB and packages of 30.
-_ENOUGH = 3 << 30
 
 InstalledRoot = Callable[[Root], Path]
 
@@ -62,21 +56,14 @@ def release(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def memory() -> Iterator[Path]:
     """A directory for roots: in memory where there is room, since dpkg waits for the disk a lot."""
-    with _in_memory() as directory:
-        yield directory
-
-
-@contextmanager
-def _in_memory() -> Iterator[Path]:
-    room = shutil.disk_usage(_MEMORY).free if _MEMORY.is_dir() else 0
-    with scratch_directory(_MEMORY if room > _ENOUGH else None) as directory:
+    with in_memory() as directory:
         yield directory
 
 
 @pytest.fixture(scope="session")
 def installed_root(package: Built) -> Iterator[InstalledRoot]:
     """Gives a root with the package in it, to be copied; each is made once."""
-    with _in_memory() as directory:
+    with in_memory() as directory:
 
         def made(system: Root) -> Path:
             root = directory / system.key

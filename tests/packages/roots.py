@@ -15,9 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.scratch import scratch_directory
+
 _MIRROR = "http://deb.debian.org/debian"
 #: Counted up when a root is made in another way than before.
 _RECIPE = 1
+_MEMORY = Path("/dev/shm")
+#: For some roots of 300 MB and packages of 30.
+_ENOUGH = 3 << 30
 
 
 class NoRoot(AssertionError):
@@ -74,6 +79,14 @@ def copy_of(root: Root | Path, to: Path) -> Path:
         stdin=subprocess.DEVNULL,
     )
     return to
+
+
+@contextmanager
+def in_memory() -> Iterator[Path]:
+    """Give a directory for roots: in memory where there is room, since dpkg waits for the disk a lot."""
+    room = shutil.disk_usage(_MEMORY).free if _MEMORY.is_dir() else 0
+    with scratch_directory(_MEMORY if room > _ENOUGH else None) as directory:
+        yield directory
 
 
 @contextmanager

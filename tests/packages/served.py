@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 from typing import Final, Self
 
 from tests.packages.booted import Booted, booted
-from tests.packages.roots import Root
+from tests.packages.roots import Root, copy_of
 
 OVERLAY: Final = "vtsfs@VAULT00.service"
 AGENT: Final = "copyagent.service"
@@ -54,10 +55,28 @@ def served_root(release: str) -> Root:
     return Root(release, ("fuse3", "systemd", "systemd-sysv", "openssh-server"))
 
 
-def install(root: Path, package: Path) -> None:
-    """Install *package* in *root*, with the system up, and configure it as the manual says."""
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The *root* of a system, and where its tapes lie: on a disk, for a root in memory."""
+
+    root: Path
+    tapes: Path
+
+    def copy(self, root: Path, tapes: Path) -> Self:
+        """Copy both to new places."""
+        return type(self)(copy_of(self.root, root), copy_of(self.tapes, tapes))
+
+    @property
+    def disks(self) -> dict[str, Path]:
+        """What `booted` has to be told."""
+        return {"/var/lib/vts": self.tapes}
+
+
+def install(site: Site, package: Path) -> None:
+    """Install *package* at *site*, with the system up, and configure it as the manual says."""
+    root = site.root
     (root / "root" / package.name).write_bytes(package.read_bytes())
-    with booted(root) as system:
+    with booted(root, site.disks) as system:
         system.run(f"dpkg -i /root/{package.name} && rm /root/{package.name}")
         (root / SETTINGS[1:]).write_text(_SETTINGS_TEXT)
         system.run(_CONFIGURE)
@@ -165,7 +184,7 @@ class Served:
 
 
 @contextmanager
-def serving(root: Path) -> Iterator[Served]:
-    """Boot the installed *root* for the length of the block."""
-    with booted(root) as system:
+def serving(site: Site) -> Iterator[Served]:
+    """Boot the installed *site* for the length of the block."""
+    with booted(site.root, site.disks) as system:
         yield Served(system)

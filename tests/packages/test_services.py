@@ -1,19 +1,20 @@
 """The installed services under a systemd of their own: started, killed, hung, reloaded, stopped."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.packages.built import Built
-from tests.packages.roots import copy_of
+from tests.packages.roots import copy_of, in_memory
 from tests.packages.served import (
     AGENT,
     COPIES,
     OVERLAY,
     SETTINGS,
     Served,
+    Site,
     install,
     served_root,
     serving,
@@ -24,28 +25,27 @@ from tests.support.scratch import scratch_directory
 AGENTS_RIGHTS = "0000000010000004"
 NO_RIGHTS = "0000000000000000"
 
-MakeRoot = Callable[[], Path]
-
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
-def configured(request: pytest.FixtureRequest, package: Built) -> Iterator[Path]:
-    """A root in which the package is installed and configured, for copying."""
-    with scratch_directory() as directory:
-        root = copy_of(served_root(request.param), directory / "configured")
-        install(root, package.deb)
-        yield root
+def configured(request: pytest.FixtureRequest, package: Built) -> Iterator[Site]:
+    """A system on which the package is installed and configured, for copying."""
+    with in_memory() as memory, scratch_directory() as disk:
+        (disk / "tapes").mkdir()
+        site = Site(copy_of(served_root(request.param), memory / "root"), disk / "tapes")
+        install(site, package.deb)
+        yield site
 
 
 @pytest.fixture
-def root(configured: Path, scratch: Path) -> Path:
+def site(configured: Site, memory: Path, scratch: Path) -> Site:
     """A copy for one test."""
-    return copy_of(configured, scratch / "root")
+    return configured.copy(memory / "root", scratch / "tapes")
 
 
 @pytest.fixture
-def served(root: Path) -> Iterator[Served]:
+def served(site: Site) -> Iterator[Served]:
     """The system, up, with both services started."""
-    with serving(root) as served:
+    with serving(site) as served:
         served.start()
         yield served
 
@@ -170,8 +170,8 @@ def test_an_agent_starts_beside_a_dead_mount(served: Served) -> None:
 
 
 @pytest.mark.parametrize("unit", [OVERLAY, AGENT])
-def test_a_service_that_hangs_is_replaced(root: Path, unit: str) -> None:
-    with serving(root) as served:
+def test_a_service_that_hangs_is_replaced(site: Site, unit: str) -> None:
+    with serving(site) as served:
         served.drop_in(unit, "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\nRestartSec=1\n")
         served.start()
         former = served.pid(unit)
@@ -280,8 +280,8 @@ After={OVERLAY}
 """
 
 
-def test_a_boot_attaches_before_the_tape_engine_and_copies_what_was_owed(root: Path) -> None:
-    with serving(root) as served:
+def test_a_boot_attaches_before_the_tape_engine_and_copies_what_was_owed(site: Site) -> None:
+    with serving(site) as served:
         system = served.system
         system.run("cat >/etc/systemd/system/engine.service", text=_ENGINE)
         served.drop_in("engine.service", _BEFORE_THE_ENGINE)
@@ -292,7 +292,7 @@ def test_a_boot_attaches_before_the_tape_engine_and_copies_what_was_owed(root: P
         system.until("copyagent status | grep -E 'retry|waiting|queued'")
         assert system.run(f"test -e {COPIES}/X00001", check=False).returncode != 0
         system.power_off()
-    with serving(root) as served:
+    with serving(site) as served:
         assert served.is_active("engine.service")
         assert served.is_active(OVERLAY)
         assert served.is_active(AGENT)
@@ -310,11 +310,11 @@ def test_a_boot_attaches_before_the_tape_engine_and_copies_what_was_owed(root: P
 
 
 def test_an_upgrade_leaves_the_overlay_and_its_tape_alone(
-    served: Served, root: Path, next_package: Built
+    served: Served, site: Site, next_package: Built
 ) -> None:
     system = served.system
     overlay, agent = served.pid(OVERLAY), served.pid(AGENT)
-    (root / "root" / next_package.deb.name).write_bytes(next_package.deb.read_bytes())
+    (site.root / "root" / next_package.deb.name).write_bytes(next_package.deb.read_bytes())
     with served.writer("X00001") as writer:
         assert writer.write("before")
         system.run(f"dpkg -i /root/{next_package.deb.name}")
