@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from vtsfs.contract.settings import Settings
@@ -38,6 +38,9 @@ class LateAct:
     old: str = ""
     new: str = ""
     told: bool = False
+
+
+_FIELDS = frozenset(field.name for field in fields(LateAct))
 
 
 def place_of(settings: Settings) -> Path:
@@ -72,7 +75,7 @@ def left(directory: Path) -> Iterator[tuple[Path, LateAct | None]]:
     for path in sorted(directory.glob("*.json")):
         try:
             yield path, _read(json.loads(path.read_bytes()))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, AttributeError):
             yield path, None
 
 
@@ -91,7 +94,9 @@ def who(environment: Mapping[str, str]) -> str:
 
 
 def _read(document: dict[str, object]) -> LateAct:
-    act = LateAct(**document)  # type: ignore[arg-type]  # looked at in the next lines
+    # A program of a later release may say more of an act than is known here.
+    known = {name: value for name, value in document.items() if name in _FIELDS}
+    act = LateAct(**known)  # type: ignore[arg-type]  # looked at in the next lines
     texts = (act.user, act.action, act.about, act.because, act.old, act.new)
     if not all(isinstance(text, str) for text in texts) or type(act.at_ns) is not int:
         raise TypeError("not an act")

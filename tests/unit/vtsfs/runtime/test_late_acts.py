@@ -77,3 +77,10 @@ def test_root_by_way_of_sudo_is_named_with_who_that_was() -> None:
     assert sudo == (f"{name} (sudo by anna)" if os.getuid() == 0 else name)
     assert who({"SUDO_USER": "an\x1bna"}) == name
     assert len(who({"SUDO_USER": "x" * 999})) < 99
+
+
+def test_what_a_program_of_a_later_release_says_besides_is_passed_over(tmp_path: Path) -> None:
+    leave(tmp_path / "acts", ACT)
+    (path,) = (tmp_path / "acts").iterdir()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"from": "vtsfs", "signed": [1]}))
+    assert [act for _, act in left(tmp_path / "acts")] == [ACT]
