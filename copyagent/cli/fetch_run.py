@@ -54,7 +54,7 @@ class Chosen:
 
 
 def run_fetch(config: Path, wanted: Wanted) -> None:
-    """Fetch it; raise why it cannot be done, with nothing left here."""
+    """Fetch it; raise why it cannot be done, and what is left here for the next time."""
     settings = read_settings(config)
     named = None if wanted.target is None else target_named(settings, wanted.target)
     targets = [e.target for e in copies_named(settings, wanted.tape.pool_id, named)]

@@ -1,12 +1,16 @@
 """A copy brought back from a target into a directory here: whole, proven and durable, or not at all.
 
 It is built under a name of its own, which begins with a dot, compared with the record of its
-publication, made durable, and only then given the name it is meant to have.
+publication, made durable, and only then given the name it is meant to have. If the line fails before,
+what has come stays under that other name, and the next fetch of the same content goes on with what of it
+is right by the chunk map.
 """
 
+import fcntl
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,16 +22,21 @@ import trio
 
 from copyagent.core.copying import PublishedCopy
 from copyagent.transfer import ranges
-from copyagent.transfer.chunks import ChunkMap, MapBuilder
+from copyagent.transfer.chunks import ChunkMap, MapBuilder, chunk_ranges, digest
 from copyagent.transfer.published import Reader
 from copyagent.transfer.reading import read_ranges
-from copyagent.transfer.target import EntryKind, TargetEntry, TargetMissing
+from copyagent.transfer.target import EntryKind, TargetEntry, TargetError, TargetMissing
 from vtsfs.contract.errors import RequestFailed, Unprotected
 from vtsfs.contract.extents import ExtentSet
 from vtsfs.contract.units import format_size
 
 #: Zeros are left out of the file in pieces of this size, aligned to it.
 _HOLE = 64 * 1024
+
+#: How much of a content's name is in that of the file that is being made.
+_ROOT_SHOWN = 16
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,9 @@ async def fetch(
     """Bring the file *path* of the target, which *copy* is the record of, to *place*.
 
     Returns how many bytes came over the line: holes are not read where *chunk_map* shows them, and
-    arrive as holes. Raises `TargetError`, OSError, `Unprotected` if what came is not what was
-    published, `RequestFailed` if it cannot be kept.
+    arrive as holes; nor is what an earlier fetch has left of the same content. Raises `TargetError`,
+    OSError, `Unprotected` if what came is not what was published, `RequestFailed` if it cannot be
+    kept.
     """
     entry = await reader.target.lstat(path)
     if entry is None or entry.kind is not EntryKind.FILE:
@@ -66,10 +76,18 @@ async def fetch(
         raise Unprotected(
             f"{path} has {entry.size} bytes, {copy.size} were published; nothing was fetched"
         )
-    arrival = await trio.to_thread.run_sync(Arrival.begin, place, copy)
+    arrival = await trio.to_thread.run_sync(Arrival.begin, place, copy, chunk_map)
     try:
         got = await _receive(reader, path, copy, chunk_map, arrival)
         await trio.to_thread.run_sync(partial(arrival.finish, entry))
+    except (Unprotected, RequestFailed, OSError):
+        raise
+    except BaseException as error:
+        if arrival.keep_for_later() and isinstance(error, TargetError):
+            error.next_step += (
+                f"; what came is kept: {arrival.path}; the same command goes on with it"
+            )
+        raise
     finally:
         arrival.close()
     return got
@@ -84,6 +102,9 @@ async def _receive(
 ) -> int:
     zeros = chunk_map.zeros() if chunk_map is not None else ExtentSet()
     wanted = ranges.without([(0, copy.size)], zeros)
+    if chunk_map is not None:
+        held = await trio.to_thread.run_sync(arrival.take_stock, chunk_map)
+        wanted = ranges.without(wanted, chunk_ranges(held, copy.size))
     file = await reader.target.open(path)
     got = 0
 
@@ -115,28 +136,71 @@ class Arrival:
     temporary: str
     fd: int
     builder: MapBuilder
+    resumable: bool = False
     _sha256: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     _broken: bool = False
+    _over: bool = False
+    _stays: bool = False
 
     @classmethod
-    def begin(cls, place: Place, copy: PublishedCopy) -> Self:
-        """Make the file; raises OSError, and `RequestFailed` if there is no room for it."""
+    def begin(cls, place: Place, copy: PublishedCopy, chunk_map: ChunkMap | None = None) -> Self:
+        """Make the file, or find it; raises OSError, and `RequestFailed` if there is no room.
+
+        Only the chunk map tells what of one that is found is right.
+        """
         directory_fd = os.open(place.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             space = os.fstatvfs(directory_fd)
             free = space.f_bavail * space.f_frsize
-            if free < copy.size:
+            name = f".{place.name[:200]}.fetch-"
+            again = f"{name}{copy.root[:_ROOT_SHOWN]}" if copy.root and chunk_map else ""
+            if free + _taken(directory_fd, again) < copy.size:
                 raise RequestFailed(
                     f"{place.directory} has {format_size(free)} free and {place.name} needs "
                     f"{format_size(copy.size)}; make room, or say --to another directory"
                 )
-            temporary = f".{place.name[:200]}.fetch-{secrets.token_hex(6)}"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            fd = os.open(temporary, flags, 0o600, dir_fd=directory_fd)
+            temporary, fd = again, _open_again(directory_fd, again)
+            if fd is None:
+                temporary = f"{name}{secrets.token_hex(6)}"
+                fd = os.open(temporary, _FLAGS | os.O_EXCL, 0o600, dir_fd=directory_fd)
         except BaseException:
             os.close(directory_fd)
             raise
-        return cls(place, copy, directory_fd, temporary, fd, MapBuilder(copy.size))
+        builder = MapBuilder(copy.size)
+        resumable = temporary == again
+        return cls(place, copy, directory_fd, temporary, fd, builder, resumable=resumable)
+
+    @property
+    def path(self) -> Path:
+        """The file under the name that it has meanwhile."""
+        return self.place.directory / self.temporary
+
+    def take_stock(self, chunk_map: ChunkMap) -> list[int]:
+        """Return which chunks are there, and right; cut the file where a hole has bytes."""
+        size, held = os.fstat(self.fd).st_size, []
+        self._over = size > 0
+        for index, (start, end) in enumerate(chunk_map.ranges()):
+            if start >= size:
+                break
+            data = self._read(start, min(end, size))
+            if len(data) == end - start and digest(data) == chunk_map.digest(index):
+                self.builder.feed(start, data)
+                held.append(index)
+            elif chunk_map.is_zero(index) and any(data):
+                os.ftruncate(self.fd, start)
+                break
+        return held
+
+    def _read(self, start: int, end: int) -> bytes:
+        data = b""
+        while piece := os.pread(self.fd, end - start - len(data), start + len(data)):
+            data += piece
+        return data
+
+    def keep_for_later(self) -> bool:
+        """Let the file stay if the next fetch can go on with it; tell whether it does."""
+        self._stays = self.resumable and os.fstat(self.fd).st_size > 0
+        return self._stays
 
     def take(self, offset: int, data: bytes) -> None:
         """Write the bytes at *offset*; what is zero becomes a hole."""
@@ -149,7 +213,7 @@ class Arrival:
         at = 0
         while at < len(data):
             end = min(at + _HOLE - (offset + at) % _HOLE, len(data))
-            if data.count(0, at, end) != end - at:
+            if self._over or data.count(0, at, end) != end - at:
                 self._write(offset + at, memoryview(data)[at:end])
             at = end
 
@@ -195,7 +259,41 @@ class Arrival:
 
     def close(self) -> None:
         """Close all, and remove what has not got its name."""
+        if not self._stays:
+            with suppress(FileNotFoundError):
+                os.unlink(self.temporary, dir_fd=self.directory_fd)
         os.close(self.fd)
-        with suppress(FileNotFoundError):
-            os.unlink(self.temporary, dir_fd=self.directory_fd)
         os.close(self.directory_fd)
+
+
+def _taken(directory_fd: int, name: str) -> int:
+    """Return how much room the file *name* has taken already, in bytes."""
+    try:
+        return os.stat(name, dir_fd=directory_fd, follow_symlinks=False).st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _open_again(directory_fd: int, name: str) -> int | None:
+    """Open the file *name*, or make it; None if it is not ours alone.
+
+    Others may have put something in its place, and another fetch may be at work on it.
+    """
+    if not name:
+        return None
+    try:
+        fd = os.open(name, _FLAGS, 0o600, dir_fd=directory_fd)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        opened = os.fstat(fd)
+        named = os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
+        is_plain = stat.S_ISREG(opened.st_mode) and opened.st_nlink == 1
+        same = (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
+        if is_plain and same and opened.st_uid == os.geteuid():
+            return fd
+    except OSError:
+        pass
+    os.close(fd)
+    return None

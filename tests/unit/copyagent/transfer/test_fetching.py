@@ -1,17 +1,21 @@
 """Copies brought back from a real server: whole and proven, or nothing at all."""
 
+import fcntl
 import os
 import stat
 from pathlib import Path
 
 import pytest
+import trio
 
 from copyagent.core.copying import CopyDone, PublishedCopy
+from copyagent.ssh.sftp import SftpTarget
+from copyagent.ssh.sftp_file import SftpFile
 from copyagent.transfer.chunks import SMALLEST_CHUNK
 from copyagent.transfer.fetching import Place, fetch
 from copyagent.transfer.lease import is_closed
 from copyagent.transfer.published import Reader, read_map
-from copyagent.transfer.target import TargetMissing
+from copyagent.transfer.target import LinkLost, TargetMissing
 from tests.support.copy_rig import CopyRig
 from vtsfs.contract.errors import RequestFailed, Unprotected
 
@@ -137,3 +141,99 @@ def test_a_file_is_closed_when_nobody_else_has_it(tmp_path: Path) -> None:
             with path.open(mode):
                 assert not is_closed(ours.fileno())
         assert is_closed(ours.fileno())
+
+
+LONG = bytes(CHUNK) + os.urandom(20 * CHUNK) + bytes(2 * CHUNK) + os.urandom(9 * CHUNK)
+
+
+async def cut_off(rig: CopyRig, copy: PublishedCopy, away: Path) -> Path:
+    """Fetch over a line that is lost when a third has come; return what stays."""
+    enough = trio.Event()
+
+    class Lost(SftpFile):
+        async def read(self, offset: int, size: int) -> bytes:
+            if offset >= 12 * CHUNK:
+                await enough.wait()
+                raise LinkLost("the line is gone")
+            return await super().read(offset, size)
+
+    class Target(SftpTarget):
+        async def open(self, path: str) -> SftpFile:
+            file = await super().open(path)
+            if path == rig.layout().destination:
+                file.__class__ = Lost
+            return file
+
+    def report(done: int) -> None:
+        if done >= 8 * CHUNK:
+            enough.set()
+
+    async with rig.connect() as target:
+        chunk_map = await read_map(target, rig.layout(), copy.root)
+        target.__class__ = Target
+        destination, place = rig.layout().destination, Place(away, "X00001")
+        with pytest.raises(LinkLost) as lost:
+            await fetch(Reader(target, 10.0, report), destination, copy, chunk_map, place)
+    (left,) = away.iterdir()
+    assert str(left) in lost.value.next_step
+    return left
+
+
+async def test_a_fetch_that_was_cut_off_goes_on(rig: CopyRig, away: Path) -> None:
+    copy = await copied(rig, LONG)
+    await cut_off(rig, copy, away)
+    got = await brought(rig, copy, Place(away, "X00001"))
+    assert got <= 21 * CHUNK, "eight of the 29 were there"
+    assert [path.name for path in away.iterdir()] == ["X00001"]
+    assert (away / "X00001").read_bytes() == LONG
+
+
+@pytest.mark.parametrize("at", [100, 3 * CHUNK + 7, len(LONG) + 5])
+async def test_what_was_left_proves_nothing(rig: CopyRig, away: Path, at: int) -> None:
+    copy = await copied(rig, LONG)
+    left = await cut_off(rig, copy, away)
+    with left.open("r+b") as file:
+        file.seek(at)
+        file.write(b"damage")
+    await brought(rig, copy, Place(away, "X00001"))
+    assert (away / "X00001").read_bytes() == LONG
+
+
+@pytest.mark.parametrize("instead", ["link", "second name", "directory", "at work"])
+async def test_what_is_not_ours_alone_is_not_gone_on_with(
+    rig: CopyRig, away: Path, instead: str
+) -> None:
+    copy = await copied(rig, LONG)
+    left = await cut_off(rig, copy, away)
+    other = away.parent / "other"
+    left.rename(other)
+    content = other.read_bytes()
+    with other.open("rb") as file:
+        match instead:
+            case "link":
+                left.symlink_to(other)
+            case "second name":
+                left.hardlink_to(other)
+            case "directory":
+                left.mkdir()
+            case _:
+                other.rename(left)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        await brought(rig, copy, Place(away, "X00001"))
+    assert (away / "X00001").read_bytes() == LONG
+    assert left.exists()
+    if instead != "at work":
+        assert other.read_bytes() == content
+
+
+async def test_another_content_is_begun_anew(rig: CopyRig, away: Path) -> None:
+    left = await cut_off(rig, await copied(rig, LONG), away)
+    again = os.urandom(CHUNK)
+    await brought(rig, await overwritten(rig, again), Place(away, "X00001"))
+    assert (away / "X00001").read_bytes() == again
+    assert left.exists(), "somebody may still want it"
+
+
+async def overwritten(rig: CopyRig, content: bytes) -> PublishedCopy:
+    rig.published().unlink()
+    return await copied(rig, content)
