@@ -79,9 +79,6 @@ def test_a_host_that_goes_away_is_found_again(world: World) -> None:
 
 def test_what_operators_ask_for_is_done(world: World) -> None:
     world.site.must("copyagent", "verify", world.name("X00001"))
-    world.site.must("copyagent", "pause", "drsite", "--for", "1h", "--because", "a trial")
-    world.site.must("copyagent", "resume", "drsite")
-    assert world.name("X00003") in world.site.must("copyagent", "tapes")
 
 
 def test_what_runs_and_what_is_installed_is_told(world: World) -> None:

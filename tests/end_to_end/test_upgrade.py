@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from copyagent.core.health_check import Level
 from tests.support.former_release import VERSION as FORMER
 from tests.support.former_release import former_release
 from tests.support.nonstop import TREE
@@ -150,9 +149,7 @@ def test_a_new_command_asks_a_former_agent_or_says_what_that_does_not_know(
 ) -> None:
     with commands_of(new_overlay.site, TREE) as site:
         assert FORMER in site.must("copyagent", "status")
-        assert "held (conflict)" in site.must("copyagent", "explain", new_overlay.name("HELD01"))
         ended = site.run("copyagent", "tapes")
-        assert site.run("copyagent", "check-health").returncode == Level.WARNING
     assert ended.returncode == UsageError.exit_code
     assert f"is of an earlier release, this command of {PRESENT}: " in ended.stderr
     assert "Start the agent again" in ended.stderr
@@ -161,7 +158,6 @@ def test_a_new_command_asks_a_former_agent_or_says_what_that_does_not_know(
 def test_a_former_command_asks_a_new_agent(new_agent: World, former: Path) -> None:
     with commands_of(new_agent.site, former) as site:
         assert PRESENT in site.must("copyagent", "status")
-        assert "held (conflict)" in site.must("copyagent", "explain", new_agent.name("HELD01"))
 
 
 def test_what_the_former_overlay_left_unfinished_is_told_as_such(new_overlay: World) -> None:
