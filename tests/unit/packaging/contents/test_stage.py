@@ -41,8 +41,10 @@ def test_a_line_that_makes_no_sense(line: str) -> None:
         stage.read_list(line, {"VERSION": "1"})
 
 
-def test_what_is_laid_out(tmp_path: Path) -> None:
-    source, out = tmp_path / "source", tmp_path / "out"
+@pytest.fixture
+def laid_out(tmp_path: Path) -> Path:
+    """Lay out a list with something of each kind, as somebody with a narrow umask."""
+    source = tmp_path / "source"
     (source / "units").mkdir(parents=True)
     for name in ("page.8", "units/b.service", "units/a.service", "units/notes"):
         (source / name).write_text(name)
@@ -60,33 +62,35 @@ def test_what_is_laid_out(tmp_path: Path) -> None:
         "link - /usr/bin/run ../lib/x/bin/run\n"
     )
     command: list[str | Path] = [sys.executable, TREE / "packaging/contents/stage.py"]
-    command += ["--list", listed]
-    command += ["--source", source, "--out", out, "--rpm-list", tmp_path / "rpm"]
+    command += ["--list", listed, "--source", source, "--out", tmp_path / "out"]
     subprocess.run(
-        command,
+        [*command, "--rpm-list", tmp_path / "rpm"],
         check=True,
         env={**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)},
         umask=0o077,
     )
-    assert gzip.decompress((out / "usr/share/man/page.8.gz").read_bytes()) == b"page.8"
-    assert (out / "usr/share/man/page.8.gz").read_bytes()[4:8] == bytes(4)
+    return tmp_path / "out"
+
+
+def test_what_is_laid_out(laid_out: Path) -> None:
+    page = (laid_out / "usr/share/man/page.8.gz").read_bytes()
+    assert gzip.decompress(page) == b"page.8"
+    assert page[4:8] == bytes(4), "the time of a compression differs from build to build"
+    assert os.readlink(laid_out / "usr/bin/run") == "../lib/x/bin/run"
+    assert os.readlink(laid_out / "usr/lib/x/bin/again") == "run"
+    assert {place.lstat().st_mtime for place in (laid_out, *laid_out.rglob("*"))} == {EPOCH}
+
+
+def test_modes_are_those_of_the_list_whoever_builds(laid_out: Path) -> None:
     found = {
-        str(place.relative_to(out)): stat.S_IMODE(place.lstat().st_mode)
-        for place in out.rglob("*")
+        str(place.relative_to(laid_out)): stat.S_IMODE(place.lstat().st_mode)
+        for place in laid_out.rglob("*")
         if not place.is_symlink()
     }
-    directories = (
-        "etc",
-        "lib",
-        "lib/units",
-        "usr",
-        "usr/bin",
-        "usr/lib",
-        "usr/lib/x",
-        "usr/lib/x/bin",
-    )
+    below_usr = ("bin", "lib", "lib/x", "lib/x/bin", "share", "share/man")
+    directories = ("etc", "lib", "lib/units", "usr", *(f"usr/{name}" for name in below_usr))
     assert found == {
-        **dict.fromkeys((*directories, "usr/share", "usr/share/man"), 0o755),
+        **dict.fromkeys(directories, 0o755),
         "etc/keys": 0o700,
         "etc/x.conf": 0o644,
         "lib/units/a.service": 0o600,
@@ -94,10 +98,10 @@ def test_what_is_laid_out(tmp_path: Path) -> None:
         "usr/lib/x/bin/run": 0o755,
         "usr/share/man/page.8.gz": 0o644,
     }
-    assert os.readlink(out / "usr/bin/run") == "../lib/x/bin/run"
-    assert os.readlink(out / "usr/lib/x/bin/again") == "run"
-    assert {place.lstat().st_mtime for place in (out, *out.rglob("*"))} == {EPOCH}
-    assert (tmp_path / "rpm").read_text().splitlines() == [
+
+
+def test_the_list_of_an_rpm(laid_out: Path) -> None:
+    assert laid_out.with_name("rpm").read_text().splitlines() == [
         "/usr/share/man/page.8.gz",
         "/lib/units/a.service",
         "/lib/units/b.service",
