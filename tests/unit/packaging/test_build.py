@@ -103,3 +103,13 @@ def test_what_the_build_refuses(arguments: tuple[str, ...], said: str) -> None:
     )
     assert done.returncode == 1
     assert said in done.stderr
+
+
+def test_needrestart_leaves_overlays_alone_and_nothing_else() -> None:
+    text = (PACKAGING / "needrestart" / "vts-autocopy.conf").read_text()
+    rules = [line for line in text.splitlines() if not line.startswith("#")]
+    match = re.fullmatch(r"\$nrconf\{override_rc\}\{qr\((.*)\)\} = 0;", "".join(rules))
+    assert match is not None
+    names = [path.name for path in (PACKAGING / "systemd").iterdir()]
+    spared = [name for name in names if re.match(match[1], name.replace("@.", "@VAULT00."))]
+    assert spared == ["vtsfs@.service"]
