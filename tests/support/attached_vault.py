@@ -19,8 +19,8 @@ from vtsfs.cli import cli
 from vtsfs.contract.feed import Hello
 from vtsfs.contract.settings import Settings, parse_settings
 from vtsfs.contract.signals import Kind, Signal
-from vtsfs.runtime.late_imports import LATE_IMPORT
 from vtsfs.inquiry import ask_daemon
+from vtsfs.runtime.late_imports import LATE_IMPORT
 
 VAULT = "VAULT00"
 POOL = "BILL"
