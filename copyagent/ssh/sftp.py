@@ -18,6 +18,7 @@ from copyagent.ssh.sftp_channel import ChannelLost, SftpChannel
 from copyagent.ssh.sftp_file import SftpFile
 from copyagent.ssh.sftp_names import entry_of
 from copyagent.ssh.sftp_packets import BadAnswer, Refusal
+from copyagent.ssh.sftp_start import start_sftp
 from copyagent.ssh.shell import shell_of
 from copyagent.ssh.target_log_in import in_time, log_in_to
 from copyagent.ssh.writing import Lane
@@ -33,7 +34,6 @@ from copyagent.transfer.target import (
     TargetFile,
     TargetMissing,
     TargetRefused,
-    TargetUnreachable,
 )
 from vtsfs.contract import settings
 
@@ -84,31 +84,6 @@ async def open_target(
     if not block and packets.LIMITS in channel.offers:
         opened.ask_for_limits()
     return opened
-
-
-async def start_sftp(connection: asyncssh.SSHClientConnection) -> SftpChannel:
-    """Start an SFTP server at the other end of *connection*; raises `TargetError`."""
-    try:
-        return await SftpChannel.open(connection)
-    except asyncssh.ChannelOpenError as error:
-        if error.code == asyncssh.OPEN_CONNECT_FAILED:
-            raise TargetUnreachable(
-                f"the connection ended when SFTP was started: {error}"
-            ) from error
-        raise _no_sftp(error) from error
-    except BadAnswer as error:
-        raise _no_sftp(error) from error
-    except (ChannelLost, asyncssh.Error, OSError, asyncio.CancelledError) as error:
-        raise TargetUnreachable(
-            f"the connection ended when SFTP was started: {error}",
-            "see the target's sshd log; the user there may be allowed no sftp subsystem",
-        ) from error
-
-
-def _no_sftp(error: Exception) -> TargetRefused:
-    return TargetRefused(
-        "starting SFTP", str(error), "let the target's sshd serve the sftp subsystem"
-    )
 
 
 class SftpTarget:
@@ -254,8 +229,8 @@ class SftpTarget:
             raw = os.fsencode(path)
             request = packets.make_directory(raw, mode)
             steps.append(Step(f"making the directory {path}", request, packets.done, path))
-            looking = packets.lstat(raw)
-            steps.append(Step(f"looking at {path}", looking, packets.attributes, path))
+            request = packets.lstat(raw)
+            steps.append(Step(f"looking at {path}", request, packets.attributes, path))
         for path in opening:
             request = packets.open_file(os.fsencode(path), packets.OPEN_READ, 0)
             steps.append(Step(f"opening {path}", request, packets.handle, path))
@@ -346,8 +321,7 @@ class SftpTarget:
         steps: list[Step] = []
         for draft in drafts.values():
             steps += _ours(draft.file).finishing(draft.content, self.max_block)
-        for name, draft in drafts.items():
-            steps.append(_renaming(draft.path, name))
+        steps += [_renaming(draft.path, name) for name, draft in drafts.items()]
         steps.append(_ours(directory).syncing())
         patience_s = self._ask.patience_for(sum(len(draft.content) for draft in drafts.values()))
         _expect_done(await self._ask.in_order(*steps, patience_s=patience_s))
