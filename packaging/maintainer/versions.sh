@@ -4,13 +4,14 @@
 #
 #   before files are unpacked   `current` names a second tree, of hard links: VERSION~kept
 #   files are unpacked          the new tree is written, the old one removed, VERSION~kept works
-#   afterwards                  `current` names the new tree; VERSION~kept gets its name back, and
-#                               goes when no process uses it any more
+#   afterwards                  `current` names the new tree; VERSION is linked anew, and either goes
+#                               when no process uses it any more
 #
 # Whatever is cut off anywhere in between, `current` names a whole tree, and the next run of the same
 # step finishes what was begun. While `current` names a kept tree, the new one may be half there, so
 # nothing is removed.
 home=${DPKG_ROOT:-}/usr/lib/vts-autocopy
+commands=${DPKG_ROOT:-}/usr/bin
 
 say() { printf 'vts-autocopy: %s\n' "$*" >&2; }
 
@@ -67,17 +68,18 @@ begin_version() {
     point_current "$1"
 }
 
-# After the old version's own files were removed: running processes find theirs by the old name.
+# After the old version's own files were removed: running processes find theirs by the old name. By
+# the second as well: what was started in between knows no other, and a tree that is renamed while a
+# command imports from it is one without modules.
 end_upgrade() {
     now=$(current_version)
     for kept in "$home"/*~kept; do
-        [ -d "$kept" ] || continue
-        if [ "${kept%~kept}" = "$home/$now" ]; then
-            rm -rf "$kept"
-        elif [ "$kept" != "$home/$now" ]; then
-            rm -rf "${kept%~kept}"
-            mv -T "$kept" "${kept%~kept}"
+        old=${kept%~kept}
+        if [ ! -d "$kept" ] || [ "$kept" = "$home/$now" ] || [ "$old" = "$home/$now" ]; then
+            continue
         fi
+        rm -rf "$old"
+        cp -al "$kept" "$old" || rm -rf "$old"
     done
 }
 
@@ -85,16 +87,17 @@ end_upgrade() {
 go_back() {
     if [ -x "$home/$1/bin/copyagent" ]; then
         point_current "$1"
-        rm -rf "${home:?}/$1~kept"
+        in_use "$1~kept" || rm -rf "${home:?}/$1~kept"
     fi
 }
 
 # A process shows its files, with "(deleted)" behind those that were removed. Of one that can do more
 # than we, as a container's first process can, only the command line can be seen; the programs are
 # started by their full path. The names are not on grep's own command line, or it would find itself.
+# A command that has begun and is not yet its interpreter could be of any version.
 in_use() {
     # shellcheck disable=SC2062  # these are the files to look into
-    printf '%s\n' "$home/$1/" "$home/$1~kept/" |
+    printf '%s\n' "$home/$1/" "$home/current/bin/" "$commands/vtsfs" "$commands/copyagent" |
         grep -q -s -F --file=- /proc/[0-9]*/maps /proc/[0-9]*/cmdline
 }
 
@@ -108,7 +111,7 @@ remove_unused() {
         if [ -L "$tree" ] || [ ! -d "$tree" ] || [ "$name" = "$now" ]; then
             continue
         fi
-        in_use "${name%~kept}" || rm -rf "$tree"
+        in_use "$name" || rm -rf "$tree"
     done
 }
 

@@ -154,6 +154,36 @@ def test_a_version_that_runs_stays_by_its_name_until_nobody_uses_it(appliance: A
     assert appliance.trees() == [NEW]
 
 
+def test_what_is_started_while_files_are_unpacked_keeps_its_tree(appliance: Appliance) -> None:
+    go(appliance, DPKG[:1])
+    kept = appliance.home / f"{OLD}~kept"
+    program = kept / "bin" / "python3.13"
+    shutil.copy(str(shutil.which("sleep")), program)
+    with subprocess.Popen([program, "600"]) as process:
+        try:
+            go(appliance, DPKG[1:])
+            assert appliance.started() == NEW
+            assert all((kept / file).exists() for file in FILES)
+            assert appliance.trees() == [NEW, kept.name]
+        finally:
+            process.kill()
+    appliance.run(CLEAN)
+    assert appliance.trees() == [NEW]
+
+
+def test_a_command_that_has_just_begun_finds_its_tree(appliance: Appliance) -> None:
+    """Its shell has read where `current` leads, and has not started the interpreter yet."""
+    launcher = appliance.root / "usr" / "bin" / "vtsfs"
+    with subprocess.Popen([launcher, "600"], executable="/bin/sleep") as process:
+        try:
+            go(appliance, DPKG)
+            assert set(appliance.trees()) == {NEW, OLD, f"{OLD}~kept"}
+        finally:
+            process.kill()
+    appliance.run(CLEAN)
+    assert appliance.trees() == [NEW]
+
+
 def test_of_what_cannot_be_looked_at_the_command_line_counts(appliance: Appliance) -> None:
     """A root process may not read the maps of one that can do more than it."""
     blind = calling(f"in_use {OLD} && echo used || echo unused").replace("/proc/[0-9]*/maps", "")
