@@ -56,8 +56,7 @@ def test_attempts_are_seen_with_their_cause_and_then_succeed(world: World) -> No
     world.sshd.stop()
     written = content()
     world.tape("RETRY1").write_bytes(written)
-    world.wait_for("RETRY1", "retry ")
-    assert "refused" in world.why("RETRY1").lower()
+    assert "refused" in world.why_when("RETRY1", "retry ").lower()
     [listed] = world.site.status()["attention"]
     assert listed["tape"] == world.name("RETRY1")
     assert "refused" in listed["why"].lower()

@@ -267,10 +267,17 @@ class Site:
 
     def wait_for_state(self, tape: str, state: str, deadline_s: float = 60.0) -> dict[str, Any]:
         """Wait until *tape* is in *state* (the beginning of its words); return its explanation."""
-        self.wait(lambda: self.state_of(tape).startswith(state), f"{tape} is {state}", deadline_s)
-        document = self.explain(tape)
-        assert document is not None
-        return document
+        found: dict[str, Any] | None = None
+
+        def is_so() -> bool:
+            nonlocal found
+            found = self.explain(tape)
+            return found is not None and str(found["copies"][0]["state"]).startswith(state)
+
+        self.wait(is_so, f"{tape} is {state}", deadline_s)
+        # What made it true: by now another attempt may be on its way.
+        assert found is not None
+        return found
 
     def wait(self, predicate: Callable[[], object], what: str, deadline_s: float = 60.0) -> None:
         """Wait for *predicate*; say how everything stands if it does not come true."""

@@ -114,6 +114,10 @@ class World:
         """Return why the tape's copy is as it is."""
         return str(self.explain(label)["copies"][0]["why"])
 
+    def why_when(self, label: str, state: str) -> str:
+        """Wait until the tape is in *state*; return why, even if another attempt begins meanwhile."""
+        return str(self.wait_for(label, state)["copies"][0]["why"])
+
     def wait_for(self, label: str, state: str) -> dict[str, Any]:
         """Wait until the tape is in *state* (the beginning of its words)."""
         return self.site.wait_for_state(self.name(label), state)
