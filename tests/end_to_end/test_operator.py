@@ -157,7 +157,7 @@ def test_nobody_but_the_owner_opens_a_database(world: World) -> None:
 
 
 def test_a_second_agent_is_refused_and_harms_nothing(world: World) -> None:
-    done = world.site.run("copyagent", "run", deadline_s=20)
+    done = world.site.run("copyagent", "run")
     assert done.returncode == BUSY
     assert "Traceback" not in done.stderr
     assert world.state("LOOK01") == "copied"
