@@ -265,8 +265,8 @@ async def _put_mark(attempt: Attempt, there: TargetEntry | None) -> bool:
 
 
 async def _expect_our_mark(attempt: Attempt) -> None:
-    """Find our mark in the directory: of two agents that came at once, the last one's stands."""
-    _expect_ours(attempt, await read_mark(attempt.target, attempt.layout.mark))
+    """Find the mark that was just put there: of two agents that came at once, the last one's stands."""
+    _expect_ours(attempt, await _mark_at(attempt.target, attempt.layout.mark))
 
 
 def _expect_ours(attempt: Attempt, found: AgentMark | None) -> None:
@@ -286,6 +286,10 @@ async def _mark_in(target: Target, path: str, entry: TargetEntry | None) -> Agen
     """Read what was seen at *path*, if it is a file that can be a mark."""
     if entry is None or entry.kind is not EntryKind.FILE or not 0 < entry.size <= MAX_BYTES:
         return None
+    return await _mark_at(target, path)
+
+
+async def _mark_at(target: Target, path: str) -> AgentMark | None:
     file = await target.open(path)
     data = await file.read(0, MAX_BYTES)
     await file.close()
