@@ -6,13 +6,14 @@
 #   make lint              format, style, types, import contracts
 #   make bench [ONLY=overlay,transfer,ems,scale] [JSON=file] [PROFILE=1]
 #   make packages          a Debian package and an RPM of what is committed, in dist/
+#   make test-packages     installs, upgrades, operates and removes them in fresh systems; needs root
 #   make lock              resolves the locked versions anew
 #   make lock-sources      locks the newest sources of what packages are compiled from
 #   make clean             removes what the targets above left in this directory
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-fuse setup-bench lint test demo demo-down bench packages lock lock-sources clean
+.PHONY: help setup setup-fuse setup-bench lint test demo demo-down bench packages test-packages lock lock-sources clean
 
 PY := .venv/bin/python
 ARGS ?=
@@ -58,6 +59,12 @@ bench: setup-bench
 packages:
 	@packaging/setup/prepare --packages
 	@packaging/build
+
+test-packages:
+	@[ "$$(id -u)" = 0 ] || { echo "test-packages: makes systems of its own to install in: run it as root" >&2; exit 1; }
+	@packaging/setup/prepare --fuse --packages
+	@$(PY) -m tests.packages.built
+	$(PY) -m pytest -v --durations 10 $(if $(ARGS),$(ARGS),tests/packages)
 
 lock:
 	@packaging/setup/lock

@@ -33,7 +33,7 @@ class Appliance:
         """List the version trees that are there, those kept for a running process included."""
         return {
             path.name
-            for path in (self.machine.root / PROGRAMS[1:]).iterdir()
+            for path in self.machine.inside(PROGRAMS).iterdir()
             if path.is_dir() and not path.is_symlink()
         }
 
@@ -118,7 +118,9 @@ class Appliance:
 
     def overlay_status(self) -> dict[str, Any]:
         """What ``vtsfs status --json`` shows of the vault."""
-        documents = json.loads(self.machine.run("vtsfs", "status", "--json").stdout)
+        done = self.machine.run("vtsfs", "status", "--json")
+        assert done.stdout, told_by(done)
+        documents = json.loads(done.stdout)
         found: dict[str, Any] = next(each for each in documents if each["vault"] == "VAULT00")
         return found
 

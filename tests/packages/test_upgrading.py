@@ -196,16 +196,32 @@ def assert_works(appliance: Appliance, label: str) -> None:
     appliance.wait_for_state(f"{label}B", "copied")
 
 
+@pytest.fixture
+def little_room(appliance: Appliance) -> None:
+    """Put the programs on a disk of their own, on which one version has room and two have not."""
+    appliance.machine.shell(
+        f"mv {PROGRAMS} /tmp/programs; mkdir {PROGRAMS}\n"
+        f"mount -t tmpfs -o mode=755,size=160m programs {PROGRAMS}\n"
+        f"cp -a /tmp/programs/. {PROGRAMS}; rm -r /tmp/programs"
+    )
+
+
 @pytest.mark.parametrize("release", ["trixie"])
 def test_a_full_disk_while_it_is_unpacked_leaves_the_old_one(
-    at_work: Appliance, package: Built, next_package: Built
+    little_room: None, at_work: Appliance, package: Built, next_package: Built
 ) -> None:
+    overlay, tape = at_work.overlay(), OpenTape(at_work)
     path = at_work.machine.put(next_package.deb, "/tmp")
-    # As much as a process may write to one file is an end of the disk that can be taken back.
-    done = at_work.machine.run("sh", "-c", f"ulimit -f 8000; exec dpkg -i {path}")
+    done = at_work.machine.run("dpkg", "-i", path)
     assert done.returncode != 0, told_by(done)
-    assert at_work.current() == package.version
+    assert "No space left" in done.stderr
+    assert (at_work.versions(), at_work.current()) == ({package.version}, package.version)
+    assert at_work.overlay() == overlay
+    tape.append("after")
+    tape.close()
+    at_work.wait_for_state("OPEN01", "copied")
     assert_works(at_work, "AFTER1")
+    at_work.machine.shell(f"mount -o remount,size=400m {PROGRAMS}")
     at_work.machine.must("dpkg", "-i", path)
     assert at_work.current() == next_package.version
     assert_works(at_work, "AFTER2")
@@ -222,12 +238,14 @@ def test_dpkg_killed_in_the_middle_is_healed_by_the_next(
     path = at_work.machine.put(next_package.deb, "/tmp")
     dpkg = at_work.machine.start("dpkg", "-i", path, log="/tmp/dpkg.log")
     new = at_work.machine.inside(f"{PROGRAMS}/{next_package.version}")
-    reached = {
-        "unpack": lambda: any(new.parent.glob("*~kept")) and new.exists(),
-        "configure": lambda: "Setting up" in log.read_text(encoding="utf-8"),
-    }
     log = at_work.machine.inside("/tmp/dpkg.log")
-    wait_until(reached[moment], 60.0, f"dpkg is about to {moment}")
+
+    def reached() -> bool:
+        if moment == "unpack":
+            return any(new.parent.glob("*~kept")) and new.exists()
+        return "Setting up" in log.read_text(encoding="utf-8")
+
+    wait_until(reached, 60.0, f"dpkg is about to {moment}")
     at_work.machine.shell(f"kill -KILL {dpkg}")
     wait_until(lambda: not at_work.machine.is_running(dpkg), 10.0, "dpkg is dead")
     # What is there works, whichever it is.
