@@ -44,6 +44,12 @@ RPM: tuple[Step, ...] = (
 )
 
 
+def unused(script: str) -> str:
+    """Return *script* for a machine without processes: to look into all of ours takes most of its time."""
+    assert "/proc/[0-9]*/" in script
+    return script.replace("/proc/[0-9]*/", "/proc/nobody/")
+
+
 @pytest.fixture
 def appliance(tmp_path: Path) -> Appliance:
     """OLD is installed."""
@@ -84,6 +90,7 @@ def test_an_upgrade_cut_off_anywhere_leaves_a_whole_version_and_is_finished_by_t
     steps: tuple[Step, ...], appliance: Appliance
 ) -> None:
     seen = set()
+    steps = tuple(unused(step) if isinstance(step, str) else step for step in steps)
     for index, step in enumerate(steps):
         before = appliance.again(appliance.root.with_name(f"step-{index}"))
         go(before, steps[:index])
@@ -91,7 +98,7 @@ def test_an_upgrade_cut_off_anywhere_leaves_a_whole_version_and_is_finished_by_t
         for hit in hits:
             seen.add(hit.started())
             # A service that stops now removes nothing that anybody needs.
-            hit.run(CLEAN)
+            hit.run(unused(CLEAN))
             assert hit.started() in {OLD, NEW}
             go(hit, steps)
             assert (hit.started(), hit.trees()) == (NEW, [NEW]), f"cut in step {index}"
@@ -101,8 +108,8 @@ def test_an_upgrade_cut_off_anywhere_leaves_a_whole_version_and_is_finished_by_t
 def test_dpkg_goes_on_with_the_step_that_was_cut_off(appliance: Appliance) -> None:
     """``dpkg --configure -a`` runs nothing but the last script again."""
     go(appliance, DPKG[:-1])
-    for hit in cuts(CONFIGURE, appliance):
-        hit.run(CONFIGURE, NEW)
+    for hit in cuts(unused(CONFIGURE), appliance):
+        hit.run(unused(CONFIGURE), NEW)
         assert (hit.started(), hit.trees()) == (NEW, [NEW])
 
 
