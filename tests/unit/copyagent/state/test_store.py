@@ -1,6 +1,7 @@
 """The agent's state: what is committed is there again, and what is damaged is noticed."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -292,13 +293,13 @@ def test_what_hosts_said_comes_back_and_only_the_newest_is_kept(tmp_path: Path) 
     store, _ = open_store(tmp_path / "agent.sqlite", "now")
     assert list(store.load().journal.entries) == list(journal.entries)
     store.close()
-    with sqlite3.connect(tmp_path / "agent.sqlite") as database:
+    with closing(sqlite3.connect(tmp_path / "agent.sqlite")) as database, database:
         assert database.execute("SELECT count(*) FROM heard").fetchone() == (KEPT,)
 
 
 def test_a_state_from_before_the_journal_gets_one(tmp_path: Path) -> None:
     open_store(tmp_path / "agent.sqlite", "now")[0].close()
-    with sqlite3.connect(tmp_path / "agent.sqlite") as database:
+    with closing(sqlite3.connect(tmp_path / "agent.sqlite")) as database, database:
         database.execute("DROP TABLE heard")
     store, _ = open_store(tmp_path / "agent.sqlite", "now")
     assert store.load().journal.newest == 0
@@ -336,6 +337,6 @@ def test_mounts_that_were_one_document_become_rows(tmp_path: Path) -> None:
         known = store.load().mounts
         store.close()
         assert known == mounts
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         assert database.execute("SELECT * FROM knowledge").fetchall() == []
     database.close()
