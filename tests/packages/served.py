@@ -142,6 +142,14 @@ class Served:
         """Tell whether systemd takes the service for up."""
         return self.system.out(f"systemctl is-active {unit} || true") == "active"
 
+    def until_in_state(self, unit: str, state: str, *, limit_s: float = 60.0) -> None:
+        """Wait until systemd has the service in *state*; tells all about it if it does not."""
+        try:
+            self.system.until(f"[ $(systemctl is-active {unit}) = {state} ]", limit_s=limit_s)
+        except AssertionError as error:
+            status = self.system.run(f"systemctl status --no-pager {unit}", check=False).stdout
+            raise AssertionError(f"{error}\n{status}{self.system.journal(unit)}") from error
+
     def until_attached_by_another(self, than: int, *, limit_s: float = 30.0) -> None:
         """Wait until the vault is served by another process *than* that one."""
         pid = f"$(systemctl show --property=MainPID --value {OVERLAY})"

@@ -160,7 +160,7 @@ def test_a_killed_overlay_is_attached_anew_by_itself(served: Served) -> None:
 def test_an_agent_starts_beside_a_dead_mount(served: Served) -> None:
     served.drop_in(OVERLAY, "[Service]\nRestart=no\n")
     served.system.run(f"kill -KILL {served.pid(OVERLAY)}")
-    served.system.until(f"[ $(systemctl is-active {OVERLAY}) = failed ]")
+    served.until_in_state(OVERLAY, "failed")
     served.system.run(f"systemctl restart {AGENT}")
     served.system.until("copyagent status | grep 'VAULT00'")
     assert served.is_active(AGENT)
@@ -228,7 +228,7 @@ def test_a_stop_waits_for_an_open_tape_and_leaves_nothing(served: Served) -> Non
         served.system.run(f"systemctl stop --no-block {OVERLAY}")
         served.system.until(f"systemctl show --property=StatusText {OVERLAY} | grep waiting")
         assert writer.write("two")
-    served.system.until(f"[ $(systemctl is-active {OVERLAY}) = inactive ]")
+    served.until_in_state(OVERLAY, "inactive")
     assert served.stored("X00001") == "one\ntwo"
     assert served.mounts() == 0
     served.system.run(f"systemctl start {OVERLAY}")
@@ -242,7 +242,7 @@ def test_a_tape_that_nobody_closes_does_not_keep_a_stop_for_ever(served: Served)
         served.system.until(f"systemctl show --property=StatusText {OVERLAY} | grep waiting")
         # A second signal stands for the minute that it would wait.
         served.system.run(f"kill -TERM {served.pid(OVERLAY)}")
-        served.system.until(f"[ $(systemctl is-active {OVERLAY}) = failed ]")
+        served.until_in_state(OVERLAY, "failed")
         assert not writer.write("two")
     assert served.mounts() == 0
     assert "told to stop while open: /VAULT00/BILL/X00001" in served.system.journal(OVERLAY)
@@ -253,7 +253,7 @@ def test_a_tape_that_nobody_closes_does_not_keep_a_stop_for_ever(served: Served)
 
 def test_detached_by_hand_it_stays_detached(served: Served) -> None:
     served.system.run("vtsfs detach VAULT00")
-    served.system.until(f"[ $(systemctl is-active {OVERLAY}) = inactive ]")
+    served.until_in_state(OVERLAY, "inactive")
     assert served.mounts() == 0
 
 
