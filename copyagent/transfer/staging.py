@@ -148,7 +148,7 @@ class Around:
 
 
 async def look_around(target: Target, layout: Layout) -> Around:
-    """Look at the pool, and at the room in the file system."""
+    """Look at the pool, and at the room; raises `VaultUnfit` if the vault is away."""
     found: list[TargetEntry | None] = []
     spaces: list[Space | None] = []
 
@@ -158,7 +158,11 @@ async def look_around(target: Target, layout: Layout) -> Around:
     async def measure() -> None:
         spaces.append(await target.space(layout.directory))
 
-    await together([look, measure])
+    try:
+        await together([look, measure])
+    except TargetMissing:
+        await expect_vault(target, layout)
+        raise
     return Around(found[0], spaces[0], trio.current_time())
 
 

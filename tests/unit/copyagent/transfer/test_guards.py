@@ -212,6 +212,20 @@ async def test_a_missing_vault_concerns_all_of_its_tapes(rig: CopyRig, vault01: 
     assert (failed.permanent, failed.whole_vault, failed.unreachable) == (True, True, False)
 
 
+async def test_a_vault_that_goes_away_after_it_was_found_in_order(rig: CopyRig) -> None:
+    rig.write(b"tape")
+    assert isinstance(await rig.copy(), CopyDone)
+    rig.write(b"tape 2", "X00002")
+    away = rig.vault.rename(rig.vault.with_name("AWAY"))
+    failed = await rig.copy(rig.job("X00002"))
+    assert isinstance(failed, CopyFailed)
+    assert "there is no such directory" in failed.cause
+    assert failed.whole_vault
+    assert not rig.vault.exists()
+    away.rename(rig.vault)
+    assert isinstance(await rig.copy(rig.job("X00002")), CopyDone)
+
+
 @pytest.mark.parametrize("missing", ["posix-rename", "fsync"])
 async def test_a_server_that_lacks_something_is_nobody_s_to_wait_for(
     rig: CopyRig, missing: str
