@@ -64,7 +64,7 @@ test-packages:
 	@[ "$$(id -u)" = 0 ] || { echo "test-packages: makes systems of its own to install in: run it as root" >&2; exit 1; }
 	@packaging/setup/prepare --fuse --packages
 	@$(PY) -m tests.packages.built
-	$(PY) -m pytest -v --durations 10 $(if $(ARGS),$(ARGS),tests/packages)
+	$(PY) -m pytest -v -o faulthandler_timeout=300 --durations 10 $(if $(ARGS),$(ARGS),tests/packages)
 
 lock:
 	@packaging/setup/lock
