@@ -198,7 +198,7 @@ async def test_one_who_does_not_read_is_dropped(serving: Serving) -> None:
     async def handle(request: Request, peer: Peer) -> object:
         return "x" * 5_000_000
 
-    async with serving(handle, limits=Limits(connections=1, send=0.05)) as path:
+    async with serving(handle, limits=Limits(connections=1, send=0.5)) as path:
         async with await trio.open_unix_socket(path) as stream:
             await stream.send_all(encode_request(Status()))
             while True:
