@@ -115,3 +115,11 @@ def test_no_security_fix_is_left_out() -> None:
             "CVE-2030-1.patch\n50-CVE-1.patch", component.leave_out
         )
         assert len(applied) == 2, component.name
+
+
+def test_the_interpreter_is_not_configured_by_how_it_is_built() -> None:
+    # At niceness 19 configure's trial of nice(2) ends otherwise than at 0, and so did the package.
+    recipe = (PLACE / "recipes" / "cpython").read_text(encoding="utf-8")
+    told = recipe[: recipe.index("./configure")]
+    for finding in ("broken_nice=no", "posix_semaphores_enabled=yes", "buggy_getaddrinfo=no"):
+        assert f" ac_cv_{finding}" in told
