@@ -24,7 +24,8 @@ async def start_sftp(connection: asyncssh.SSHClientConnection) -> SftpChannel:
     except (ChannelLost, asyncssh.Error, OSError, asyncio.CancelledError) as error:
         raise TargetUnreachable(
             f"the connection ended when SFTP was started: {error}",
-            "see the target's sshd log; the user there may be allowed no sftp subsystem",
+            "see the target's sshd log; the user there may be allowed no sftp subsystem, "
+            "or start-up files of his shell may print something",
         ) from error
 
 
