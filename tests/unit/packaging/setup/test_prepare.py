@@ -31,7 +31,7 @@ PROVED = (
 )
 
 BUILDERS = (
-    *("make", "patch", "xz", "perl", "tclsh", "autoreconf", "automake", "libtoolize"),
+    *("make", "patch", "g++", "xz", "perl", "tclsh", "autoreconf", "automake", "libtoolize"),
     *("rpmbuild", "lintian", "shellcheck"),
 )
 
