@@ -5,7 +5,6 @@ import re
 import shutil
 import stat
 import subprocess
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -52,8 +51,8 @@ def copy_programs(repository: Path, commit: str, tree: Path) -> None:
             check=True,
         )
         file.seek(0)
-        with tarfile.open(fileobj=file) as archive:
-            archive.extractall(site_packages(tree), filter="data")
+        unpack = ["tar", "--no-same-owner", "-x", "-C", str(site_packages(tree))]
+        subprocess.run(unpack, stdin=file, check=True)
 
 
 def set_version(tree: Path, version: str) -> None:
